@@ -1,0 +1,1 @@
+"""Everything behind the queue: the box, the agent, the forge, the broker."""
