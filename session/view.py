@@ -1,0 +1,168 @@
+"""The state of a session as surfaces show it; `session/fold.py` says how events make it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from session import events as e
+from session.people import Declared, Origin, Person, Prompt
+
+State = Literal[
+    "routing",
+    "awaiting_repository",
+    "queued",
+    "starting",
+    "running",
+    "awaiting_approval",
+    "awaiting_answer",
+    "paused",
+    "idle",
+    "stopped",
+    "failed",
+    "archived",
+]
+PromptState = Literal["waiting", "running", "done", "cancelled", "failed", "stopped"]
+ApprovalState = Literal["open", "given", "refused", "voided", "used"]
+
+TURN_STATES: frozenset[str] = frozenset({"starting", "running", "paused"})
+"""States in which a worker holds, or should hold, the session's lease."""
+
+WAITING_STATES: frozenset[str] = frozenset({"awaiting_approval", "awaiting_answer"})
+"""States in which an unfinished turn waits for a person and holds no worker."""
+
+
+class PromptView(Declared):
+    """A prompt and how far it has come."""
+
+    prompt: Prompt
+    seq: int
+    state: PromptState = "waiting"
+
+
+class TurnView(Declared):
+    """The current or last turn. `started_at` is when the prompt was taken up."""
+
+    turn_id: str
+    prompt_id: str
+    number: int
+    model: str
+    epoch: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    resumes: int = 0
+    tool_calls: int = 0
+    running_call: str | None = None
+    outcome: Literal["running", "finished", "failed", "stopped"] = "running"
+
+
+class ApprovalView(Declared):
+    """What is asked of people, and what they said."""
+
+    request: e.ApprovalRequested
+    seq: int
+    state: ApprovalState = "open"
+    by: Person | None = None
+    reason: str = ""
+
+
+class PullRequestView(Declared):
+    """The session's pull request as the forge last told of it."""
+
+    number: int
+    url: str
+    branch: str
+    base: str
+    head_sha: str
+    title: str
+    author: str
+    state: e.PullRequestState
+
+
+class Failure(Declared):
+    """Why the last turn, routing or merge failed, and what to do."""
+
+    cause: str
+    advice: str
+
+
+class SessionView(Declared):
+    """All that surfaces show of one session, as of event `seq`."""
+
+    id: str
+    seq: int
+    state: State
+    title: str
+    origin: Origin
+    requester: Person
+    created_at: datetime
+    updated_at: datetime
+    prompts: tuple[PromptView, ...] = ()
+    repository: e.RepositoryChosen | None = None
+    asked: e.RepositoryAsked | None = None
+    turn: TurnView | None = None
+    turns: int = 0
+    plan: tuple[e.PlanItem, ...] = ()
+    last_action: str = ""
+    sandbox: e.SandboxReady | None = None
+    approvals: tuple[ApprovalView, ...] = ()
+    question: e.QuestionAsked | None = None
+    changes: e.ChangesRecorded | None = None
+    verification: e.VerificationFinished | None = None
+    published: e.BranchPublished | None = None
+    pull_request: PullRequestView | None = None
+    artifacts: tuple[e.ArtifactAdded, ...] = ()
+    answer: str = ""
+    failure: Failure | None = None
+    stop_requested: Person | None = None
+    stopped_by: Person | None = None
+    degraded: tuple[e.PartDegraded, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    cost_known: bool = True
+
+    @property
+    def archived(self) -> bool:
+        """Whether the session takes no more prompts."""
+        return self.state == "archived"
+
+    @property
+    def waiting_prompts(self) -> tuple[PromptView, ...]:
+        """Prompts in line, in their order."""
+        return tuple(p for p in self.prompts if p.state == "waiting")
+
+    @property
+    def turn_open(self) -> bool:
+        """Whether a turn has begun and not ended (it may be waiting for a person)."""
+        return self.turn is not None and self.turn.outcome == "running"
+
+    @property
+    def open_approvals(self) -> tuple[ApprovalView, ...]:
+        """Approvals that people can still decide."""
+        return tuple(a for a in self.approvals if a.state == "open")
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether a worker has something to do here now: a turn to go on with, or a prompt to take up."""
+        if self.state in TURN_STATES or (self.stop_requested is not None and self.turn_open):
+            return True
+        return self.state == "queued" and bool(self.waiting_prompts)
+
+    def prompt(self, prompt_id: str) -> PromptView | None:
+        """The prompt with that id."""
+        return next((p for p in self.prompts if p.prompt.id == prompt_id), None)
+
+    def approval(self, approval_id: str) -> ApprovalView | None:
+        """The approval with that id."""
+        return next((a for a in self.approvals if a.request.approval_id == approval_id), None)
+
+    @property
+    def authors(self) -> tuple[Person, ...]:
+        """Everyone whose prompt is in the session, first come first, each once."""
+        seen: dict[str, Person] = {}
+        for item in self.prompts:
+            if item.state != "cancelled":
+                seen.setdefault(item.prompt.author.id, item.prompt.author)
+        return tuple(seen.values())
