@@ -1,0 +1,1 @@
+"""Where boxes are made: one module per backend, one Protocol for all."""

@@ -1,0 +1,171 @@
+"""What every sandbox backend promises: the Protocol, the data it takes and gives, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from sandbox.environments.runner_client import BoxStats, RunnerClient
+
+GIB = 1024**3
+SESSION_LABEL = "bellhop.session"
+NAME_LABEL = "bellhop.box"
+WORKSPACE = "/workspace"
+INBOUND = "/bellhop/in"
+
+
+class EnvironmentUnavailable(Exception):
+    """This backend cannot give a box here; the message says what to do about it."""
+
+
+class SandboxFailed(Exception):
+    """One box could not be opened, kept or frozen; the message names the box and the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """How much of the host one box may use.
+
+    `memory_bytes` counts swap too. `disk_bytes` caps the workspace. `open_files` is per process.
+    `tmp_bytes` is the size of the private /tmp.
+    """
+
+    memory_bytes: int = 2 * GIB
+    cpus: float = 2.0
+    pids: int = 512
+    disk_bytes: int = 8 * GIB
+    open_files: int = 4096
+    tmp_bytes: int = 1 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One box as asked for.
+
+    `name` is unique on the host and stays the same through the box's replacements. `image` is an image
+    or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
+    directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it.
+    """
+
+    session_id: str
+    name: str
+    image: str | None
+    inbound: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: SandboxLimits = field(default_factory=SandboxLimits)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxInfo:
+    """A box that exists on this host, running or stopped."""
+
+    name: str
+    session_id: str
+    running: bool
+    labels: Mapping[str, str]
+
+
+class Sandbox(Protocol):
+    """One session's computer. Leaving the context closes the connection only: the box goes on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def adopted(self) -> bool:
+        """True when `open` found this box already running (its processes are still there)."""
+        ...
+
+    @property
+    def workspace(self) -> str:
+        """Path of the workspace as seen inside the box."""
+        ...
+
+    @property
+    def inbound_path(self) -> str:
+        """Path of the read-only inbound directory as seen inside the box."""
+        ...
+
+    @property
+    def runner(self) -> RunnerClient: ...
+
+    async def snapshot(self, tag: str) -> str:
+        """The reference of a copy of the workspace as it is now; give it as `SandboxSpec.image` later.
+
+        `tag` is short and plain (letters, digits, `.`, `_`, `-`); the same tag replaces the older copy.
+
+        Raises: SandboxFailed.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Ends every process and keeps the filesystem; `Environment.open` with the same name resumes it."""
+        ...
+
+    async def kill(self) -> None:
+        """Ends every process at once, as after an accident; the filesystem is kept."""
+        ...
+
+    async def remove(self) -> None:
+        """Nothing of the box is left, its snapshots excepted."""
+        ...
+
+    async def stats(self) -> BoxStats:
+        """Processes, memory, out-of-memory kills and disk use, from inside the box."""
+        ...
+
+    async def cause_of_death(self) -> str | None:
+        """One phrase ("out of memory", "killed", "exited with 1") of a box that is not running, else None."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Environment(Protocol):
+    """A place that boxes are made in: a Docker engine, this machine's namespaces, …"""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def isolation(self) -> str:
+        """One plain sentence for the status card: what separates a box from the host."""
+        ...
+
+    async def check(self) -> None:
+        """Returns when boxes can be made here.
+
+        Raises: EnvironmentUnavailable, saying what to do.
+        """
+        ...
+
+    async def open(self, spec: SandboxSpec) -> Sandbox:
+        """The box of that name: the running one adopted, else the stopped one started, else a new one.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def list(self) -> Sequence[BoxInfo]:
+        """Every box of this project on this host, running or not."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """The box of that name is gone, with everything that ran in it; no error when there is none."""
+        ...
+
+    async def remove_snapshot(self, reference: str) -> None:
+        """The snapshot is gone; no error when there is none."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes connections; boxes go on."""
+        ...
