@@ -119,7 +119,7 @@ class RepositoryChosen(Event):
 
 
 class RepositoryAsked(Event):
-    """Nobody can tell which repository is meant, so the requester is asked; `candidates` are the top picks."""
+    """Nobody can tell which repository is meant, so the requester is asked; `candidates`: the top picks."""
 
     reason: str
     candidates: tuple[Candidate, ...]
@@ -300,7 +300,7 @@ class TurnPaused(Event):
 
 
 class ApprovalRequested(Event):
-    """A person is asked; the answer counts only for this digest, head SHA and policy version, until it expires.
+    """A person is asked; it counts only for this digest, head SHA and policy version, until it expires.
 
     `blocking` is True when the turn waits for it. `excluded` lists ids of people who may not approve it.
     """
