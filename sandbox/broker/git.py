@@ -1,0 +1,190 @@
+"""Running git on the host: one clean environment, bare repositories only, bounded in time and output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+STDERR_LIMIT_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
+
+# A proxy or a company's own certificates are the host's business; nothing else of its environment is git's.
+TRANSPORT_VARIABLES = (
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "GIT_SSL_CAINFO",
+    "SSL_CERT_FILE",
+)
+
+
+class GitFailed(Exception):
+    """A git command ended badly. `command` is its first words, `stderr` the end of what it said."""
+
+    def __init__(self, command: str, returncode: int | None, stderr: str) -> None:
+        super().__init__(f"git {command} failed ({returncode}): {stderr.strip() or 'it said nothing'}")
+        self.command = command
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class GitTimeout(GitFailed):
+    """A git command was still running at its time limit and was killed."""
+
+
+class GitOutputTooLarge(GitFailed):
+    """A git command wrote more than it may and was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What a git command wrote; `truncated` if it was cut at the limit and the caller allowed that."""
+
+    stdout: bytes
+    truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        """The output as text, undecodable bytes kept by surrogate escape so that paths survive a round trip."""
+        return self.stdout.decode("utf-8", "surrogateescape").strip()
+
+
+def clean_environment(config: Mapping[str, str], *, network: bool = False) -> dict[str, str]:
+    """The whole environment a host git runs in; `config` is handed over as GIT_CONFIG_* so argv shows no secret.
+
+    Source: git-config(1), ENVIRONMENT; git(1), GIT_NO_REPLACE_OBJECTS.
+    """
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config.items()):
+        environment[f"GIT_CONFIG_KEY_{number}"] = key
+        environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    if network:
+        environment |= {name: os.environ[name] for name in TRANSPORT_VARIABLES if name in os.environ}
+    return environment
+
+
+# What a repository's own config could otherwise switch on, and protocols closed unless a caller opens one.
+SAFE_CONFIG: Mapping[str, str] = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "submodule.recurse": "false",
+}
+
+
+async def run_git(
+    git_dir: Path | None,
+    *arguments: str,
+    config: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    protocols: Iterable[str] = (),
+    stdin: bytes = b"",
+    timeout_seconds: float = 120.0,
+    max_output_bytes: int = 64 * MEBIBYTE,
+    truncate: bool = False,
+    accept: tuple[int, ...] = (0,),
+) -> GitResult:
+    """What git wrote, run on the bare repository `git_dir` (None: on none).
+
+    `protocols` are the transports this command may use (`file`, `https`, `http`); `variables` adds to the
+    environment (author names and the like); `accept` lists the exit codes that are answers, not failures.
+
+    Raises: `GitFailed` on another exit code, `GitTimeout`, `GitOutputTooLarge` (unless `truncate`).
+    """
+    open_protocols = {f"protocol.{name}.allow": "always" for name in protocols}
+    environment = clean_environment(
+        {**SAFE_CONFIG, **open_protocols, **(config or {})}, network=bool(open_protocols)
+    )
+    environment.update(variables or {})
+    command = ["git", *([f"--git-dir={git_dir}"] if git_dir else []), *arguments]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd="/",
+        env=environment,
+        start_new_session=True,
+    )
+    name = " ".join(arguments[:2])
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output, (stderr, _), _ = await asyncio.gather(
+                _read_output(process, max_output_bytes),
+                _read_capped(process.stderr, STDERR_LIMIT_BYTES),
+                _feed(process.stdin, stdin),
+            )
+            returncode = await process.wait()
+    except TimeoutError:
+        raise GitTimeout(name, None, f"still running after {timeout_seconds:g} s, killed") from None
+    finally:
+        await _kill(process)
+    stdout, overflowed = output
+    if overflowed and not truncate:
+        raise GitOutputTooLarge(name, returncode, f"wrote more than {max_output_bytes} bytes")
+    if not overflowed and returncode not in accept:
+        raise GitFailed(name, returncode, stderr.decode("utf-8", "replace"))
+    return GitResult(stdout, truncated=overflowed)
+
+
+async def _read_output(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bool]:
+    stdout, overflowed = await _read_capped(process.stdout, limit, stop=True)
+    if overflowed:
+        await _kill(process)
+    return stdout, overflowed
+
+
+async def _read_capped(
+    stream: asyncio.StreamReader | None, limit: int, *, stop: bool = False
+) -> tuple[bytes, bool]:
+    """Up to `limit` bytes and whether there were more; the rest is drained unless `stop`."""
+    assert stream is not None
+    kept = bytearray()
+    overflowed = False
+    while chunk := await stream.read(CHUNK_BYTES):
+        room = limit - len(kept)
+        kept += chunk[:room]
+        overflowed = overflowed or len(chunk) > room
+        if overflowed and stop:
+            break
+    return bytes(kept), overflowed
+
+
+async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
+    assert stream is not None
+    # git may end without reading all of it; its exit code tells the story.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(data)
+        await stream.drain()
+    stream.close()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        await stream.wait_closed()
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
