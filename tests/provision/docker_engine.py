@@ -1,0 +1,169 @@
+"""A Docker engine for the tests: the one that answers, else a private `dockerd` shared by all running tests.
+
+The private engine keeps its images under `.cache/provision/docker`, so that a base image is built once. It
+has no bridge and touches no firewall rule: the boxes under test have no network anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from tests.provision import processes
+from tests.provision.places import CACHE, short_directory
+
+_START_TIMEOUT_SECONDS = 60
+_STOP_TIMEOUT_SECONDS = 60
+_PING_TIMEOUT_SECONDS = 10
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+def answering_host() -> str | None:
+    """The address of an engine that already runs on this machine (`DOCKER_HOST` first), or None."""
+    host = os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+    return host if answers(host) else None
+
+
+def answers(host: str) -> bool:
+    """Whether a Docker engine answers at this address."""
+    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
+        return False
+    try:
+        client = docker.DockerClient(base_url=host, timeout=_PING_TIMEOUT_SECONDS)
+    except DockerException:
+        return False
+    with contextlib.closing(client):
+        try:
+            return client.ping()
+        except (DockerException, OSError):
+            return False
+
+
+def can_be_started() -> bool:
+    """Whether this machine and this user can run a private engine."""
+    return os.geteuid() == 0 and shutil.which("dockerd", path=_program_path()) is not None
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[str]:
+    """The address of a Docker engine to test with.
+
+    Raises: processes.ServerDidNotStart if none answers and a private one does not come up.
+    """
+    host = answering_host()
+    if host is not None:
+        yield host
+        return
+    with _shared_engine(CACHE / "docker") as private_host:
+        yield private_host
+
+
+class DockerEngine:
+    """A private `dockerd`: images in `data`, sockets and state in `run`, whose path must be short."""
+
+    def __init__(self, data: Path, run: Path) -> None:
+        run.mkdir(parents=True, exist_ok=True)
+        self._data = data
+        self._run = run
+        self._server = processes.Server(run)
+        self.host = f"unix://{run}/docker.sock"
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's pid, None while it is not running."""
+        return self._server.pid
+
+    def start(self) -> None:
+        """Start the engine and return once it answers; does nothing if it runs.
+
+        Raises: processes.ServerDidNotStart
+        """
+        if self.pid is not None and answers(self.host):
+            return
+        self._server.stop(signal.SIGKILL)
+        # A leftover pid file stops dockerd from starting once that number belongs to any other process.
+        (self._run / "docker.pid").unlink(missing_ok=True)
+        argv = ["dockerd", "--data-root", str(self._data), "--exec-root", str(self._run / "exec")]
+        argv += ["--host", self.host, "--pidfile", str(self._run / "docker.pid")]
+        argv += ["--config-file", str(self._configuration())]
+        # Should the machine's own containerd run, dockerd uses that one: keep apart from what is in it.
+        argv += ["--containerd-namespace", "bellhop-tests"]
+        argv += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+        environment = {**os.environ, "PATH": _program_path()}
+        self._server.start(
+            argv, lambda: answers(self.host), timeout_seconds=_START_TIMEOUT_SECONDS, environment=environment
+        )
+
+    def stop(self) -> None:
+        """Stop the engine with its containers and its containerd; images stay."""
+        self._server.stop(signal.SIGTERM, timeout_seconds=_STOP_TIMEOUT_SECONDS)
+
+    def kill(self) -> None:
+        """End the engine the way a crash would; its containers keep running until `start` finds them."""
+        self._server.stop(signal.SIGKILL)
+
+    def remove_leftovers(self) -> None:
+        """Remove every container, and images without a name: of a private engine all of them are ours."""
+        with contextlib.closing(docker.DockerClient(base_url=self.host)) as client:
+            for container in client.containers.list(all=True):
+                container.remove(force=True, v=True)
+            client.images.prune(filters={"dangling": True})
+
+    def _configuration(self) -> Path:
+        # An empty file of our own, or dockerd would read the machine's /etc/docker/daemon.json.
+        path = self._run / "daemon.json"
+        path.write_text("{}\n")
+        return path
+
+
+@contextlib.contextmanager
+def _shared_engine(data: Path) -> Iterator[str]:
+    """The private engine, started by its first user and stopped by its last, whichever runs those are."""
+    data.mkdir(parents=True, exist_ok=True)
+    run = short_directory() / "docker"
+    private = DockerEngine(data, run)
+    with (run / "users").open("w") as users:
+        with processes.lock(run / "change"):
+            first = _lock_now(users.fileno(), fcntl.LOCK_EX)
+            private.start()
+            if first:
+                private.remove_leftovers()
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield private.host
+        finally:
+            with processes.lock(run / "change"):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                if _lock_now(users.fileno(), fcntl.LOCK_EX):
+                    private.stop()
+
+
+def stop_abandoned() -> None:
+    """Stop the private engine of this checkout if it runs though no test uses it."""
+    run = short_directory() / "docker"
+    if not run.exists():
+        return
+    with processes.lock(run / "change"), (run / "users").open("w") as users:
+        if _lock_now(users.fileno(), fcntl.LOCK_EX):
+            DockerEngine(CACHE / "docker", run).stop()
+
+
+def _lock_now(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _program_path() -> str:
+    # dockerd and iptables lie in sbin, which is not on everybody's path.
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
