@@ -1,0 +1,77 @@
+"""Starts the runner: `python3 -m runner --workspace … --state … --socket …`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+
+from .journal import Journal
+from .limits import Limits
+from .operations import Operations
+from .places import Places
+from .processes import Processes
+from .server import serve
+
+
+def read_arguments() -> argparse.Namespace:
+    """What the program was called with."""
+    parser = argparse.ArgumentParser(prog="runner", description="Serves one box over its Unix socket.")
+    parser.add_argument("--workspace", default="/workspace", help="where the work is")
+    parser.add_argument("--state", default="/bellhop/state", help="where journal and long outputs go")
+    parser.add_argument("--socket", default="/run/bellhop/runner.sock", help="where to listen")
+    parser.add_argument("--readable", action="append", default=[], help="a further directory to read from")
+    parser.add_argument("--uid", type=int, help="the user to become, when started as root")
+    parser.add_argument("--memory-bytes", type=int, help="watched limit of all processes together")
+    parser.add_argument("--disk-bytes", type=int, help="watched limit of the workspace")
+    parser.add_argument("--pids", type=int, help="limit of processes of the user")
+    parser.add_argument("--open-files", type=int, help="limit of open files of a process")
+    return parser.parse_args()
+
+
+def become(uid: int) -> None:
+    """From root to `uid` for good: the kernel drops every capability on the way."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def hold_limits(arguments: argparse.Namespace) -> None:
+    """Limits that the kernel holds for each process from here on."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if arguments.pids is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (arguments.pids, arguments.pids))
+    if arguments.open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (arguments.open_files, arguments.open_files))
+
+
+def tool_environment() -> dict[str, str]:
+    """What every command finds in its environment; nothing that waits for a key press."""
+    quiet = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BELLHOP_")}
+    return {**quiet, **own}
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Serves until the process is ended."""
+    places = Places(arguments.workspace, arguments.state, arguments.readable)
+    journal = Journal(os.path.join(places.state, "journal"))
+    processes = Processes(tool_environment(), journal.identity)
+    processes.watch()
+    limits = Limits(places.workspace, arguments.memory_bytes, arguments.disk_bytes)
+    await serve(arguments.socket, Operations(processes, places, limits, journal))
+
+
+def main() -> None:
+    """The program."""
+    arguments = read_arguments()
+    if arguments.uid is not None and os.geteuid() == 0:
+        become(arguments.uid)
+    hold_limits(arguments)
+    os.umask(0o022)
+    asyncio.run(run(arguments))
+
+
+if __name__ == "__main__":
+    main()
