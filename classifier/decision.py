@@ -1,0 +1,116 @@
+"""The order in which a repository is decided: what is certain first, the model last, and then the person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from classifier.fast_model import FastModel, NoOpinion, Opinion
+from classifier.mentions import named_outright
+from classifier.prefilter import Prefilter
+from classifier.request import Classification, RoutingRequest
+from classifier.rules import matches
+from session.catalogue import Catalogue, Repository, UnknownRepository
+from session.events import Candidate
+
+CONFIDENT = 0.7
+"""Below this the person is asked: a wrong repository costs more than a question."""
+
+MOST_CANDIDATES = 20
+"""So many repositories at most go into the model's prompt."""
+
+
+class Classifier:
+    """Decides which repository of the catalogue a request is about."""
+
+    def __init__(self, catalogue: Catalogue, fast_model: FastModel) -> None:
+        self._catalogue = catalogue
+        self._fast_model = fast_model
+        self._active = catalogue.active
+        self._prefilter = Prefilter(self._active)
+
+    async def classify(self, request: RoutingRequest) -> Classification:
+        """The repository, or the question to ask; it always answers, also when the model does not."""
+        decided = self._without_model(request)
+        if decided is not None:
+            return decided
+        return await self._by_model(request)
+
+    def _without_model(self, request: RoutingRequest) -> Classification | None:
+        if not self._active:
+            return Classification(None, None, "no repository is set up yet")
+        if request.named is not None:
+            return self._by_name(request.named)
+        outright = named_outright(request.text, self._active)
+        if len(outright) == 1:
+            return Classification(outright[0].slug, "named", "you named it")
+        if len(outright) > 1:
+            return _ask("you named more than one repository", outright)
+        if request.thread_repository in {r.slug for r in self._active}:
+            return Classification(request.thread_repository, "thread", "this thread worked in it before")
+        return self._by_rule(request) or self._only()
+
+    def _by_name(self, name: str) -> Classification:
+        try:
+            repository = self._catalogue.get(name)
+        except UnknownRepository as error:
+            return _ask(str(error), self._prefilter.best(name, 5))
+        if repository.archived:
+            return _ask(f"{repository.slug} is archived and takes no work", self._prefilter.best(name, 5))
+        return Classification(repository.slug, "named", "you named it")
+
+    def _by_rule(self, request: RoutingRequest) -> Classification | None:
+        found = matches(request, self._active)
+        if len(found) == 1:
+            repository, rule = found[0]
+            return Classification(repository.slug, "rule", rule)
+        if found:
+            return _ask("more than one rule fits", [repository for repository, _ in found])
+        return None
+
+    def _only(self) -> Classification | None:
+        if len(self._active) == 1:
+            return Classification(self._active[0].slug, "only", "it is the only repository")
+        return None
+
+    async def _by_model(self, request: RoutingRequest) -> Classification:
+        candidates = self._candidates(request)
+        try:
+            opinion = await self._fast_model.opinion(request, candidates)
+        except NoOpinion as error:
+            return _ask(str(error), candidates)
+        by_slug = {repository.slug: repository for repository in candidates}
+        return _from_opinion(opinion, by_slug, candidates)
+
+    def _candidates(self, request: RoutingRequest) -> Sequence[Repository]:
+        if len(self._active) <= MOST_CANDIDATES:
+            return self._active
+        words = " ".join(
+            (request.text, *(line.text for line in request.context), request.channel_name, request.channel_topic)
+        )
+        recent = [r for r in self._active if r.slug in request.recent]
+        best = self._prefilter.best(words, MOST_CANDIDATES)
+        return tuple(dict.fromkeys((*recent[:3], *best)))[:MOST_CANDIDATES]
+
+
+def _from_opinion(
+    opinion: Opinion, by_slug: dict[str, Repository], candidates: Sequence[Repository]
+) -> Classification:
+    others = [by_slug[slug] for slug in opinion.alternatives]
+    if opinion.kind == "several":
+        return _ask(f"several repositories seem to be meant: {opinion.reason}", others or candidates)
+    if opinion.kind == "unknown" or opinion.repository is None:
+        return _ask(opinion.reason, others or candidates)
+    chosen = by_slug[opinion.repository]
+    if opinion.confidence < CONFIDENT:
+        return _ask(opinion.reason, (chosen, *others), opinion.confidence)
+    return Classification(
+        chosen.slug, "model", opinion.reason, opinion.confidence, tuple(_candidate(r) for r in others)
+    )
+
+
+def _ask(reason: str, repositories: Sequence[Repository], confidence: float = 0.0) -> Classification:
+    return Classification(None, None, reason, confidence, tuple(_candidate(r) for r in repositories[:5]))
+
+
+def _candidate(repository: Repository) -> Candidate:
+    return Candidate(slug=repository.slug, description=repository.description)

@@ -1,0 +1,1 @@
+"""Invoices, exact to the cent."""

@@ -1,0 +1,1 @@
+"""Renders the public site from the text files in `pages/`."""
