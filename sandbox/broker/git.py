@@ -54,12 +54,14 @@ class GitResult:
 
     @property
     def text(self) -> str:
-        """The output as text, undecodable bytes kept by surrogate escape so that paths survive a round trip."""
+        """The output as text; undecodable bytes survive a round trip by surrogate escape."""
         return self.stdout.decode("utf-8", "surrogateescape").strip()
 
 
 def clean_environment(config: Mapping[str, str], *, network: bool = False) -> dict[str, str]:
-    """The whole environment a host git runs in; `config` is handed over as GIT_CONFIG_* so argv shows no secret.
+    """The whole environment a host git runs in.
+
+    `config` goes in as GIT_CONFIG_*, so that no secret shows in argv.
 
     Source: git-config(1), ENVIRONMENT; git(1), GIT_NO_REPLACE_OBJECTS.
     """

@@ -33,8 +33,8 @@ PERMISSIONS: tuple[Permission, ...] = ("none", "read", "write", "admin")
 class LocalForge:
     """Bare git repositories at the paths the catalogue gives as url.
 
-    `people` is a YAML file `{slug or "*": {login: permission}}`; a login it does not name, or everyone when it
-    is None, has `default_permission`. `web_url` is where pages about pull requests are served; None gives
+    `people` is a YAML file `{slug or "*": {login: permission}}`; a login it does not name, or everyone when
+    it is None, has `default_permission`. `web_url` is where pages about pull requests are served; None gives
     file addresses of the records.
     """
 

@@ -1,4 +1,4 @@
-"""Pull requests of the local forge: one JSON file each, replaced whole, written under a lock per repository."""
+"""Pull requests of the local forge: one JSON file each, replaced whole, under a lock per repository."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ async def file_lock(path: Path, timeout_seconds: float) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(timeout_seconds):
             # Polling, because a blocking flock in a thread could not be cancelled.
-            while not _try_lock(descriptor):
+            while not _try_lock(descriptor):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS)
         yield
     finally:

@@ -12,6 +12,7 @@ from sandbox.forge.protocol import ForgeError, ForgeRefused, ForgeRepository, Fo
 
 FETCH_TIMEOUT_SECONDS = 900.0
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*")
+NOT_AUTHENTICATED = re.compile(r"Authentication failed|could not read Username|returned error: 401")
 REFUSALS = re.compile(
     r"Authentication failed|could not read Username|returned error: 40[134]|not found|does not appear to be|"
     r"protected branch|denied|declined",
@@ -32,7 +33,8 @@ def forge_error(repository: ForgeRepository, doing: str, failure: GitFailed) -> 
     if REFUSALS.search(words):
         return ForgeRefused(
             f"{doing} {repository.slug} was refused: {words}. "
-            "Check that the repository exists and that Bellhop may use it."
+            "Check that the repository exists and that Bellhop may use it.",
+            401 if NOT_AUTHENTICATED.search(words) else None,
         )
     return ForgeUnavailable(f"{doing} {repository.slug} failed: {words or failure}. It can be tried again.")
 

@@ -46,8 +46,8 @@ class Credential:
 class PullRequestRef:
     """A pull request as the forge told it last.
 
-    `branch` is the head branch, `base` the one it goes into; `adopted` says that it was there before we asked.
-    After a merge `head_sha` is still the head that was merged, not the merge commit.
+    `branch` is the head branch, `base` the one it goes into; `adopted` says that it was there before
+    we asked. After a merge `head_sha` is still the head that was merged, not the merge commit.
     """
 
     number: int
@@ -102,7 +102,7 @@ class NotLinked(ForgeError):
 class Forge(Protocol):
     """A place that keeps repositories and pull requests.
 
-    Every method raises `ForgeUnavailable` when the forge cannot be reached, and `ForgeRefused` when it says no.
+    Every method raises `ForgeUnavailable` when the forge cannot be reached, `ForgeRefused` when it says no.
     """
 
     @property
@@ -157,7 +157,7 @@ class Forge(Protocol):
         draft: bool,
         as_person: Credential | None,
     ) -> PullRequestRef:
-        """The branch's pull request: an open one is adopted (`adopted=True`), else it is opened as the person.
+        """The branch's pull request: an open one is adopted (`adopted=True`), else opened as the person.
 
         Raises: `NotLinked` when the forge needs a credential and `as_person` is None.
         """
@@ -184,5 +184,5 @@ class Forge(Protocol):
         ...
 
     def compare_url(self, repository: ForgeRepository, base: str, branch: str) -> str:
-        """A page (or, for the local forge, a reference) on which a person sees the branch against its base."""
+        """A page (for the local forge, a reference) on which a person sees the branch against its base."""
         ...

@@ -1,0 +1,234 @@
+"""A session's bare repository on the host: where its git work enters, and from which it is published.
+
+The box hands over a bundle file; git reads it as data, never inside a tree that the box wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, run_git
+from sandbox.broker.inspection import Finding, inspect_commits
+
+SESSION_REFERENCES = "refs/bellhop/"
+SAFE_REFERENCE = re.compile(r"refs/bellhop/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
+RECEIVE_TIMEOUT_SECONDS = 120.0
+MAX_REFERENCES = 64
+
+
+class QuarantineRefused(Exception):
+    """A bundle was not taken in; the message says why and what to do. What was there before is unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLimits:
+    """How much a session may hand over: a bundle's bytes, commits in one bundle, bytes of one file."""
+
+    bundle_bytes: int = 200 * MEBIBYTE
+    commits: int = 2000
+    file_bytes: int = 5 * MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a bundle brought: its refs, the commits new here (oldest first), and what was found in them."""
+
+    references: dict[str, str]
+    commits: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+class Quarantine:
+    """One session's quarantine repository. Branches of the forge are under `refs/heads/`, the session's
+    own work under `refs/bellhop/`."""
+
+    def __init__(self, path: Path, limits: QuarantineLimits) -> None:
+        self.path = path
+        self.limits = limits
+
+    @classmethod
+    async def create(cls, path: Path, mirror: Path, *, limits: QuarantineLimits | None = None) -> Quarantine:
+        """The quarantine at `path`, made if it is not there, with the mirror's branches as they are now.
+
+        Objects are borrowed from the mirror (alternates), so this costs no copy however large it is.
+        """
+        quarantine = cls(path, limits or QuarantineLimits())
+        if not (path / "HEAD").exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            await run_git(None, "init", "--quiet", "--bare", "--template=", str(path))
+        await quarantine.seed(mirror)
+        return quarantine
+
+    async def seed(self, mirror: Path) -> None:
+        """Take the mirror's branches as they are now; what the forge has counts as seen."""
+        alternates = self.path / "objects" / "info" / "alternates"
+        alternates.parent.mkdir(parents=True, exist_ok=True)
+        alternates.write_text(f"{(mirror / 'objects').absolute()}\n")
+        theirs = await references(mirror, "refs/heads/")
+        ours = await references(self.path, "refs/heads/")
+        updates = [f"update {name} {sha}\n" for name, sha in theirs.items() if ours.get(name) != sha]
+        removals = [f"delete {name}\n" for name in ours if name not in theirs]
+        await run_git(self.path, "update-ref", "--stdin", stdin="".join(removals + updates).encode())
+
+    async def receive_bundle(self, bundle: Path | bytes) -> Received:
+        """Take a bundle's `refs/bellhop/*` in and say what is new. A ref may be rewritten by its session.
+
+        Findings do not keep work out, since the quarantine must never lose any; they keep it from being
+        published (`sandbox.broker.publishing`).
+
+        Raises: `QuarantineRefused` when the bundle is too large, damaged, has other refs, or fails fsck.
+        """
+        incoming = self.path / f"incoming-{uuid4().hex}"
+        try:
+            self._copy_in(bundle, incoming)
+            brought = await self._listed(incoming)
+            await self._fetch(incoming, brought)
+        finally:
+            incoming.unlink(missing_ok=True)
+        try:
+            commits = await self._new_commits(brought.values())
+            findings = await inspect_commits(self.path, commits, max_file_bytes=self.limits.file_bytes)
+            await self._keep(brought)
+        finally:
+            await self._drop_incoming()
+        return Received(brought, commits, findings)
+
+    async def inspect(self, base: str, head: str) -> tuple[Finding, ...]:
+        """What every commit from `base` (excluded) to `head` contains that should not leave unseen."""
+        listed = await run_git(self.path, "rev-list", "--reverse", "--topo-order", head, f"^{base}")
+        return await inspect_commits(
+            self.path, tuple(listed.text.split()), max_file_bytes=self.limits.file_bytes
+        )
+
+    async def resolve(self, reference: str) -> str | None:
+        """The commit a full ref name or id stands for, or None if it is not here."""
+        found = await run_git(
+            self.path, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}",
+            accept=(0, 1, 128),
+        )  # fmt: skip
+        return found.text or None
+
+    def remove(self) -> None:
+        """Delete the quarantine and everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _copy_in(self, bundle: Path | bytes, incoming: Path) -> None:
+        if isinstance(bundle, bytes):
+            self._check_size(len(bundle))
+            incoming.write_bytes(bundle)
+            return
+        try:
+            # The box may own the directory: a link there must not make us read something else.
+            descriptor = os.open(bundle, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise QuarantineRefused(f"The bundle {bundle.name} cannot be read ({error.strerror}).") from error
+        with os.fdopen(descriptor, "rb") as source, incoming.open("xb") as target:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise QuarantineRefused(f"The bundle {bundle.name} is not a regular file.")
+            copied = 0
+            while chunk := source.read(MEBIBYTE):
+                copied += len(chunk)
+                self._check_size(copied)
+                target.write(chunk)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limits.bundle_bytes:
+            raise QuarantineRefused(
+                f"The bundle is larger than {self.limits.bundle_bytes} bytes; "
+                "hand over fewer or smaller files."
+            )
+
+    async def _listed(self, incoming: Path) -> dict[str, str]:
+        try:
+            await run_git(self.path, "bundle", "verify", "--quiet", str(incoming))
+            heads = (await run_git(self.path, "bundle", "list-heads", str(incoming))).text.splitlines()
+        except GitFailed as failure:
+            raise QuarantineRefused(
+                f"The bundle cannot be used: {failure.stderr.strip()[-300:]}"
+            ) from failure
+        brought = {name: sha for sha, name in (line.split(" ", 1) for line in heads)}
+        for name in brought:
+            if not SAFE_REFERENCE.fullmatch(name) or ".." in name:
+                raise QuarantineRefused(
+                    f"The bundle has the ref {name}; only {SESSION_REFERENCES}* may be handed over."
+                )
+        if not 1 <= len(brought) <= MAX_REFERENCES:
+            raise QuarantineRefused(f"The bundle has {len(brought)} refs; it may have 1 to {MAX_REFERENCES}.")
+        return brought
+
+    async def _fetch(self, incoming: Path, brought: dict[str, str]) -> None:
+        try:
+            await run_git(
+                self.path,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+                str(incoming),
+                *(f"+{name}:{_incoming(name)}" for name in brought),
+                config={"transfer.fsckObjects": "true", "fetch.unpackLimit": "1"},
+                protocols=("file",),
+                timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
+            )
+        except GitTimeout as failure:
+            raise QuarantineRefused(
+                "The bundle took too long to unpack; hand over less at once."
+            ) from failure
+        except GitFailed as failure:
+            raise QuarantineRefused(
+                f"The bundle did not pass git's checks: {failure.stderr.strip()[-300:]}"
+            ) from failure
+
+    async def _new_commits(self, heads: Iterable[str]) -> tuple[str, ...]:
+        listed = await run_git(
+            self.path, "rev-list", "--reverse", "--topo-order", f"--max-count={self.limits.commits + 1}",
+            *set(heads), "--not", "--glob=refs/heads/*", f"--glob={SESSION_REFERENCES}*",
+        )  # fmt: skip
+        commits = tuple(listed.text.split())
+        if len(commits) > self.limits.commits:
+            raise QuarantineRefused(
+                f"The bundle has more than {self.limits.commits} new commits; squash them or fetch the base."
+            )
+        return commits
+
+    async def _keep(self, brought: dict[str, str]) -> None:
+        updates = "".join(f"update {name} {sha}\n" for name, sha in brought.items())
+        await run_git(self.path, "update-ref", "--stdin", stdin=updates.encode())
+
+    async def _drop_incoming(self) -> None:
+        left = await references(self.path, "refs/incoming/")
+        removals = "".join(f"delete {name}\n" for name in left)
+        await run_git(self.path, "update-ref", "--stdin", stdin=removals.encode())
+
+
+def _incoming(name: str) -> str:
+    return name.replace(SESSION_REFERENCES, "refs/incoming/", 1)
+
+
+async def references(repository: Path, prefix: str) -> dict[str, str]:
+    """The refs of a bare repository under `prefix`, by full name."""
+    listed = await run_git(repository, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    return {name: sha for sha, name in (line.split(" ", 1) for line in listed.text.splitlines())}
+
+
+async def make_bundle(
+    repository: Path, target: Path, names: Iterable[str], *, without: Iterable[str] = ()
+) -> Path:
+    """A bundle file at `target` (absolute) with those refs of a bare repository, for carrying into a box.
+
+    `without` are commits the box already has. Raises: `GitFailed` when there is nothing to carry.
+    """
+    excluded = [f"^{commit}" for commit in without]
+    await run_git(
+        repository, "bundle", "create", "--quiet", str(target), *names, *excluded,
+        timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
+    )  # fmt: skip
+    return target
