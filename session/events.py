@@ -96,6 +96,13 @@ class PromptCancelled(Event):
     by: Person
 
 
+class SteerRequested(Event):
+    """A waiting prompt shall be handed to the agent at its next step instead of after the turn."""
+
+    prompt_id: str
+    by: Person
+
+
 class PromptSteered(Event):
     """A waiting prompt was handed to the agent in the middle of the running turn."""
 

@@ -120,6 +120,15 @@ def _(event: e.PromptCancelled, view: SessionView, record: e.Recorded) -> Sessio
 
 
 @_apply.register
+def _(event: e.SteerRequested, view: SessionView, record: e.Recorded) -> SessionView:
+    item = view.prompt(event.prompt_id)
+    if item is None:
+        return view
+    marked = item.prompt.model_copy(update={"steer": True})
+    return _with(view, prompts=_set_prompt(view, event.prompt_id, prompt=marked))
+
+
+@_apply.register
 def _(event: e.PromptSteered, view: SessionView, record: e.Recorded) -> SessionView:
     return _with(view, prompts=_set_prompt(view, event.prompt_id, state="running"))
 

@@ -1,0 +1,24 @@
+"""Claims: each event of a platform causes its command once, however often it is delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A platform's event, claimed in the transaction of the command that it causes.
+
+    source: the platform and workspace or the webhook ("slack:T1", "github"). event_id: the platform's id.
+    """
+
+    source: str
+    event_id: str
+
+
+class AlreadyClaimed(Exception):
+    """The event has had its effect. `session_id` names the session it had it in."""
+
+    def __init__(self, claim: Claim, session_id: str) -> None:
+        super().__init__(f"{claim.source} {claim.event_id} was taken up by session {session_id}")
+        self.session_id = session_id

@@ -1,0 +1,230 @@
+"""Settings: read once from the environment, each with what it is for; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from session.people import Role
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the message names it, says what it is for and gives an example."""
+
+
+def _setting(default: Any, description: str, example: str, *, secret: bool = False, **limits: Any) -> Any:
+    """A field of Settings. A secret's value is never printed."""
+    return Field(default, description=description, examples=[example], repr=not secret, **limits)
+
+
+class Settings(BaseSettings):
+    """All settings of Bellhop. The environment variable of each is its name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    # Where things live
+    bellhop_home: Path = _setting(
+        Path("~/.bellhop"), "directory of the embedded database, keys and mirrors", "/var/lib/bellhop"
+    )
+    database_url: str = _setting(
+        "",
+        "where the record is kept; empty means a SQLite file in BELLHOP_HOME",
+        "postgres://bellhop:secret@db.internal:5432/bellhop",
+        secret=True,
+    )
+    redis_url: str = _setting(
+        "",
+        "where the job queue and the doorbell live; empty means the bundled server",
+        "redis://redis.internal:6379/0",
+        secret=True,
+    )
+    repositories_file: Path = _setting(
+        Path("repositories.yaml"), "the catalogue of repositories", "/etc/bellhop/repositories.yaml"
+    )
+    public_url: str = _setting(
+        "", "address of the companion pages as people reach them", "https://bellhop.example.com"
+    )
+    web_host: str = _setting("127.0.0.1", "address the web process listens on", "0.0.0.0")
+    web_port: int = _setting(
+        8300, "port the web process listens on; 0 picks a free one", "8300", ge=0, le=65535
+    )
+    secret_key: str = _setting(
+        "",
+        "key that seals stored credentials and signs cookies; empty means one made in BELLHOP_HOME",
+        "the output of `openssl rand -base64 48`",
+        secret=True,
+    )
+
+    # Slack
+    slack_bot_token: str = _setting("", "token of the Slack app's bot user", "xoxb-…", secret=True)
+    slack_app_token: str = _setting("", "Slack app-level token for Socket Mode", "xapp-…", secret=True)
+    slack_signing_secret: str = _setting(
+        "", "signing secret of the Slack app, for events over HTTP", "8f742231b10e…", secret=True
+    )
+    slack_api_url: str = _setting(
+        "https://slack.com/api/", "address of Slack's Web API", "https://slack.com/api/"
+    )
+
+    # Discord
+    discord_token: str = _setting("", "token of the Discord bot", "MTk4NjIyNDgz…", secret=True)
+    discord_api_url: str = _setting(
+        "https://discord.com/api/v10", "address of Discord's REST API", "https://discord.com/api/v10"
+    )
+    discord_gateway_url: str = _setting(
+        "wss://gateway.discord.gg/", "address of Discord's gateway", "wss://gateway.discord.gg/"
+    )
+
+    # Models
+    openai_api_key: str = _setting("", "key of the model provider", "sk-…", secret=True)
+    openai_base_url: str = _setting(
+        "https://api.openai.com/v1", "address of an OpenAI-compatible API", "https://api.openai.com/v1"
+    )
+    agent_model: str = _setting("gpt-5.1-codex", "model that does the work", "gpt-5.1-codex")
+    classifier_model: str = _setting("gpt-5-mini", "fast model that finds the repository", "gpt-5-mini")
+
+    # GitHub
+    github_api_url: str = _setting(
+        "https://api.github.com", "address of GitHub's REST API", "https://api.github.com"
+    )
+    github_url: str = _setting(
+        "https://github.com", "address of GitHub's pages and git", "https://github.com"
+    )
+    github_app_id: str = _setting("", "id of the GitHub App that clones and publishes", "123456")
+    github_app_private_key: str = _setting(
+        "",
+        "private key of the GitHub App: PEM text, or the path of its file",
+        "/etc/bellhop/app.pem",
+        secret=True,
+    )
+    github_client_id: str = _setting("", "OAuth client id, with which people link their account", "Iv23li…")
+    github_client_secret: str = _setting("", "OAuth client secret", "0c8f…", secret=True)
+    github_webhook_secret: str = _setting(
+        "", "secret that GitHub signs its webhooks with", "a long random text", secret=True
+    )
+
+    # Sandboxes
+    docker_host: str = _setting(
+        "", "address of the container engine; empty means the usual socket", "unix:///run/docker.sock"
+    )
+    sandbox_backend: Literal["docker", "local", "auto"] = _setting(
+        "auto", "where boxes run; auto takes Docker when an engine answers", "docker"
+    )
+    sandbox_base_image: str = _setting(
+        "", "image of a box; empty means the one this version builds", "registry.internal/bellhop-box:1"
+    )
+    sandbox_runtime: str = _setting("", "container runtime; empty means the engine's default", "runsc")
+
+    # How it behaves
+    default_role: Role = _setting("approver", "role of people seen for the first time", "prompter")
+    mentions_required: bool = _setting(False, "whether a follow-up in a thread must mention the bot", "true")
+    approval_minutes: int = _setting(30, "minutes an approval can be given", "30", ge=1, le=1440)
+    feed_interval_seconds: float = _setting(3.0, "least seconds between two edits of one card", "3", ge=0)
+    worker_concurrency: int = _setting(8, "turns one worker runs at once", "8", ge=1, le=256)
+    lease_seconds: float = _setting(20.0, "seconds after which a silent worker loses its turn", "20", gt=0)
+    heartbeat_seconds: float = _setting(5.0, "seconds between a worker's signs of life", "5", gt=0)
+    turn_limit_seconds: int = _setting(7200, "longest a turn may work, in seconds", "7200", ge=1)
+    max_steps: int = _setting(200, "most model calls in one turn", "200", ge=1)
+    max_turn_cost_usd: Decimal | None = _setting(
+        None, "most dollars a turn may cost before it asks; empty means no limit", "5.00", gt=0
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "what is logged", "debug")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` hands over: a test's or an embedding program's environment must not leak in."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Self:
+        """The settings of that environment (None: the process's own); empty variables count as unset.
+
+        Raises: SettingsError.
+        """
+        given = os.environ if env is None else env
+        values = {name: given[name.upper()] for name in cls.model_fields if given.get(name.upper())}
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_explain(cls.model_fields, error)) from error
+        if settings.heartbeat_seconds * 2 > settings.lease_seconds:
+            raise SettingsError(
+                "HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS, so that one late sign of life does "
+                "not cost a turn; for example HEARTBEAT_SECONDS=5 and LEASE_SECONDS=20"
+            )
+        return settings
+
+    @field_validator("bellhop_home", "repositories_file", mode="after")
+    @classmethod
+    def _expand(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @field_validator(
+        "public_url", "slack_api_url", "discord_api_url", "openai_base_url", "github_api_url", "github_url"
+    )
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        return _address(value, ("http", "https"))
+
+    @field_validator("discord_gateway_url")
+    @classmethod
+    def _gateway_address(cls, value: str) -> str:
+        return _address(value, ("ws", "wss"))
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_address(cls, value: str) -> str:
+        return _address(value, ("sqlite", "postgres", "postgresql"))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: str) -> str:
+        return _address(value, ("redis", "rediss", "unix"))
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the one-process set-up: SQLite file and bundled Redis."""
+        return not self.redis_url and self.database_address.startswith("sqlite:")
+
+    @property
+    def database_address(self) -> str:
+        """DATABASE_URL, or that of the SQLite file in BELLHOP_HOME."""
+        return self.database_url or f"sqlite://{self.bellhop_home.absolute() / 'bellhop.db'}"
+
+    @property
+    def page_address(self) -> str:
+        """PUBLIC_URL without a slash at its end, or the address that the web process listens on."""
+        return self.public_url.rstrip("/") or f"http://{self.web_host}:{self.web_port}"
+
+
+def _address(value: str, schemes: tuple[str, ...]) -> str:
+    if value and urlsplit(value).scheme not in schemes:
+        raise ValueError(f"must be an address that begins with {' or '.join(s + '://' for s in schemes)}")
+    return value
+
+
+def _explain(fields: Mapping[str, FieldInfo], error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        name = str(problem["loc"][0])
+        field = fields[name]
+        example = (field.examples or [""])[0]
+        sentences.append(
+            f"{name.upper()} is malformed: {problem['msg']}. It is for: {field.description}. "
+            f"Example: {name.upper()}={example}"
+        )
+    return "\n".join(sentences)
