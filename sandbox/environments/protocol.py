@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from sandbox.environments.runner_client import BoxStats, RunnerClient
 
@@ -15,6 +15,8 @@ SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
+
+Origin = Literal["adopted", "restarted", "created"]
 
 
 class EnvironmentUnavailable(Exception):
@@ -78,6 +80,11 @@ class Sandbox(Protocol):
     @property
     def adopted(self) -> bool:
         """True when `open` found this box already running (its processes are still there)."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """How `open` came by it: "restarted" kept the files and lost the processes, "created" is new."""
         ...
 
     @property

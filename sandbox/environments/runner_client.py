@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 CANCEL_SECONDS = 5.0
+MOST_SENDS = 3
 ANSWER_SECONDS = 60.0
 LONG_ANSWER_SECONDS = 300.0
 
@@ -67,7 +68,8 @@ class RunnerClient:
     Every path is relative to the workspace (or absolute inside it). A call that changes something carries
     a `call_id`, unique in the box for ever: the same id again returns the recorded result and does not
     run twice; while it still runs it is joined. `reconnect_seconds` is how long a cut connection is tried
-    again before `RunnerGone`.
+    again before `RunnerGone`. A client stays with the box it met first: should another one take its place
+    behind the same path, calls raise `RunnerGone` and nothing is repeated there.
 
     Raises (every method): RunnerGone, ToolRefused, RunnerError.
     """
@@ -77,6 +79,7 @@ class RunnerClient:
         self._reconnect_seconds = reconnect_seconds
         self._connection: RunnerConnection | None = None
         self._connecting = asyncio.Lock()
+        self._box: str | None = None
 
     async def exec(
         self,
@@ -160,7 +163,7 @@ class RunnerClient:
     async def edit_file(
         self, call_id: str, path: str, old: str, new: str, replace_all: bool = False
     ) -> EditResult:
-        """`old` is replaced by `new`: found exactly, else but for trailing whitespace, else but for indentation.
+        """`old` is replaced by `new`: found exactly, else but for trailing whitespace, else for indentation.
 
         Raises: ToolRefused when there is no match (the message shows the nearest lines) or several.
         """
@@ -256,7 +259,7 @@ class RunnerClient:
     async def ping(self) -> RunnerInfo:
         """Who answers; the cheapest call there is."""
         frame = await self._call("ping", {})
-        return RunnerInfo(int_of(frame, "version"), int_of(frame, "pid"), text_of(frame, "python"))
+        return _runner_info(frame)
 
     async def aclose(self) -> None:
         """The connection is closed; what runs in the box goes on."""
@@ -270,32 +273,51 @@ class RunnerClient:
         # Sent again after a cut: reading twice does no harm, and the journal knows a changing call by its id.
         try:
             async with asyncio.timeout(answer_seconds):
-                while True:
+                for _ in range(MOST_SENDS):
                     connection = await self._connected()
-                    try:
+                    with contextlib.suppress(ConnectionLost):
                         return await connection.request(op, args, on_output)
-                    except ConnectionLost:
-                        continue
         except TimeoutError as error:
             raise RunnerGone(f"the box did not answer {op} within {answer_seconds:.0f} s") from error
+        raise RunnerGone(f"the box cut the connection {MOST_SENDS} times during {op}")
 
     async def _connected(self) -> RunnerConnection:
         async with self._connecting:
-            if self._connection is not None and not self._connection.lost:
-                return self._connection
-            await self.aclose()
-            self._connection = await self._connect_within()
+            if self._connection is None or self._connection.lost:
+                await self.aclose()
+                self._connection = await self._connect_within()
             return self._connection
 
     async def _connect_within(self) -> RunnerConnection:
         deadline = asyncio.get_running_loop().time() + self._reconnect_seconds
         while True:
             try:
-                return await connect(self._socket_path)
+                return await self._connect_to_same_box()
             except ConnectionLost as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise RunnerGone(f"the box does not answer ({error})") from error
             await asyncio.sleep(0.02)
+
+    async def _connect_to_same_box(self) -> RunnerConnection:
+        connection = await connect(self._socket_path)
+        try:
+            met = _runner_info(await connection.request("ping", {})).box
+            if self._box not in (None, met):
+                raise RunnerGone("another box has taken this one's place")
+        except BaseException:
+            await connection.aclose()
+            raise
+        self._box = met
+        return connection
+
+
+def _runner_info(frame: Frame) -> RunnerInfo:
+    return RunnerInfo(
+        version=int_of(frame, "version"),
+        pid=int_of(frame, "pid"),
+        python=text_of(frame, "python"),
+        box=text_of(frame, "box"),
+    )
 
 
 def _background_status(frame: Frame) -> BackgroundStatus:

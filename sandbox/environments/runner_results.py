@@ -146,11 +146,12 @@ class BoxStats:
 
 @dataclass(frozen=True, slots=True)
 class RunnerInfo:
-    """Who answers: the runner's version, its process id in the box and the Python that runs it."""
+    """Who answers: the runner's version, its process id in the box, its Python, and the box's own id."""
 
     version: int
     pid: int
     python: str
+    box: str
 
 
 def text_of(frame: Frame, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Starts the runner: `python3 -m runner --workspace … --state … --socket …`."""
+"""Starts the runner: `python3 -m runner --box … --workspace … --state … --socket …`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .server import serve
 def read_arguments() -> argparse.Namespace:
     """What the program was called with."""
     parser = argparse.ArgumentParser(prog="runner", description="Serves one box over its Unix socket.")
+    parser.add_argument("--box", required=True, help="an id that another box never has")
     parser.add_argument("--workspace", default="/workspace", help="where the work is")
     parser.add_argument("--state", default="/bellhop/state", help="where journal and long outputs go")
     parser.add_argument("--socket", default="/run/bellhop/runner.sock", help="where to listen")
@@ -57,10 +58,10 @@ async def run(arguments: argparse.Namespace) -> None:
     """Serves until the process is ended."""
     places = Places(arguments.workspace, arguments.state, arguments.readable)
     journal = Journal(os.path.join(places.state, "journal"))
-    processes = Processes(tool_environment(), journal.identity)
+    processes = Processes(tool_environment(), arguments.box)
     processes.watch()
     limits = Limits(places.workspace, arguments.memory_bytes, arguments.disk_bytes)
-    await serve(arguments.socket, Operations(processes, places, limits, journal))
+    await serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal))
 
 
 def main() -> None:

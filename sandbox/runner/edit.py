@@ -20,7 +20,10 @@ class Edit(NamedTuple):
 
 
 def replaced(before: str, old: str, new: str, replace_all: bool) -> Edit:
-    """`before` with `old` replaced. Raises: Refused when there is no place, or several and not `replace_all`."""
+    """`before` with `old` replaced everywhere, or at its only place.
+
+    Raises: Refused when there is no place, or several and not `replace_all`.
+    """
     if not old:
         raise Refused("the text to replace is empty: write the file instead")
     if old == new:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 
 from .arguments import Args, Result
 from .refusal import Refused
@@ -23,12 +22,11 @@ class Entry:
 
 
 class Journal:
-    """The journal in `directory`. `identity` stays with the directory: another identity, another box."""
+    """The journal in `directory`."""
 
     def __init__(self, directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
         self._directory = directory
-        self.identity = self._read_identity()
         self._names = self._oldest_first()
 
     def find(self, call_id: str, operation: str, args: Args) -> Entry | None:
@@ -81,17 +79,6 @@ class Journal:
         with open(path + ".new", "w", encoding="ascii") as file:
             file.write(json.dumps(content))
         os.replace(path + ".new", path)
-
-    def _read_identity(self) -> str:
-        path = os.path.join(self._directory, "identity")
-        try:
-            with open(path, encoding="ascii") as file:
-                return file.read()
-        except FileNotFoundError:
-            identity = uuid.uuid4().hex
-            with open(path, "w", encoding="ascii") as file:
-                file.write(identity)
-            return identity
 
     def _oldest_first(self) -> list[str]:
         entries = [entry for entry in os.scandir(self._directory) if entry.name.endswith(".json")]

@@ -29,7 +29,10 @@ Change = Callable[[str, Args], Awaitable[Result]]
 class Operations:
     """What the box can be asked. `perform` is the one door to it."""
 
-    def __init__(self, processes: Processes, places: Places, limits: Limits, journal: Journal) -> None:
+    def __init__(
+        self, box: str, processes: Processes, places: Places, limits: Limits, journal: Journal
+    ) -> None:
+        self._box = box
         self._places = places
         self._journal = journal
         self._execution = Execution(processes, places, limits)
@@ -116,7 +119,7 @@ class Operations:
             "version": VERSION,
             "pid": os.getpid(),
             "python": platform.python_version(),
-            "journal": self._journal.identity,
+            "box": self._box,
         }
 
     async def _stats(self, args: Args) -> Result:

@@ -1,0 +1,356 @@
+"""Boxes that are containers of a Docker engine on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import secrets
+import shutil
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+from docker import DockerClient
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
+from sandbox.environments.protocol import (
+    INBOUND,
+    NAME_LABEL,
+    SESSION_LABEL,
+    WORKSPACE,
+    BoxInfo,
+    EnvironmentUnavailable,
+    Origin,
+    SandboxFailed,
+    SandboxSpec,
+)
+from sandbox.environments.runner_client import BoxStats, RunnerClient, RunnerGone
+from sandbox.environments.runner_launch import (
+    HOME,
+    RUNNER_MOUNT,
+    RUNNER_SOURCE,
+    SOCKET_MOUNT,
+    SOCKET_NAME,
+    STATE,
+    answering_runner,
+    runner_command,
+)
+from sandbox.images.base_image import READY_LABEL, ensure_base_image
+from sandbox.runner import VERSION
+
+RUNNER_LABEL = "bellhop.runner"
+SNAPSHOT_REPOSITORY = "bellhop/snapshot"
+NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
+START_SECONDS = 30.0
+# What the SDK lets through of the connection below it.
+ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
+
+
+class DockerEnvironment:
+    """Containers of the engine at `base_url` (None: the environment's default).
+
+    `run_directory` holds one directory per box with its socket; the engine must see it under the same path.
+    `base_image` is made on first use, `cache` keeps what that takes. `runtime` is another container runtime
+    of the engine, such as runsc.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_directory: Path,
+        base_image: str,
+        cache: Path,
+        base_url: str | None = None,
+        runtime: str | None = None,
+    ) -> None:
+        self._run_directory = run_directory.absolute()
+        self._base_image = base_image
+        self._cache = cache
+        self._base_url = base_url
+        self._runtime = runtime
+        self._client: DockerClient | None = None
+        self._opening: dict[str, asyncio.Lock] = {}
+
+    @property
+    def name(self) -> str:
+        return "docker"
+
+    @property
+    def isolation(self) -> str:
+        runtime = f" under {self._runtime}" if self._runtime else ""
+        return f"A container of its own{runtime}: no network, no privileges, a filtered kernel surface."
+
+    async def check(self) -> None:
+        """Returns when the engine answers. Raises: EnvironmentUnavailable."""
+        await asyncio.to_thread(self._engine)
+
+    async def open(self, spec: SandboxSpec) -> DockerSandbox:
+        """The box of that name, adopted, restarted or created. Raises: EnvironmentUnavailable, SandboxFailed."""
+        if not NAMES.fullmatch(spec.name):
+            raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
+        async with self._opening.setdefault(spec.name, asyncio.Lock()):
+            try:
+                return await self._open(spec)
+            except ENGINE_ERRORS as error:
+                raise SandboxFailed(f"box {spec.name}: the engine refused: {error}") from error
+
+    async def list(self) -> Sequence[BoxInfo]:
+        """Every box of this project on the engine. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        filters = {"label": NAME_LABEL}
+        found = await asyncio.to_thread(
+            client.containers.list, all=True, filters=filters, ignore_removed=True
+        )
+        return [
+            BoxInfo(
+                name=box.labels[NAME_LABEL],
+                session_id=box.labels.get(SESSION_LABEL, ""),
+                running=box.status == "running",
+                labels=dict(box.labels),
+            )
+            for box in found
+        ]
+
+    async def remove(self, name: str) -> None:
+        """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        container = await asyncio.to_thread(_find, client, name)
+        if container is not None:
+            await asyncio.to_thread(_remove, container)
+        await asyncio.to_thread(shutil.rmtree, self._run_directory / name, ignore_errors=True)
+
+    async def remove_snapshot(self, reference: str) -> None:
+        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        client = await asyncio.to_thread(self._engine)
+        try:
+            await asyncio.to_thread(client.images.remove, reference)
+        except ImageNotFound:
+            return
+        except APIError as error:
+            raise SandboxFailed(f"snapshot {reference} cannot be removed: {error.explanation}") from error
+
+    async def aclose(self) -> None:
+        """Closes the connection to the engine; boxes go on."""
+        if self._client is not None:
+            await asyncio.to_thread(self._client.close)
+            self._client = None
+
+    def _engine(self) -> DockerClient:
+        try:
+            if self._client is None:
+                self._client = (
+                    DockerClient(base_url=self._base_url) if self._base_url else DockerClient.from_env()
+                )
+            self._client.ping()
+        except ENGINE_ERRORS as error:
+            raise EnvironmentUnavailable(
+                f"No Docker engine answers at {self._base_url or 'its default address'}: start one, set "
+                "DOCKER_HOST to its address, or choose another SANDBOX_BACKEND."
+            ) from error
+        return self._client
+
+    async def _open(self, spec: SandboxSpec) -> DockerSandbox:
+        client = await asyncio.to_thread(self._engine)
+        container = await asyncio.to_thread(_find, client, spec.name)
+        socket_path = self._run_directory / spec.name / SOCKET_NAME
+        origin: Origin = "restarted"
+        if container is None:
+            container = await asyncio.to_thread(self._create, client, spec)
+            origin = "created"
+        elif container.status == "running":
+            try:
+                runner = await answering_runner(socket_path, 2.0)
+                return DockerSandbox(self, container, spec.name, runner, "adopted")
+            except RunnerGone:
+                await asyncio.to_thread(container.kill)
+        await asyncio.to_thread(container.start)
+        runner = await self._answering(container, spec.name, socket_path)
+        return DockerSandbox(self, container, spec.name, runner, origin)
+
+    async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
+        def has_ended() -> bool:
+            container.reload()
+            return bool(container.status not in ("created", "running"))
+
+        try:
+            return await answering_runner(socket_path, START_SECONDS, has_ended)
+        except RunnerGone as error:
+            said = (await asyncio.to_thread(container.logs, tail=5)).decode("utf-8", "replace").strip()
+            raise SandboxFailed(
+                f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
+            ) from error
+
+    def _create(self, client: DockerClient, spec: SandboxSpec) -> Container:
+        image = spec.image or ensure_base_image(client, self._base_image, self._cache)
+        sockets = self._run_directory / spec.name
+        self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sockets.mkdir(exist_ok=True)
+        # The box's user makes the socket in it; the directory above keeps everyone else on the host out.
+        sockets.chmod(0o777)
+        (sockets / SOCKET_NAME).unlink(missing_ok=True)
+        spec.inbound.mkdir(parents=True, exist_ok=True)
+        mounts = (
+            BoxMount(RUNNER_SOURCE, RUNNER_MOUNT, read_only=True),
+            BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
+            BoxMount(sockets, SOCKET_MOUNT, read_only=False),
+        )
+        seccomp = SECCOMP_PROFILE.read_text()
+        options = ["--disk-bytes", str(spec.limits.disk_bytes), "--readable", INBOUND]
+        try:
+            container = client.containers.create(
+                image,
+                name=f"bellhop-{spec.name}",
+                hostname="bellhop",
+                entrypoint=runner_command(secrets.token_hex(8), *options),
+                command=[],
+                working_dir=WORKSPACE,
+                environment={"HOME": HOME, **spec.env},
+                labels={**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
+                **hardened_options(spec.limits, mounts, self._runtime, seccomp),
+            )
+        except ImageNotFound as error:
+            raise SandboxFailed(f"box {spec.name}: there is no image {image} in the engine") from error
+        if container.labels.get(READY_LABEL) is None:
+            container.put_archive("/", own_directories())
+        return container
+
+
+class DockerSandbox:
+    """One container. Made by `DockerEnvironment.open`."""
+
+    def __init__(
+        self,
+        environment: DockerEnvironment,
+        container: Container,
+        name: str,
+        runner: RunnerClient,
+        origin: Origin,
+    ) -> None:
+        self._environment = environment
+        self._container = container
+        self._name = name
+        self._runner = runner
+        self._origin = origin
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def adopted(self) -> bool:
+        return self._origin == "adopted"
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
+
+    @property
+    def workspace(self) -> str:
+        return WORKSPACE
+
+    @property
+    def inbound_path(self) -> str:
+        return INBOUND
+
+    @property
+    def runner(self) -> RunnerClient:
+        return self._runner
+
+    async def snapshot(self, tag: str) -> str:
+        """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
+        repository = f"{SNAPSHOT_REPOSITORY}-{self._name}"
+        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
+        try:
+            # Pausing a busy container often fails, and git's own files are written to survive a cut.
+            await asyncio.to_thread(
+                self._container.commit, repository, tag, pause=False, changes="\n".join(changes)
+            )
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name}: no snapshot: {error}") from error
+        return f"{repository}:{tag}"
+
+    async def stop(self) -> None:
+        """The container has ended; its filesystem stays. Raises: SandboxFailed."""
+        await self._runner.aclose()
+        try:
+            await asyncio.to_thread(self._container.stop, timeout=2)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name} does not stop: {error}") from error
+
+    async def kill(self) -> None:
+        """The container was killed; its filesystem stays. Raises: SandboxFailed."""
+        try:
+            await asyncio.to_thread(self._container.kill)
+            await asyncio.to_thread(self._container.wait)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+
+    async def remove(self) -> None:
+        """The container is gone. Raises: EnvironmentUnavailable."""
+        await self._runner.aclose()
+        await self._environment.remove(self._name)
+
+    async def stats(self) -> BoxStats:
+        return await self._runner.stats()
+
+    async def cause_of_death(self) -> str | None:
+        """Why the container is not running; None when it is. Raises: SandboxFailed."""
+        try:
+            await asyncio.to_thread(self._container.reload)
+        except NotFound:
+            return "removed"
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name}: the engine does not answer: {error}") from error
+        state = self._container.attrs["State"]
+        if state["Running"]:
+            return None
+        if state["OOMKilled"]:
+            return "out of memory"
+        return "killed" if state["ExitCode"] == 137 else f"exited with {state['ExitCode']}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.aclose()
+
+
+def own_directories() -> bytes:
+    """A tar archive of the directories that the box's user owns, for images that lack them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in (WORKSPACE, STATE, HOME):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, BOX_USER, BOX_USER
+            archive.addfile(entry)
+    return buffer.getvalue()
+
+
+def _find(client: DockerClient, name: str) -> Container | None:
+    try:
+        container = client.containers.get(f"bellhop-{name}")
+    except NotFound:
+        return None
+    if container.labels.get(NAME_LABEL) != name:
+        raise SandboxFailed(f"a container named bellhop-{name} is there but is no box: remove or rename it")
+    return container
+
+
+def _remove(container: Container) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except APIError as error:
+        # Someone else is removing it, or has.
+        if error.status_code not in (404, 409):
+            raise

@@ -1,0 +1,101 @@
+"""The flags of every container that this project creates, and the test for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker.types import LogConfig, Mount, Ulimit
+
+from sandbox.environments.protocol import SandboxLimits
+
+BOX_USER = 10001
+SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxMount:
+    """A host directory as the container sees it."""
+
+    source: Path
+    target: str
+    read_only: bool
+
+
+def hardened_options(
+    limits: SandboxLimits, mounts: tuple[BoxMount, ...], runtime: str | None, seccomp: str
+) -> Mapping[str, Any]:
+    """Keyword arguments of `containers.create` that leave a container with as little as it can work with.
+
+    `seccomp` is the text of the profile. `runtime` None is the engine's own.
+
+    Source: Docker Engine API, HostConfig.
+    """
+    return {
+        "user": f"{BOX_USER}:{BOX_USER}",
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true", f"seccomp={seccomp}"],
+        "privileged": False,
+        "pids_limit": limits.pids,
+        "mem_limit": limits.memory_bytes,
+        # The same as memory: no swap.
+        "memswap_limit": limits.memory_bytes,
+        "nano_cpus": int(limits.cpus * 1_000_000_000),
+        "ipc_mode": "private",
+        "ulimits": [
+            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            Ulimit(name="core", soft=0, hard=0),
+        ],
+        "init": True,
+        "log_config": LogConfig(type="local", config={"max-size": "1m", "max-file": "2"}),
+        "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.tmp_bytes}"},
+        "mounts": [
+            Mount(target=mount.target, source=str(mount.source), type="bind", read_only=mount.read_only)
+            for mount in mounts
+        ],
+        "restart_policy": {"Name": "no"},
+        **({"runtime": runtime} if runtime else {}),
+    }
+
+
+def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
+    """What a container's HostConfig lacks of the above; empty when it is as it should be."""
+    expected: dict[str, object] = {
+        "NetworkMode": "none",
+        "CapDrop": ["ALL"],
+        "CapAdd": None,
+        "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
+        "Privileged": False,
+        "IpcMode": "private",
+        "PidMode": "",
+        "UTSMode": "",
+        "Init": True,
+        "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
+        "PublishAllPorts": False,
+        "PortBindings": {},
+        "Devices": None,
+        "AutoRemove": False,
+    }
+    wrong = [
+        f"{key} is {host_config.get(key)!r}, not {value!r}"
+        for key, value in expected.items()
+        # The engine answers an empty list as null, and the other way round.
+        if (host_config.get(key) or None) != (value or None)
+    ]
+    if not 0 < int(host_config.get("PidsLimit") or 0) <= 4096:
+        wrong.append(f"PidsLimit is {host_config.get('PidsLimit')!r}")
+    if not host_config.get("Memory") or host_config.get("Memory") != host_config.get("MemorySwap"):
+        wrong.append("Memory and MemorySwap differ or are not set")
+    if not host_config.get("NanoCpus"):
+        wrong.append("NanoCpus is not set")
+    limits = {limit["Name"]: limit["Hard"] for limit in host_config.get("Ulimits") or []}
+    if limits.get("core") != 0 or not limits.get("nofile"):
+        wrong.append(f"Ulimits are {limits!r}")
+    if set(host_config.get("Tmpfs") or {}) != {"/tmp"}:
+        wrong.append(f"Tmpfs is {host_config.get('Tmpfs')!r}")
+    if host_config.get("Binds"):
+        wrong.append(f"Binds are {host_config.get('Binds')!r}")
+    return wrong

@@ -1,0 +1,50 @@
+"""How a backend starts the runner in a box, and how it waits until it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.environments.runner_client import RunnerClient, RunnerGone
+
+RUNNER_SOURCE = Path(__file__).resolve().parent.parent / "runner"
+RUNNER_MOUNT = "/opt/bellhop/runner"
+SOCKET_MOUNT = "/run/bellhop"
+STATE = "/bellhop/state"
+HOME = "/bellhop/home"
+SOCKET_NAME = "runner.sock"
+# Isolated from PYTHON… variables and the workspace: what the agent leaves there must not become the runner.
+BOOT = (
+    "import runpy, sys; sys.path.insert(0, '/opt/bellhop'); runpy.run_module('runner', run_name='__main__')"
+)
+
+
+def runner_command(box: str, *options: str, python: str = "python3") -> list[str]:
+    """The command line of the runner inside a box; `box` is an id that no other box ever has."""
+    return [python, "-I", "-B", "-c", BOOT, "--box", box, *options]
+
+
+async def answering_runner(
+    socket_path: Path, timeout_seconds: float, has_ended: Callable[[], bool] | None = None
+) -> RunnerClient:
+    """A client whose runner has answered.
+
+    `has_ended` is asked now and then: True ends the waiting early.
+
+    Raises: RunnerGone when none answered in time.
+    """
+    client = RunnerClient(socket_path, reconnect_seconds=0.2)
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
+    while True:
+        try:
+            await client.ping()
+            return client
+        except RunnerGone:
+            ended = has_ended is not None and await asyncio.to_thread(has_ended)
+            if ended or asyncio.get_running_loop().time() > deadline:
+                await client.aclose()
+                raise
+        except BaseException:
+            await client.aclose()
+            raise

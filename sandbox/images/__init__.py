@@ -1,0 +1,1 @@
+"""The base image of the boxes and the filter on their system calls."""
