@@ -61,7 +61,7 @@ class ModelServer:
                 Route("/v1/chat/completions", self._completions, methods=["POST"]),
                 Route("/v1/models", self._models, methods=["GET"]),
             ],
-            exception_handlers={RequestRefused: _refusal},
+            exception_handlers={RequestRefused: self._refusal},
         )
 
     def protocol_class(self) -> type[asyncio.Protocol] | str:
@@ -72,6 +72,9 @@ class ModelServer:
         """The response to a valid request: the reply of its model's script."""
         reply = self._scripts[request.model].reply(request)
         return send(Answer(request, reply, next(self._numbers), int(time.time())))
+
+    def on_refusal(self, error: RequestRefused) -> None:
+        """Called for each request that is refused; does nothing here."""
 
     async def _completions(self, http: Request) -> Response:
         self._authenticate(http)
@@ -97,6 +100,18 @@ class ModelServer:
         if http.headers.get("authorization") != f"Bearer {self._api_key}":
             raise RequestRefused("Incorrect API key provided.", code="invalid_api_key", status=401)
 
+    async def _refusal(self, http: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestRefused)
+        self.on_refusal(error)
+        return JSONResponse(error_body(error.message, error.code, error.param), status_code=error.status)
+
+
+def error_body(
+    message: str, code: str | None = None, param: str | None = None, kind: str = "invalid_request_error"
+) -> dict[str, dict[str, str | None]]:
+    """The body of an error answer."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
 
 def send(answer: Answer) -> Response:
     """The response that carries `answer`, streamed if the request asked for it."""
@@ -117,17 +132,6 @@ def _json(body: bytes) -> object:
         return json.loads(body)
     except ValueError as error:
         raise RequestRefused("We could not parse the JSON body of your request.") from error
-
-
-async def _refusal(http: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestRefused)
-    details = {
-        "message": error.message,
-        "type": "invalid_request_error",
-        "param": error.param,
-        "code": error.code,
-    }
-    return JSONResponse({"error": details}, status_code=error.status)
 
 
 class _EmbeddedServer(uvicorn.Server):

@@ -103,7 +103,7 @@ class Answer:
 
     def _envelope(self, kind: str) -> dict[str, Any]:
         return {
-            "id": f"chatcmpl-{self.number}",
+            "id": f"chatcmpl-{self.number:08d}",
             "object": kind,
             "created": self.created,
             "model": self.request.model,
@@ -111,7 +111,7 @@ class Answer:
 
     def _numbered_calls(self) -> Iterator[tuple[str, ScriptedCall]]:
         for index, call in enumerate(self.reply.tool_calls):
-            yield call.call_id or f"call_{self.number}_{index}", call
+            yield call.call_id or f"call_{self.number:08d}_{index}", call
 
     def _finish_reason(self) -> str:
         return self.reply.finish_reason or ("tool_calls" if self.reply.tool_calls else "stop")
