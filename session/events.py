@@ -197,6 +197,16 @@ class NoteAdded(Event):
     text: str
 
 
+class ContextCompacted(Event):
+    """The model's conversation was shortened to fit its window: long outputs from before event `cleared_before`
+    are no longer shown to it, and `summary` stands for everything but prompts before event `summarised_before`."""
+
+    turn_id: str
+    cleared_before: int
+    summarised_before: int = 0
+    summary: str = ""
+
+
 class ToolCalled(Event):
     """A tool call begins. `action` says it in plain words for the card."""
 

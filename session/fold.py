@@ -218,6 +218,11 @@ def _(event: e.NoteAdded, view: SessionView, record: e.Recorded) -> SessionView:
 
 
 @_apply.register
+def _(event: e.ContextCompacted, view: SessionView, record: e.Recorded) -> SessionView:
+    return view
+
+
+@_apply.register
 def _(event: e.ToolCalled, view: SessionView, record: e.Recorded) -> SessionView:
     calls = view.turn.tool_calls + 1 if view.turn else 1
     turn = _set_turn(view, tool_calls=calls, running_call=event.call_id)
