@@ -9,7 +9,7 @@ lock() {
     output=$1
     shift
     .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-        --group build --no-header --no-annotate --output-file "$output" "$@" >/dev/null
+        --group build --no-strip-extras --no-header --no-annotate --output-file "$output" "$@" >/dev/null
 }
 
 lock requirements.lock "$@"

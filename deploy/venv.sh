@@ -67,6 +67,6 @@ if ! works; then
 fi
 say "Installing the pinned packages of $lock into .venv"
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@" </dev/null; }
-pip install -qq --root-user-action=ignore --require-hashes -r "$lock"
+pip install -qq --root-user-action=ignore --require-hashes --no-deps -r "$lock"
 pip install -qq --root-user-action=ignore --no-deps --no-build-isolation -e .
 wanted .venv/bin/python >".venv/made-$kind"
