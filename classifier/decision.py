@@ -85,7 +85,12 @@ class Classifier:
         if len(self._active) <= MOST_CANDIDATES:
             return self._active
         words = " ".join(
-            (request.text, *(line.text for line in request.context), request.channel_name, request.channel_topic)
+            (
+                request.text,
+                *(line.text for line in request.context),
+                request.channel_name,
+                request.channel_topic,
+            )
         )
         recent = [r for r in self._active if r.slug in request.recent]
         best = self._prefilter.best(words, MOST_CANDIDATES)

@@ -39,5 +39,9 @@ def _is_named(lowered: str, repository: Repository) -> bool:
 
 def _is_marked(lowered: str, name: str) -> bool:
     word = re.escape(name)
-    patterns = (rf"`{word}`", rf"{_EDGE_BEFORE}{word} repo(sitory)?\b", rf"\brepo(sitory)? {word}{_EDGE_AFTER}")
+    patterns = (
+        rf"`{word}`",
+        rf"{_EDGE_BEFORE}{word} repo(sitory)?\b",
+        rf"\brepo(sitory)? {word}{_EDGE_AFTER}",
+    )
     return any(re.search(pattern, lowered) for pattern in patterns)

@@ -18,7 +18,7 @@ _B = 0.75
 
 
 def terms(text: str) -> list[str]:
-    """The words of `text` in lower case; parts of `dotted.names`, `snake_case` and CamelCase stand alone too."""
+    """The words of `text` in lower case; parts of `dotted.names`, `snake_case` and CamelCase stand alone."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     return re.findall(r"[^\W_]+", spaced.lower())
 
@@ -59,7 +59,9 @@ class Prefilter:
         scores: dict[int, float] = defaultdict(float)
         for term in query:
             self._add_scores(term, scores)
-        ranked = [self._repositories[n] for n, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
+        ranked = [
+            self._repositories[n] for n, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+        ]
         common = [r for r in self._repositories if r.common and r not in ranked]
         return tuple((ranked + common)[:limit])
 

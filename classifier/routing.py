@@ -9,9 +9,9 @@ from classifier.request import Classification, RoutingRequest
 from session.catalogue import Catalogue
 from session.commands import Commands
 from session.events import RepositoryAsked, RepositoryChosen
+from session.listing import SessionFilter
 from session.log import Log
 from session.refusals import Refusal
-from session.rows import SessionFilter
 from session.view import SessionView
 
 _log = structlog.get_logger(__name__)

@@ -9,10 +9,12 @@ from classifier.request import RoutingRequest
 from session.catalogue import Repository
 
 
-def matches(request: RoutingRequest, repositories: Iterable[Repository]) -> tuple[tuple[Repository, str], ...]:
-    """Every repository that a rule points to, with the rule in words; two or more mean that it is ambiguous.
+def matches(
+    request: RoutingRequest, repositories: Iterable[Repository]
+) -> tuple[tuple[Repository, str], ...]:
+    """Every repository that a rule points to, with the rule in words; two or more mean: ambiguous.
 
-    A keyword that the message contains decides over a channel: it is about this message, the channel about all.
+    A keyword in the message decides over a channel: it is about this message, the channel about all.
     """
     listed = tuple(repositories)
     by_keyword = tuple(
