@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import socket
 
 import pytest
 from openai import AsyncOpenAI
@@ -114,15 +114,11 @@ async def test_one_malformed_answer_is_forgiven_and_two_are_not(
 
 
 async def test_a_model_that_never_answers_means_asking() -> None:
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hold, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    async with server, AsyncOpenAI(base_url=url, api_key="key", max_retries=0) as silent:
-        hurried = Classifier(Catalogue(COMPANY), FastModel(silent, MODEL, timeout_seconds=0.2))
-        asked = await hurried.classify(RoutingRequest("blue"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel connects, nobody accepts
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        async with AsyncOpenAI(base_url=url, api_key="key", max_retries=0) as waiting:
+            hurried = Classifier(Catalogue(COMPANY), FastModel(waiting, MODEL, timeout_seconds=0.2))
+            asked = await hurried.classify(RoutingRequest("blue"))
     assert asked.slug is None
     assert "0.2 s" in asked.reason
 
