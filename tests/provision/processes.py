@@ -115,7 +115,7 @@ class Server:
         if self._child is not None and self._child.pid == pid:
             return self._child.poll() is not None
         # Not told by the command line: a dying process loses that first and its sockets last.
-        return _state(pid) in {"", "Z", "X"}
+        return _state(pid) in {"", "Z", "X"} and _threads(pid) <= 1
 
     def _is_ours(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:
@@ -206,6 +206,14 @@ def _state(pid: int) -> str:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def _threads(pid: int) -> int:
+    """How many threads a process has; the first may be dead while others still hold its sockets."""
+    try:
+        return len(list((_PROC / str(pid) / "task").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _ps(column: str, pid: int) -> str:
