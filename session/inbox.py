@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from session.database import Transaction
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -22,3 +24,19 @@ class AlreadyClaimed(Exception):
     def __init__(self, claim: Claim, session_id: str) -> None:
         super().__init__(f"{claim.source} {claim.event_id} was taken up by session {session_id}")
         self.session_id = session_id
+
+
+async def take(transaction: Transaction, claim: Claim, session_id: str) -> None:
+    """Claim it for that session; stands and falls with the transaction. Raises: AlreadyClaimed."""
+    taken = await transaction.execute(
+        f"INSERT INTO claims (source, event_id, session_id, at) VALUES (?, ?, ?, {transaction.now}) "
+        "ON CONFLICT (source, event_id) DO NOTHING",
+        claim.source,
+        claim.event_id,
+        session_id,
+    )
+    if not taken:
+        rows = await transaction.rows(
+            "SELECT session_id FROM claims WHERE source = ? AND event_id = ?", claim.source, claim.event_id
+        )
+        raise AlreadyClaimed(claim, rows[0]["session_id"])

@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         given = os.environ if env is None else env
         values = {name: given[name.upper()] for name in cls.model_fields if given.get(name.upper())}
         try:
-            settings = cls(**values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError(_explain(cls.model_fields, error)) from error
         if settings.heartbeat_seconds * 2 > settings.lease_seconds:
