@@ -1,0 +1,1 @@
+"""Chat: what people write and react with becomes commands; what happens in a session becomes messages."""

@@ -1,0 +1,1 @@
+"""A chat platform on the terminal: for trying things without any account, and for scripting."""

@@ -1,0 +1,224 @@
+"""Every sentence the bot says, in one place: short, warm, no jargon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from bot.long_text import one_line
+from session import events as e
+from session.view import ApprovalView, SessionView, State
+
+STATES: dict[State, str] = {
+    "routing": "Finding the repository",
+    "awaiting_repository": "Waiting for you: which repository?",
+    "queued": "In line",
+    "starting": "Getting a workspace ready",
+    "running": "Working",
+    "awaiting_approval": "Waiting for your approval",
+    "awaiting_answer": "Waiting for your answer",
+    "paused": "Paused, goes on by itself",
+    "idle": "Done",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "archived": "Closed",
+}
+
+HOW_TO = (
+    "Hi! Tell me in the same message what you would like changed, in your own words, for example: "
+    "“the invoice total is wrong when a discount is 100 %, please fix it and add a test”."
+)
+GUEST = "I can only take requests from members of this workspace. You are welcome to watch, though."
+UNEXPECTED = (
+    "Something went wrong on my side and I could not take that in. Please try again in a moment; "
+    "if it happens again, show your admins this code: `{code}`."
+)
+NO_FORK_YET = "Forking a session is not possible yet. Start a new request and I will pick up from the branch."
+ALREADY_HERE = "I am already on this one: the card is in its thread."
+MESSAGE_GONE = "I cannot find that message any more, so I have nothing to start from."
+NOTHING_TO_START = "There is no text in that message for me to work from."
+OLD_BUTTON = "That has changed since; please use the newest message."
+THANKS_GOOD = "Thank you, noted that this was good."
+THANKS_BAD = "Thank you, noted. Tell me in a reply what should be different and I will go at it again."
+WRONG_REPOSITORY = (
+    "Sorry about that! Stop me with 🛑 on the card, then ask again in a new thread "
+    "with the right repository in front, like `!repo owner/name`."
+)
+DATABASE_DOWN = (
+    "My memory does not answer right now, so I have not taken that in. Please try again in a minute."
+)
+GONE = "I do not know that session any more."
+NOT_IN_CATALOGUE = "I do not know a repository called “{slug}”. Pick one from the list above."
+MIDDLE_ON_PAGE = "_… the part in between is on the session's page …_"
+EMPTY_ANSWER = (
+    "The agent ended without saying what it did, so please treat this as not done. "
+    "The work so far is saved: 🔁 on the card tries again."
+)
+
+
+def state_words(view: SessionView) -> str:
+    """The state as people read it."""
+    if view.stop_requested is not None and (view.turn_open or view.state in ("routing", "queued")):
+        return "Stopping"
+    return STATES[view.state]
+
+
+def unread_file(name: str) -> str:
+    """Said once for a file that cannot be read."""
+    return f"I see the file “{one_line(name, 80)}”, but I cannot read that kind yet: I go by your words."
+
+
+def unexpected(code: str) -> str:
+    """Said when this edge itself fails; `code` finds the log line."""
+    return UNEXPECTED.format(code=code)
+
+
+def ask_repository(asked: e.RepositoryAsked) -> str:
+    """The question which repository is meant."""
+    lines = ["**Which repository do you mean?**"]
+    if asked.reason:
+        lines.append(asked.reason)
+    lines.append("Pick one below, or just write its name.")
+    return "\n\n".join(lines)
+
+
+def repository_settled(chosen: e.RepositoryChosen) -> str:
+    """What the question turns into once it is answered."""
+    who = f", picked by {chosen.by.name}" if chosen.by else ""
+    return f"Repository: **{chosen.slug}**{who}."
+
+
+def question(asked: e.QuestionAsked) -> str:
+    """A question of the agent."""
+    return f"**A question before I go on:**\n\n{asked.text}"
+
+
+def question_settled(asked: e.QuestionAsked, answer: e.QuestionAnswered) -> str:
+    """What a question turns into once it is answered."""
+    return f"**A question:**\n\n{asked.text}\n\n→ {answer.by.name}: {one_line(answer.text, 300)}"
+
+
+_APPROVAL_HEADINGS: dict[e.ApprovalKind, str] = {
+    "repository": "May I work in this repository?",
+    "plan": "Is this plan right?",
+    "command": "May I run this command?",
+    "egress": "May I reach this address?",
+    "pull_request": "Ready: shall I open the pull request?",
+    "merge": "Shall I merge it?",
+    "budget": "May I go on beyond the budget?",
+}
+
+
+def approval(request: e.ApprovalRequested) -> str:
+    """What people are asked to approve, exactly."""
+    parts = [f"**{_APPROVAL_HEADINGS[request.kind]}**", f"**{request.title}**" if request.title else ""]
+    return "\n\n".join(part for part in [*parts, request.detail] if part)
+
+
+def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
+    """What an approval is bound to, and how to give it."""
+    bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
+    until = f"until {request.expires_at:%H:%M} UTC"
+    return (f"✅ approves {bound}, {until}", "🛑 says no")
+
+
+def approval_settled(item: ApprovalView) -> str:
+    """The line that replaces the buttons of an approval."""
+    name = item.by.name if item.by else "someone"
+    match item.state:
+        case "given":
+            return f"✅ Approved by {name}. Take ✅ away to take it back before it happens."
+        case "used":
+            return f"✅ Approved by {name}, and done."
+        case "refused":
+            return f"🛑 {name} said no."
+        case "voided":
+            return f"No longer open: {item.reason or 'what it showed has changed'}"
+        case _:
+            return ""
+
+
+def failure(cause: str, advice: str) -> str:
+    """What failed, that the work is saved, and what to do."""
+    return f"**That did not work:** {cause}\n\nThe work so far is saved. {advice}".strip()
+
+
+def merge_failure(cause: str, advice: str) -> str:
+    """Why an approved merge was not carried out."""
+    return f"**I could not merge it:** {cause}\n\nThe pull request is untouched. {advice}".strip()
+
+
+def stopped(by: str, waiting: int, turn: bool) -> str:
+    """Said when everything stands still."""
+    first = f"Stopped by {by}."
+    kept = " The work so far is saved." if turn else ""
+    if waiting:
+        line = "1 follow-up is" if waiting == 1 else f"{waiting} follow-ups are"
+        kept += f" {line} kept in line; 🔁 on the card, or a new message, gets me going again."
+    else:
+        kept += " 🔁 on the card tries again."
+    return first + kept
+
+
+def merged(number: int, by: str) -> str:
+    """Said when the pull request is in."""
+    return f"🎉 Pull request #{number} was merged" + (f" by {by}." if by else ".")
+
+
+def closed(number: int, by: str) -> str:
+    """Said when the pull request was closed without merging."""
+    who = f" by {by}" if by else ""
+    return f"Pull request #{number} was closed{who} without merging. Tell me here if I should go at it again."
+
+
+def from_page(author: str, text: str) -> str:
+    """A prompt that came in on the companion page, shown where the others can see it."""
+    return f"{author} added on the session's page:\n\n{_quoted(text)}"
+
+
+def changes(change: e.ChangesRecorded) -> str:
+    """How big the diff is."""
+    files = "1 file" if change.files == 1 else f"{change.files} files"
+    return f"{files}, +{change.insertions} −{change.deletions}"
+
+
+def checks(finished: e.VerificationFinished) -> str:
+    """What the harness found on which commit."""
+    sha = finished.head_sha[:10]
+    names = ", ".join(f"`{one_line(check.command, 60)}`" for check in finished.checks)
+    match finished.verdict:
+        case "passed":
+            return f"Checks passed on {sha}: {names}" if names else f"Checks passed on {sha}"
+        case "failed":
+            red = ", ".join(f"`{one_line(c.command, 60)}`" for c in finished.checks if c.verdict == "failed")
+            return f"Checks failed on {sha}: {red or names}"
+        case _:
+            why = f" ({finished.reason})" if finished.reason else ""
+            return f"Checks did not run on {sha}{why}: unverified"
+
+
+def cost(amount: Decimal, known: bool) -> str:
+    """Money so far; an unknown price is said, not guessed."""
+    shown = f"${amount:.2f}" if amount >= Decimal("0.01") or amount == 0 else "under $0.01"
+    return shown if known else (f"at least {shown}" if amount else "price unknown")
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words as short as they can be."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def names(people: Sequence[str]) -> str:
+    """Names in a row."""
+    return ", ".join(people)
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in one_line(text, 600).splitlines())

@@ -1,0 +1,216 @@
+"""What an event means for the thread: messages of their own, earlier ones reworded, marks under requests.
+
+Pure: the feed carries out what comes from here. The card is not among it; see `bot/card.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot import sentences
+from bot.card import session_url
+from bot.long_text import one_line
+from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post
+from session import events as e
+from session.view import ApprovalView, PromptState, SessionView
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Post this, once."""
+
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class Reword:
+    """The message of this kind and ref now shows `post`; nothing happens when it was never posted."""
+
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Under somebody's message, take one emoji away and put another."""
+
+    message: str
+    remove: str | None
+    add: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Know:
+    """Remember which prompt a message of a person is, so that reactions on it are understood."""
+
+    message: str
+    ref: str
+
+
+Step = Say | Reword | Mark | Know
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPosts:
+    """Makes the steps. `repositories`: all that may be chosen; `public_url`: where companion pages begin."""
+
+    public_url: str
+    repositories: Sequence[Choice]
+
+    def steps(self, before: SessionView | None, record: e.Recorded, after: SessionView) -> list[Step]:
+        """All that the thread shows of this one event, in order."""
+        return [*self._known(record.event), *self._said(before, record, after), *_marks(before, after)]
+
+    def _known(self, event: e.Event) -> list[Step]:
+        if isinstance(event, e.PromptQueued) and event.prompt.message:
+            return [Know(event.prompt.message, event.prompt.id)]
+        return []
+
+    def _said(self, before: SessionView | None, record: e.Recorded, after: SessionView) -> list[Step]:
+        sid, seq = record.session_id, str(record.seq)
+        match record.event:
+            case e.PromptQueued(prompt=prompt) if not prompt.message and record.seq > 2:
+                return [Say(Post("notice", sid, sentences.from_page(prompt.author.name, prompt.text), seq))]
+            case e.RepositoryAsked() as asked:
+                return [Say(self._repository_question(sid, seq, asked))]
+            case e.RepositoryChosen() as chosen if before is not None and before.asked is not None:
+                text = sentences.repository_settled(chosen)
+                return [Reword(Post("repository", sid, text, "open", tone="done"))]
+            case e.UpdatePosted(text=text):
+                return [Say(Post("update", sid, text, seq, tone="working"))]
+            case e.QuestionAsked() as asked:
+                return [Say(_question(sid, asked))]
+            case e.QuestionAnswered(question_id=ref) as answer if before is not None and before.question:
+                text = sentences.question_settled(before.question, answer)
+                return [Reword(Post("question", sid, text, ref, tone="done"))]
+            case e.ApprovalRequested(approval_id=ref):
+                return [Say(self._approval(sid, item)) for item in [after.approval(ref)] if item]
+            case (
+                e.ApprovalGiven(approval_id=ref)
+                | e.ApprovalWithdrawn(approval_id=ref)
+                | e.ApprovalRefused(approval_id=ref)
+                | e.ApprovalVoided(approval_id=ref)
+                | e.ApprovalUsed(approval_id=ref)
+            ):
+                return [Reword(self._approval(sid, item)) for item in [after.approval(ref)] if item]
+            case e.TurnFinished() as finished:
+                return [Say(self._answer(sid, finished, after))]
+            case e.TurnFailed(cause=cause, advice=advice) | e.RoutingFailed(cause=cause, advice=advice):
+                return [Say(self._failure(sid, seq, sentences.failure(cause, advice), retry=True))]
+            case e.MergeFailed(cause=cause, advice=advice):
+                return [Say(self._failure(sid, seq, sentences.merge_failure(cause, advice), retry=False))]
+            case e.SessionStopped(by=by, turn_id=turn):
+                text = sentences.stopped(by.name, len(after.waiting_prompts), turn is not None)
+                return [Say(Post("notice", sid, text, seq, tone="stopped"))]
+            case e.PullRequestStateChanged(number=number, state="merged", by=login):
+                return [Say(Post("notice", sid, sentences.merged(number, login), seq, tone="done"))]
+            case e.PullRequestStateChanged(number=number, state="closed", by=login):
+                return [Say(Post("notice", sid, sentences.closed(number, login), seq))]
+            case _:
+                return []
+
+    def _repository_question(self, sid: str, seq: str, asked: e.RepositoryAsked) -> Post:
+        picks = tuple(
+            Button("pick_repository", one_line(c.slug, 75), seq, c.slug, "primary" if i == 0 else "plain")
+            for i, c in enumerate(asked.candidates[:5])
+        )
+        reasons = tuple(one_line(f"{c.slug}: {c.reason or c.description}", 200) for c in asked.candidates[:5])
+        menu = Menu("pick_repository", "Any other repository…", tuple(self.repositories), seq)
+        return Post(
+            kind="repository",
+            session_id=sid,
+            text=sentences.ask_repository(asked),
+            ref="open",
+            footer=tuple(reason for reason in reasons if not reason.endswith(": ")),
+            buttons=picks,
+            menu=menu if menu.choices else None,
+            tone="waiting",
+        )
+
+    def _approval(self, sid: str, item: ApprovalView) -> Post:
+        request, ref = item.request, item.request.approval_id
+        text = sentences.approval(request)
+        if item.state != "open":
+            settled = sentences.approval_settled(item)
+            return Post("approval", sid, text, ref, footer=(settled,), tone="done")
+        buttons: tuple[Button, ...] = (
+            Button("approve", "✅ Approve", ref, request.digest, "primary"),
+            Button("refuse", "🛑 No", ref, request.digest, "danger"),
+        )
+        if self.public_url:
+            page = session_url(self.public_url, sid)
+            buttons = (*buttons, Button("open_page", "Look at it", url=page))
+        small = sentences.approval_small_print(request)
+        return Post("approval", sid, text, ref, footer=small, buttons=buttons, tone="waiting")
+
+    def _answer(self, sid: str, finished: e.TurnFinished, after: SessionView) -> Post:
+        if not finished.summary.strip():
+            return self._failure(sid, finished.turn_id, sentences.EMPTY_ANSWER, retry=False)
+        text = finished.summary if not finished.evidence else f"{finished.summary}\n\n{finished.evidence}"
+        footer: list[str] = []
+        if after.changes is not None and after.changes.files:
+            footer.append(sentences.changes(after.changes))
+            if after.verification is not None:
+                footer.append(sentences.checks(after.verification))
+        if after.turn is not None and after.turn.ended_at is not None:
+            spent = (after.turn.ended_at - after.turn.started_at).total_seconds()
+            footer.append(f"{sentences.duration(spent)}, {sentences.cost(after.cost_usd, after.cost_known)}")
+        links = self._links(after)
+        return Post("answer", sid, text, finished.turn_id, footer=tuple(footer), buttons=links, tone="done")
+
+    def _links(self, view: SessionView) -> tuple[Button, ...]:
+        links: list[Button] = []
+        if view.pull_request is not None:
+            label = f"Pull request #{view.pull_request.number}"
+            links.append(Button("open_page", label, url=view.pull_request.url, style="primary"))
+        elif view.published is not None and view.published.compare_url:
+            links.append(Button("open_page", "Open a pull request by hand", url=view.published.compare_url))
+        if self.public_url:
+            links.append(Button("open_page", "Open page", url=session_url(self.public_url, view.id)))
+        return tuple(links)
+
+    def _failure(self, sid: str, ref: str, text: str, *, retry: bool) -> Post:
+        buttons: tuple[Button, ...] = (Button("retry", "Try again", style="primary"),) if retry else ()
+        if self.public_url:
+            buttons = (*buttons, Button("open_page", "Open page", url=session_url(self.public_url, sid)))
+        return Post("failure", sid, text, ref, buttons=buttons, tone="failed")
+
+
+def _question(sid: str, asked: e.QuestionAsked) -> Post:
+    options = tuple(
+        Button("answer", one_line(option, 75), asked.question_id, str(index))
+        for index, option in enumerate(asked.options)
+    )
+    footer = ("Pick one, or answer in your own words.",) if options else ("Answer in your own words.",)
+    text = sentences.question(asked)
+    return Post("question", sid, text, asked.question_id, footer=footer, buttons=options, tone="waiting")
+
+
+def _marks(before: SessionView | None, after: SessionView) -> list[Step]:
+    """Under each request: seen until it is taken up (the first one: until it ends), then how it ended."""
+    if before is None:
+        return []
+    marks: list[Step] = []
+    for index, item in enumerate(after.prompts[: len(before.prompts)]):
+        old = _mark(before.prompts[index].state, first=index == 0)
+        new = _mark(item.state, first=index == 0)
+        if item.prompt.message and old != new:
+            # Seen may have been put there after the prompt was already taken up.
+            marks.append(Mark(item.prompt.message, old or SEEN, new))
+    return marks
+
+
+def _mark(state: PromptState, *, first: bool) -> str | None:
+    match state:
+        case "waiting":
+            return SEEN
+        case "running":
+            return SEEN if first else None
+        case "done":
+            return DONE
+        case "failed":
+            return FAILED
+        case "stopped":
+            return STOPPED
+        case _:
+            return None
