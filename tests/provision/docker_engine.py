@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,9 @@ class DockerEngine:
     def stop(self) -> None:
         """Stop the engine with its containers and its containerd; images stay."""
         self._server.stop(signal.SIGTERM, timeout_seconds=_STOP_TIMEOUT_SECONDS)
+        # In a chroot, and in a container on a volume, dockerd leaves its data folder mounted over itself.
+        for mount in _mounts_below(self._data, self._run):
+            subprocess.run(["umount", "--lazy", mount], check=True, capture_output=True, text=True)
 
     def kill(self) -> None:
         """End the engine the way a crash would; its containers keep running until `start` finds them."""
@@ -154,6 +158,16 @@ def stop_abandoned() -> None:
     with processes.lock(run / "change"), (run / "users").open("w") as users:
         if _lock_now(users.fileno(), fcntl.LOCK_EX):
             DockerEngine(CACHE / "docker", run).stop()
+
+
+def _mounts_below(*folders: Path) -> list[str]:
+    """The mount points at or below the folders, innermost first.
+
+    Source: proc_pid_mountinfo(5): the fifth field is the mount point.
+    """
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    inside = [point for point in points if any(Path(point).is_relative_to(folder) for folder in folders)]
+    return sorted(inside, key=len, reverse=True)
 
 
 def _lock_now(file: int, kind: int) -> bool:
