@@ -111,8 +111,7 @@ class Database:
         """The database, connected. Raises: DatabaseDown."""
         connection = expand_db_url(url)
         if _is_postgres(url):
-            connection["credentials"].update(min_size=1, minsize=1, maxsize=pool_size)
-            connection["credentials"].pop("min_size")
+            connection["credentials"].update(minsize=1, maxsize=pool_size)
         else:
             await asyncio.to_thread(
                 Path(url.removeprefix("sqlite://")).parent.mkdir, parents=True, exist_ok=True
@@ -122,7 +121,8 @@ class Database:
         context = TortoiseContext()
         variables = contextvars.copy_context()
         variables.run(context.__enter__)
-        await context.init({"connections": {"default": connection}, "apps": _APPS})
+        config = {"connections": {"default": connection}, "apps": _APPS}
+        await asyncio.create_task(context.init(config), context=variables.copy())
         database = cls(context, variables, url)
         try:
             await database.rows("SELECT 1 AS one")
