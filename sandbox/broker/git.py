@@ -47,10 +47,16 @@ class GitOutputTooLarge(GitFailed):
 
 @dataclass(frozen=True, slots=True)
 class GitResult:
-    """What a git command wrote; `truncated` if it was cut at the limit and the caller allowed that."""
+    """What a git command wrote and its exit code; `truncated` if it was cut at the limit, as allowed."""
 
     stdout: bytes
+    returncode: int = 0
     truncated: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended with 0, where the caller accepts other codes too."""
+        return self.returncode == 0
 
     @property
     def text(self) -> str:
@@ -148,7 +154,7 @@ async def run_git(
         raise GitOutputTooLarge(name, returncode, f"wrote more than {max_output_bytes} bytes")
     if not overflowed and returncode not in accept:
         raise GitFailed(name, returncode, stderr.decode("utf-8", "replace"))
-    return GitResult(stdout, truncated=overflowed)
+    return GitResult(stdout, returncode, truncated=overflowed)
 
 
 async def _read_output(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bool]:

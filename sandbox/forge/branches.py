@@ -119,9 +119,7 @@ async def _push(
 
 async def checked_reference(branch: str) -> str:
     """`refs/heads/<branch>`, if git takes the name. Raises `ForgeError` otherwise."""
-    reference = f"refs/heads/{branch}"
-    try:
-        await run_git(None, "check-ref-format", reference)
-    except GitFailed as failure:
-        raise ForgeError(f"{branch!r} is not a name git takes for a branch; choose another.") from failure
-    return reference
+    checked = await run_git(None, "check-ref-format", f"refs/heads/{branch}", accept=(0, 1))
+    if branch.startswith("-") or not checked.succeeded:
+        raise ForgeError(f"{branch!r} is not a name git takes for a branch; choose another.")
+    return f"refs/heads/{branch}"

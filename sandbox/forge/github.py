@@ -264,7 +264,7 @@ class GitHubForge:
         return await self._tokens.using(repository, purpose, lambda token: work(self._git_access(token)))
 
     def _git_access(self, token: str | None) -> Access:
-        """Git's way to this GitHub alone: the header goes nowhere else, and no redirect is followed with it."""
+        """Git's way to this GitHub: the header goes nowhere else, and no redirect is followed with it."""
         config = {"http.followRedirects": "false"}
         if token:
             basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()

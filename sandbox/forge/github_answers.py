@@ -1,4 +1,4 @@
-"""What is read of GitHub's answers: narrow models, so that a field GitHub adds or drops elsewhere is no concern."""
+"""What is read of GitHub's answers: narrow models, so that what GitHub changes elsewhere is no concern."""
 
 from __future__ import annotations
 

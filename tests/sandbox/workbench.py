@@ -1,0 +1,85 @@
+"""Real git repositories for tests: a working copy in which a test writes and commits as a box would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+def git(directory: Path, *arguments: str, stdin: bytes | None = None) -> str:
+    """What git wrote, run in that directory. Raises CalledProcessError when it fails."""
+    done = subprocess.run(
+        ["git", "-c", "protocol.file.allow=always", *arguments],
+        cwd=directory,
+        env={**os.environ, **AUTHOR},
+        input=stdin,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.decode().strip()
+
+
+class Workbench:
+    """A working copy at `path` on branch main."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def new(cls, path: Path) -> Workbench:
+        """A new repository with one commit."""
+        path.mkdir(parents=True)
+        git(path, "init", "--quiet", "--initial-branch=main")
+        bench = cls(path)
+        bench.commit("Start", {"README.md": "# Billing\n", "app.py": "print('hello')\n"})
+        return bench
+
+    @classmethod
+    def clone(cls, source: Path, path: Path) -> Workbench:
+        """A copy of a repository."""
+        git(source, "clone", "--quiet", "--no-local", str(source), str(path))
+        return cls(path)
+
+    def commit(self, message: str, files: dict[str, str | bytes | None]) -> str:
+        """Write (None: delete) files and commit; gives the commit."""
+        for name, content in files.items():
+            target = self.path / name
+            if content is None:
+                target.unlink()
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        return self.commit_all(message)
+
+    def commit_all(self, message: str) -> str:
+        """Commit what is there; gives the commit."""
+        git(self.path, "add", "--all")
+        git(self.path, "commit", "--quiet", "--allow-empty", "--message", message)
+        return self.head()
+
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return git(self.path, "rev-parse", "HEAD")
+
+    def bare(self, path: Path) -> Path:
+        """A bare copy at `path`."""
+        git(self.path, "clone", "--quiet", "--bare", "--no-local", str(self.path), str(path))
+        return path
+
+    def bundle(self, path: Path, *, without: str | None = "origin/main", reference: str = "work") -> Path:
+        """A bundle of HEAD as `refs/bellhop/<reference>`, without what the base has."""
+        git(self.path, "update-ref", f"refs/bellhop/{reference}", "HEAD")
+        excluded = [f"^{without}"] if without else []
+        git(self.path, "bundle", "create", "--quiet", str(path), f"refs/bellhop/{reference}", *excluded)
+        return path
