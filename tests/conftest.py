@@ -61,7 +61,7 @@ def boxed(lines: list[str]) -> list[str]:
 
 
 def _summary(skipped: dict[str, int]) -> list[str]:
-    head = f"{sum(skipped.values())} tests were skipped because this machine lacks real parts:"
+    head = f"Skipped because this machine lacks real parts: {sum(skipped.values())}"
     return [head, *(f"  {count:>4} x {reason}" for reason, count in sorted(skipped.items()))]
 
 

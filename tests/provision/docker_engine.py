@@ -98,7 +98,7 @@ class DockerEngine:
         # Should the machine's own containerd run, dockerd uses that one: keep apart from what is in it.
         argv += ["--containerd-namespace", "bellhop-tests"]
         argv += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
-        environment = {**os.environ, "PATH": _program_path()}
+        environment = {**os.environ, "PATH": _program_path(), "TMPDIR": str(self._run)}
         self._server.start(
             argv, lambda: answers(self.host), timeout_seconds=_START_TIMEOUT_SECONDS, environment=environment
         )
