@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     github_webhook_secret: str = _setting(
         "", "secret that GitHub signs its webhooks with", "a long random text", secret=True
     )
+    allowed_logins: str = _setting(
+        "", "GitHub logins that may sign in on the companion page, parted by commas", "ada,grace"
+    )
+    allowed_organisations: str = _setting(
+        "", "GitHub organisations whose members may sign in, parted by commas", "acme"
+    )
 
     # Sandboxes
     docker_host: str = _setting(
