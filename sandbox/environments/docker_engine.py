@@ -91,7 +91,10 @@ class DockerEnvironment:
         await asyncio.to_thread(self._engine)
 
     async def open(self, spec: SandboxSpec) -> DockerSandbox:
-        """The box of that name, adopted, restarted or created. Raises: EnvironmentUnavailable, SandboxFailed."""
+        """The box of that name, adopted, restarted or created.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         if not NAMES.fullmatch(spec.name):
             raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
         async with self._opening.setdefault(spec.name, asyncio.Lock()):
@@ -103,7 +106,7 @@ class DockerEnvironment:
     async def list(self) -> Sequence[BoxInfo]:
         """Every box of this project on the engine. Raises: EnvironmentUnavailable."""
         client = await asyncio.to_thread(self._engine)
-        filters = {"label": NAME_LABEL}
+        filters: dict[str, str | list[str] | bool] = {"label": NAME_LABEL}
         found = await asyncio.to_thread(
             client.containers.list, all=True, filters=filters, ignore_removed=True
         )

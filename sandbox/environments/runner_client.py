@@ -75,7 +75,7 @@ class RunnerClient:
     """
 
     def __init__(self, socket_path: Path, *, reconnect_seconds: float = 1.0) -> None:
-        self._socket_path = socket_path
+        self.socket_path = socket_path
         self._reconnect_seconds = reconnect_seconds
         self._connection: RunnerConnection | None = None
         self._connecting = asyncio.Lock()
@@ -299,7 +299,7 @@ class RunnerClient:
             await asyncio.sleep(0.02)
 
     async def _connect_to_same_box(self) -> RunnerConnection:
-        connection = await connect(self._socket_path)
+        connection = await connect(self.socket_path)
         try:
             met = _runner_info(await connection.request("ping", {})).box
             if self._box not in (None, met):

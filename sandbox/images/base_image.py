@@ -19,7 +19,26 @@ from sandbox.environments.protocol import EnvironmentUnavailable
 READY_LABEL = "bellhop.ready"
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 DEBIAN_RELEASE = "bookworm"
-PACKAGES = ["bash", "ca-certificates", "curl", "diffutils", "gcc", "git", "jq", "less", "libc6-dev", "make", "patch", "procps", "python3", "python3-pip", "python3-venv", "ripgrep", "unzip", "xz-utils"]
+PACKAGES = [
+    "bash",
+    "ca-certificates",
+    "curl",
+    "diffutils",
+    "gcc",
+    "git",
+    "jq",
+    "less",
+    "libc6-dev",
+    "make",
+    "patch",
+    "procps",
+    "python3",
+    "python3-pip",
+    "python3-venv",
+    "ripgrep",
+    "unzip",
+    "xz-utils",
+]
 # The box's user by number: `useradd` is not run in a tree that is only unpacked.
 USER_LINES = {
     "etc/passwd": "bellhop:x:10001:10001::/bellhop/home:/bin/bash\n",
@@ -75,8 +94,8 @@ def _built(client: DockerClient, tag: str) -> str | None:
 def _make_tree(tarball: Path, tag: str, refusal: str) -> None:
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise EnvironmentUnavailable(
-            f"The image {tag} is not there and could not be built ({refusal[:300]}). Give the engine a registry "
-            f"to build {DOCKERFILE.name} with, load an image under that name, set SANDBOX_BASE_IMAGE to one "
+            f"The image {tag} is not there and could not be built ({refusal[:300]}). Give the engine a "
+            f"registry to build {DOCKERFILE.name} with, load an image under that name, set SANDBOX_BASE_IMAGE to one "
             "that has python3, git and bash, or install debootstrap and run this once as root."
         )
     tarball.parent.mkdir(parents=True, exist_ok=True)

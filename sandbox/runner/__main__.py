@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import os
 import resource
 
@@ -13,6 +14,10 @@ from .operations import Operations
 from .places import Places
 from .processes import Processes
 from .server import serve
+
+# Source: prctl(2) and capset(2).
+PR_SET_DUMPABLE = 4
+CAPABILITY_VERSION = 0x20080522
 
 
 def read_arguments() -> argparse.Namespace:
@@ -36,6 +41,12 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    libc = ctypes.CDLL(None)
+    # What root could hand on to the programs it runs is not cleared by the change of user.
+    none = (ctypes.c_uint32 * 6)()
+    libc.capset((ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), none)
+    # The kernel hides a process that changed its user from itself: its files in /proc would be root's.
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def hold_limits(arguments: argparse.Namespace) -> None:

@@ -68,11 +68,11 @@ class Processes:
             return self._spawn(arguments, directory, env, tag, keep_errors)
         except BlockingIOError:
             await self._end_strays()
-        except OSError as error:
-            raise Failed(f"cannot start {arguments[0]}: {error.strerror}") from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Failed(f"cannot start {arguments[0]}: {error}") from error
         try:
             return self._spawn(arguments, directory, env, tag, keep_errors)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise Failed(f"cannot start {arguments[0]}: the box is at its limit of processes") from error
 
     async def output_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 
 from .frames import MAX_FRAME_BYTES, BadFrame, frame_of, read_frame
 from .operations import Operations
@@ -57,6 +58,10 @@ class Connection:
             self._send({"id": request_id, "error": {"kind": "refused", "message": str(error)}})
         except (Failed, OSError) as error:
             self._send({"id": request_id, "error": {"kind": "failed", "message": str(error)}})
+        except Exception as error:  # noqa: BLE001 - the edge of the program: the caller must get an answer
+            message = f"the runner has a defect: {type(error).__name__}: {error}"
+            self._send({"id": request_id, "error": {"kind": "failed", "message": message}})
+            traceback.print_exc()
 
     def _send(self, content: dict[str, object]) -> None:
         if self._writer.transport.is_closing():

@@ -1,0 +1,421 @@
+"""Boxes made of this host's Linux namespaces, where no container engine answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sandbox.environments.namespace_plan import (
+    Bind,
+    BoxPlan,
+    Builder,
+    available_builder,
+    host_binds,
+    host_python,
+)
+from sandbox.environments.protocol import (
+    INBOUND,
+    NAME_LABEL,
+    SESSION_LABEL,
+    WORKSPACE,
+    BoxInfo,
+    EnvironmentUnavailable,
+    Origin,
+    SandboxFailed,
+    SandboxSpec,
+)
+from sandbox.environments.runner_client import BoxStats, RunnerClient, RunnerGone
+from sandbox.environments.runner_launch import (
+    HOME,
+    RUNNER_MOUNT,
+    RUNNER_SOURCE,
+    SOCKET_MOUNT,
+    SOCKET_NAME,
+    STATE,
+    answering_runner,
+    runner_command,
+)
+
+NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
+TAGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+KEPT = ("workspace", "state", "home")
+START_SECONDS = 15.0
+END_SECONDS = 10.0
+# Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
+FIRST_UID = 200_000
+UIDS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRecord:
+    """What is written down of a box. `pid` and `started_ticks` are those of its first process, if any."""
+
+    name: str
+    session_id: str
+    labels: dict[str, str]
+    box: str
+    pid: int | None
+    started_ticks: int | None
+
+    def running(self) -> bool:
+        """Whether that very process lives; its number alone may be another's by now."""
+        return self.pid is not None and _started_ticks(self.pid) == self.started_ticks
+
+
+class LocalEnvironment:
+    """Boxes in `directory`, one folder each; snapshots are copies beside them."""
+
+    def __init__(self, *, directory: Path, builder: tuple[str, Builder] | None = None) -> None:
+        self._boxes = directory.absolute() / "boxes"
+        self._snapshots = directory.absolute() / "snapshots"
+        self._builder = builder or available_builder()
+        self._opening: dict[str, asyncio.Lock] = {}
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    @property
+    def isolation(self) -> str:
+        program = self._builder[0] if self._builder else "nothing"
+        return (
+            f"Linux namespaces of this machine ({program}): no network, most of the host hidden and the rest "
+            "read-only; weaker than a container."
+        )
+
+    async def check(self) -> None:
+        """Returns when an empty box can be made. Raises: EnvironmentUnavailable."""
+        if self._builder is None:
+            raise EnvironmentUnavailable(
+                "Boxes without a container engine need bubblewrap (the package `bubblewrap`) or util-linux's "
+                "`unshare`: install one, or start a Docker engine. Nothing is run without isolation."
+            )
+        await asyncio.to_thread(self._try_builder, *self._builder)
+
+    async def open(self, spec: SandboxSpec) -> LocalSandbox:
+        """The box of that name, adopted, restarted or created.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        if not NAMES.fullmatch(spec.name):
+            raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
+        async with self._opening.setdefault(spec.name, asyncio.Lock()):
+            return await self._open(spec)
+
+    async def list(self) -> Sequence[BoxInfo]:
+        """Every box in the directory."""
+        return await asyncio.to_thread(self._list)
+
+    async def remove(self, name: str) -> None:
+        """The box's processes and files are gone."""
+        await self.end(name)
+        if NAMES.fullmatch(name):
+            await asyncio.to_thread(shutil.rmtree, self._boxes / name, ignore_errors=True)
+
+    async def remove_snapshot(self, reference: str) -> None:
+        """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
+        await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)
+
+    async def aclose(self) -> None:
+        """Nothing is held: boxes go on."""
+
+    async def end(self, name: str) -> None:
+        """Every process of the box is gone; its files stay.
+
+        Raises: SandboxFailed when the kernel does not end it.
+        """
+        record = await asyncio.to_thread(self.record, name)
+        if record is not None and record.running() and record.pid is not None:
+            await asyncio.to_thread(_end, record.pid, name)
+
+    def record(self, name: str) -> BoxRecord | None:
+        """What is written down of the box, None when there is none."""
+        try:
+            content = json.loads((self._boxes / name / "box.json").read_text())
+        except FileNotFoundError:
+            return None
+        return BoxRecord(**content)
+
+    async def take_snapshot(self, name: str, tag: str) -> str:
+        """A copy of the box's files under that tag. Raises: SandboxFailed."""
+        reference = f"local:{name}/{tag}"
+        target = self._snapshot_path(reference)
+        await asyncio.to_thread(_copy, self._boxes / name, target, None)
+        return reference
+
+    async def _open(self, spec: SandboxSpec) -> LocalSandbox:
+        record = await asyncio.to_thread(self.record, spec.name)
+        socket_path = self._boxes / spec.name / "socket" / SOCKET_NAME
+        origin: Origin = "created" if record is None else "restarted"
+        if record is not None and record.running():
+            try:
+                runner = await answering_runner(socket_path, 2.0)
+                return LocalSandbox(self, spec.name, runner, "adopted")
+            except RunnerGone:
+                await self.end(spec.name)
+        if self._builder is None:
+            await self.check()
+        box = secrets.token_hex(8) if record is None else record.box
+        plan = await asyncio.to_thread(self._prepare, spec, box, origin)
+        await asyncio.to_thread(self._start, plan, spec.name)
+        try:
+            runner = await answering_runner(socket_path, START_SECONDS, lambda: not _lives(plan.pid_file))
+        except RunnerGone as error:
+            await asyncio.to_thread(_end_from, plan.pid_file, spec.name)
+            said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
+            raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
+        await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
+        return LocalSandbox(self, spec.name, runner, origin)
+
+    def _prepare(self, spec: SandboxSpec, box: str, origin: Origin) -> BoxPlan:
+        """The box's folders, filled and owned as they should be."""
+        folder = self._boxes / spec.name
+        self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        uid = FIRST_UID + zlib.crc32(spec.name.encode()) % UIDS if os.geteuid() == 0 else None
+        if origin == "created":
+            shutil.rmtree(folder, ignore_errors=True)
+            if spec.image is not None:
+                _copy(self._snapshot_path(spec.image), folder, uid)
+        for name in (*KEPT, "socket"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            if uid is not None:
+                os.chown(folder / name, uid, uid)
+        spec.inbound.mkdir(parents=True, exist_ok=True)
+        (folder / "socket" / SOCKET_NAME).unlink(missing_ok=True)
+        return _plan(spec, box, folder, uid)
+
+    def _start(self, plan: BoxPlan, name: str) -> None:
+        assert self._builder is not None
+        plan.pid_file.unlink(missing_ok=True)
+        # setsid --fork lets go of the box at once: it must outlive this process and be nobody's zombie.
+        command = ["setsid", "--fork", *self._builder[1](plan)]
+        with (self._boxes / name / "log").open("wb") as log:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+        if done.returncode != 0:
+            raise SandboxFailed(f"box {name}: setsid ended with {done.returncode}")
+
+    def _write_record(self, spec: SandboxSpec, box: str, pid_file: Path) -> None:
+        pid = _pid_in(pid_file.read_text())
+        record = {
+            "name": spec.name,
+            "session_id": spec.session_id,
+            "labels": {**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
+            "box": box,
+            "pid": pid,
+            "started_ticks": _started_ticks(pid),
+        }
+        path = self._boxes / spec.name / "box.json"
+        path.with_suffix(".new").write_text(json.dumps(record))
+        path.with_suffix(".new").replace(path)
+
+    def _list(self) -> Sequence[BoxInfo]:
+        names = sorted(path.name for path in self._boxes.glob("*") if path.is_dir())
+        records = [record for name in names if (record := self.record(name)) is not None]
+        return [
+            BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
+        ]
+
+    def _snapshot_path(self, reference: str) -> Path:
+        name, _, tag = reference.removeprefix("local:").partition("/")
+        if not (reference.startswith("local:") and NAMES.fullmatch(name) and TAGS.fullmatch(tag)):
+            raise SandboxFailed(f"{reference!r} is no snapshot of the local backend")
+        return self._snapshots / name / tag
+
+    def _try_builder(self, program: str, build: Builder) -> None:
+        binds, links = host_binds()
+        self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plan = BoxPlan(binds, links, 1 << 20, {}, "/", ("/bin/true",), None, self._boxes / "check.pid")
+        done = subprocess.run(build(plan), capture_output=True, text=True, check=False)
+        plan.pid_file.unlink(missing_ok=True)
+        if done.returncode != 0:
+            raise EnvironmentUnavailable(
+                f"{program} cannot make a box here ({done.stderr.strip()[-300:]}): allow unprivileged user "
+                "namespaces, or start a Docker engine. Nothing is run without isolation."
+            )
+
+
+class LocalSandbox:
+    """One box of namespaces. Made by `LocalEnvironment.open`."""
+
+    def __init__(
+        self, environment: LocalEnvironment, name: str, runner: RunnerClient, origin: Origin
+    ) -> None:
+        self._environment = environment
+        self._name = name
+        self._runner = runner
+        self._origin = origin
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def adopted(self) -> bool:
+        return self._origin == "adopted"
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
+
+    @property
+    def workspace(self) -> str:
+        return WORKSPACE
+
+    @property
+    def inbound_path(self) -> str:
+        return INBOUND
+
+    @property
+    def runner(self) -> RunnerClient:
+        return self._runner
+
+    async def snapshot(self, tag: str) -> str:
+        """A copy of workspace, home and journal. Raises: SandboxFailed."""
+        return await self._environment.take_snapshot(self._name, tag)
+
+    async def stop(self) -> None:
+        """The box's processes have ended; its files stay."""
+        await self._runner.aclose()
+        await self._environment.end(self._name)
+
+    async def kill(self) -> None:
+        """The box's processes were killed; its files stay."""
+        await self._environment.end(self._name)
+
+    async def remove(self) -> None:
+        """Nothing is left but snapshots."""
+        await self._runner.aclose()
+        await self._environment.remove(self._name)
+
+    async def stats(self) -> BoxStats:
+        return await self._runner.stats()
+
+    async def cause_of_death(self) -> str | None:
+        """ "ended" when the box does not run (the kernel tells no more), else None."""
+        record = await asyncio.to_thread(self._environment.record, self._name)
+        if record is None:
+            return "removed"
+        return None if record.running() else "ended"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.aclose()
+
+
+def _plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None) -> BoxPlan:
+    python, python_binds = host_python()
+    binds, links = host_binds()
+    limits = spec.limits
+    options = ["--memory-bytes", str(limits.memory_bytes), "--disk-bytes", str(limits.disk_bytes)]
+    options += ["--pids", str(limits.pids), "--open-files", str(limits.open_files), "--readable", INBOUND]
+    options += ["--uid", str(uid)] if uid is not None else []
+    own = (
+        Bind(str(RUNNER_SOURCE), RUNNER_MOUNT),
+        Bind(str(spec.inbound.absolute()), INBOUND),
+        Bind(str(folder / "workspace"), WORKSPACE, writable=True),
+        Bind(str(folder / "state"), STATE, writable=True),
+        Bind(str(folder / "home"), HOME, writable=True),
+        Bind(str(folder / "socket"), SOCKET_MOUNT, writable=True),
+    )
+    path = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+    return BoxPlan(
+        binds=(*binds, *python_binds, *own),
+        links=links,
+        tmp_bytes=limits.tmp_bytes,
+        environment={"HOME": HOME, "PATH": path, "LANG": "C.UTF-8", **spec.env},
+        workdir=WORKSPACE,
+        command=tuple(runner_command(box, *options, python=python)),
+        uid=uid,
+        pid_file=folder / "pid",
+    )
+
+
+def _copy(source: Path, target: Path, uid: int | None) -> None:
+    """The kept folders of a box, copied beside the target and then put in its place."""
+    if not source.is_dir():
+        raise SandboxFailed(f"there is no {source.parent.name}/{source.name} to copy")
+    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
+    beside.mkdir(parents=True)
+    try:
+        kept = [str(source / name) for name in KEPT if (source / name).is_dir()]
+        _run(["cp", "--archive", "--reflink=auto", "--", *kept, str(beside)])
+        if uid is not None:
+            _run(["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", "--", str(beside)])
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SandboxFailed(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
+
+
+def _lives(pid_file: Path) -> bool:
+    """Whether the process of a box that is being built lives; True while its number is not known yet."""
+    try:
+        return _started_ticks(_pid_in(pid_file.read_text())) is not None
+    except (FileNotFoundError, ValueError):
+        return True
+
+
+def _end_from(pid_file: Path, name: str) -> None:
+    try:
+        pid = _pid_in(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    _end(pid, name)
+
+
+def _pid_in(said: str) -> int:
+    """The process id as bubblewrap tells it (JSON) or as a plain number."""
+    content = json.loads(said)
+    return int(content["child-pid"] if isinstance(content, dict) else content)
+
+
+def _started_ticks(pid: int) -> int | None:
+    """When a living process started, in the kernel's ticks since boot; None when it does not live.
+
+    Source: proc(5), /proc/pid/stat, field 22.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _end(pid: int, name: str) -> None:
+    """The first process of a namespace takes all others with it."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        readable, _, _ = select.select([handle], [], [], END_SECONDS)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+    if not readable:
+        raise SandboxFailed(f"box {name}: its processes do not end (first process {pid})")

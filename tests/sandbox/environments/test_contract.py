@@ -1,0 +1,318 @@
+"""What every backend's boxes do; the same tests run against each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox.environments.protocol import Sandbox, SandboxFailed
+from sandbox.environments.runner_client import RunnerGone, ToolRefused
+from tests.sandbox.environments.boxes import Bench, call_id, run
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_command_runs_in_the_workspace_with_the_box_s_environment(box: Sandbox) -> None:
+    done = await run(box, "pwd; echo $GREETING; id -u; exit 3")
+    where, greeting, uid = done.output.split()
+    assert (where, greeting) == ("/workspace", "hello")
+    assert uid != "0"
+    assert (done.exit_code, done.cause, done.replayed) == (3, None, False)
+
+
+async def test_the_home_directory_and_tmp_can_be_written_and_the_rest_cannot(box: Sandbox) -> None:
+    done = await run(
+        box,
+        "touch ~/a /tmp/b c && echo three; for d in / /usr /etc /opt/bellhop/runner /bellhop/in /bin; do"
+        " touch $d/x 2>/dev/null && echo wrote $d; done; true",
+    )
+    assert done.output == "three\n"
+
+
+async def test_the_box_sees_what_is_put_in_its_inbound_directory(bench: Bench) -> None:
+    spec = bench.spec()
+    async with bench.box(spec) as box:
+        (spec.inbound / "note").write_text("from outside")
+        done = await run(box, f"cat {box.inbound_path}/note")
+        assert done.output == "from outside"
+        assert (await box.runner.read_file(f"{box.inbound_path}/note")).text == "from outside"
+
+
+async def test_there_is_no_network_but_the_box_s_own_loopback(box: Sandbox) -> None:
+    devices = await run(box, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; cat /proc/net/route")
+    assert devices.output.split()[0] == "lo"
+    assert len([line for line in devices.output.splitlines() if line]) <= 2
+    reached = await run(
+        box,
+        textwrap.dedent(
+            """\
+            python3 - <<'PY'
+            import socket
+            for address in [("127.0.0.1", 22), ("169.254.169.254", 80), ("1.1.1.1", 53), ("::1", 22)]:
+                family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+                try:
+                    socket.create_connection(address, 2) if family == socket.AF_INET else socket.socket(
+                        family).connect(address)
+                    print("reached", address)
+                except OSError as error:
+                    print("no")
+            PY"""
+        ),
+    )
+    assert reached.output.split() == ["no"] * 4
+
+
+async def test_a_listener_of_the_host_cannot_be_reached(box: Sandbox) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(greet, "0.0.0.0", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        done = await run(
+            box, f"python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}), 2)'"
+        )
+    assert done.exit_code == 1
+    assert "refused" in done.output
+
+
+async def test_processes_of_the_host_are_not_seen(box: Sandbox) -> None:
+    done = await run(box, f"kill -0 {os.getpid()} 2>&1; ls /proc | grep -c '^[0-9]'")
+    assert int(done.output.split()[-1]) < 20
+
+
+async def test_no_capability_is_held_and_none_can_be_gained(box: Sandbox) -> None:
+    done = await run(box, "grep -E '^(CapInh|CapPrm|CapEff|CapAmb|NoNewPrivs)' /proc/self/status")
+    figures = dict(line.split(":\t") for line in done.output.splitlines())
+    assert {name: int(value, 16) for name, value in figures.items()} == {
+        "CapInh": 0,
+        "CapPrm": 0,
+        "CapEff": 0,
+        "CapAmb": 0,
+        "NoNewPrivs": 1,
+    }
+    mounted = await run(box, "mount -t tmpfs none /workspace 2>&1; unshare -Urm true 2>&1")
+    assert mounted.exit_code != 0
+
+
+async def test_git_threads_asyncio_and_multiprocessing_work(box: Sandbox) -> None:
+    script = """\
+        mkdir tools && cd tools && git init -q . && git -c user.name=Ada -c user.email=a@example.org commit -q \\
+          --allow-empty -m first && git log --format=%s
+        python3 - <<'PY'
+        import asyncio, multiprocessing, threading
+        seen = []
+        threads = [threading.Thread(target=seen.append, args=(n,)) for n in range(4)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        print(sorted(seen))
+        async def main():
+            p = await asyncio.create_subprocess_exec("echo", "sub", stdout=-1)
+            print((await p.communicate())[0])
+        asyncio.run(main())
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(abs, [-1, -2]))
+        PY
+        cd .. && rm -rf tools"""
+    done = await run(box, textwrap.dedent(script))
+    assert done.output.splitlines() == ["first", "[0, 1, 2, 3]", "b'sub\\n'", "[1, 2]"]
+
+
+async def test_cancelling_the_task_ends_every_process_of_the_command(box: Sandbox) -> None:
+    command = (
+        "setsid sh -c 'sleep 301 & sleep 302' & (setsid sh -c '(sleep 303 &) ; exec env -i sleep 304' &) ;"
+        " nohup sleep 305 & echo started; sleep 306"
+    )
+    started = asyncio.Event()
+    task = asyncio.create_task(
+        box.runner.exec(call_id(), command, timeout_seconds=60, on_output=lambda _: started.set())
+    )
+    async with asyncio.timeout(10):
+        await started.wait()
+    before = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - before < 2.0
+    left = await run(box, "ps -eo args 2>/dev/null | grep -c '^sleep 30[1-6]'")
+    assert left.output.strip() == "0"
+
+
+async def test_a_command_over_its_time_is_ended_and_said_so(box: Sandbox) -> None:
+    done = await run(box, "echo begun; sleep 300", timeout_seconds=0.3)
+    assert (done.exit_code, done.timed_out, done.output) == (None, True, "begun\n")
+    assert done.cause == "timed out after 0.3 s"
+
+
+async def test_a_memory_hog_is_ended_with_its_cause_and_the_box_goes_on(bench: Bench) -> None:
+    async with bench.box() as box:
+        hog = "exec python3 -c 'x = []\nwhile True: x.append(bytearray(b\"x\" * (1 << 22)))'"
+        done = await run(box, hog)
+        assert done.cause == "out of memory"
+        assert (await run(box, "echo alive")).output == "alive\n"
+
+
+async def test_a_fork_bomb_is_contained_and_the_box_goes_on(bench: Bench) -> None:
+    async with bench.box() as box:
+        await run(box, "bomb() { bomb | bomb & }; bomb", timeout_seconds=5)
+        assert (await run(box, "echo alive")).output == "alive\n"
+
+
+async def test_a_disk_filler_is_ended_with_its_cause(bench: Bench) -> None:
+    async with bench.box() as box:
+        done = await run(
+            box, "while :; do head -c 8M /dev/zero >> full; sleep 0.02; done", timeout_seconds=60
+        )
+        assert done.cause is not None
+        assert done.cause.startswith("disk full")
+        assert (await run(box, "rm full; echo alive")).output == "alive\n"
+
+
+async def test_a_running_box_is_adopted_with_what_runs_in_it(bench: Bench) -> None:
+    spec = bench.spec()
+    async with bench.box(spec) as first:
+        assert (first.origin, first.adopted) == ("created", False)
+        job = await first.runner.background_start(call_id(), "sleep 300")
+        second = await bench.environment.open(spec)
+        async with second:
+            assert second.adopted
+            assert (await second.runner.background_status(job.job_id)).running
+
+
+async def test_a_call_of_a_worker_that_died_is_joined_by_the_next_one(bench: Bench) -> None:
+    spec, shared_id = bench.spec(), call_id()
+    async with bench.box(spec) as box:
+        command = "echo ran >> times; echo before; until [ -e go ]; do sleep 0.02; done; echo after"
+        arguments = ["-c", WORKER, str(box.runner.socket_path), shared_id, command]
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        assert worker.stdout is not None
+        async with asyncio.timeout(20):
+            assert await worker.stdout.readline() == b"before\n"
+        worker.send_signal(signal.SIGKILL)
+        await worker.wait()
+        async with await bench.environment.open(spec) as adopted:
+            assert adopted.adopted
+            joining = asyncio.create_task(adopted.runner.exec(shared_id, command, timeout_seconds=30))
+            await adopted.runner.write_file(call_id(), "go", "")
+            done = await joining
+            assert (done.output, done.replayed) == ("before\nafter\n", True)
+            assert (await adopted.runner.exec(shared_id, command, timeout_seconds=30)).output == done.output
+            assert (await run(adopted, "cat times")).output == "ran\n"
+
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from sandbox.environments.runner_client import RunnerClient
+async def main():
+    client = RunnerClient(Path(sys.argv[1]))
+    await client.exec(sys.argv[2], sys.argv[3], timeout_seconds=30,
+                      on_output=lambda text: print(text, end="", flush=True))
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_box_is_gone_for_its_callers_and_replaced_with_its_files(bench: Bench) -> None:
+    spec, lost_id = bench.spec(), call_id()
+    async with bench.box(spec) as box:
+        await box.runner.write_file(call_id(), "kept", "work")
+        started = asyncio.Event()
+        task = asyncio.create_task(
+            box.runner.exec(
+                lost_id, "echo up; sleep 300", timeout_seconds=60, on_output=lambda _: started.set()
+            )
+        )
+        async with asyncio.timeout(10):
+            await started.wait()
+        await box.kill()
+        with pytest.raises(RunnerGone):
+            await task
+        with pytest.raises(RunnerGone):
+            await run(box, "true")
+        assert await box.cause_of_death() is not None
+        assert [info.running for info in await bench.environment.list() if info.name == spec.name] == [False]
+        async with await bench.environment.open(spec) as again:
+            assert (again.origin, again.adopted) == ("restarted", False)
+            assert (await again.runner.read_file("kept")).text == "work"
+            lost = await again.runner.exec(lost_id, "echo up; sleep 300", timeout_seconds=60)
+            assert (lost.exit_code, lost.replayed) == (None, True)
+            assert (lost.cause or "").startswith("interrupted")
+            assert await again.cause_of_death() is None
+
+
+async def test_stopping_ends_the_processes_and_keeps_the_files(bench: Bench) -> None:
+    spec = bench.spec()
+    async with bench.box(spec) as box:
+        job = await box.runner.background_start(call_id(), "sleep 300")
+        await box.runner.write_file(call_id(), "kept", "work")
+        await box.stop()
+        async with await bench.environment.open(spec) as again:
+            assert again.origin == "restarted"
+            assert (await again.runner.read_file("kept")).text == "work"
+            with pytest.raises(ToolRefused, match="no background job"):
+                await again.runner.background_status(job.job_id)
+
+
+async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_journal(bench: Bench) -> None:
+    done_id = call_id()
+    async with bench.box() as box:
+        await box.runner.exec(done_id, "echo once >> log; ln -s log link; chmod 700 log", timeout_seconds=10)
+        await box.runner.background_start(call_id(), "while :; do date > busy; done")
+        reference = await box.snapshot("turn-1")
+        await run(box, "echo later >> log")
+    try:
+        async with bench.box(bench.spec(image=reference)) as restored:
+            assert restored.origin == "created"
+            assert (await run(restored, "cat link; stat -c %a log; echo more >> log")).output == "once\n700\n"
+            again = await restored.runner.exec(
+                done_id, "echo once >> log; ln -s log link; chmod 700 log", timeout_seconds=10
+            )
+            assert again.replayed
+    finally:
+        await bench.environment.remove_snapshot(reference)
+    with pytest.raises(SandboxFailed):
+        await bench.environment.open(bench.spec(image=reference))
+
+
+async def test_boxes_are_listed_with_session_and_labels_until_they_are_removed(bench: Bench) -> None:
+    spec = bench.spec()
+    async with bench.box(spec):
+        (info,) = [info for info in await bench.environment.list() if info.name == spec.name]
+        assert (info.session_id, info.running, info.labels["bellhop.test"]) == ("s-1", True, "1")
+    assert spec.name not in [info.name for info in await bench.environment.list()]
+    await bench.environment.remove(spec.name)
+
+
+async def test_a_name_that_is_no_name_is_refused(bench: Bench) -> None:
+    with pytest.raises(SandboxFailed, match="cannot name a box"):
+        await bench.environment.open(bench.spec(name="../up"))
+
+
+async def test_a_socket_replaced_by_a_link_is_not_followed(bench: Bench, tmp_path: Path) -> None:
+    async with bench.box() as box:
+        await run(box, "cd /run/bellhop && mv runner.sock moved && ln -s moved runner.sock")
+        await box.runner.aclose()
+        with pytest.raises(RunnerGone, match="not a socket"):
+            await box.runner.ping()
+
+
+async def test_figures_of_the_box_are_told(box: Sandbox) -> None:
+    await run(box, "head -c 1M /dev/urandom > megabyte; sync")
+    stats = await box.stats()
+    assert stats.processes >= 1
+    assert stats.workspace_bytes >= 1024 * 1024
+    assert stats.memory_bytes is not None
+    assert stats.memory_bytes > 1024 * 1024
+
+
+async def test_isolation_is_one_sentence(bench: Bench) -> None:
+    assert bench.environment.isolation.endswith(".")
+    assert bench.environment.name in ("docker", "local")
