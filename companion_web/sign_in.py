@@ -1,0 +1,219 @@
+"""Signing in: by a link that works once, or with GitHub; and the account page that links the two."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from companion_web.accounts import Accounts, GitHubTokens
+from companion_web.door import Door, local_path, see_other
+from companion_web.fragments import Fragments
+from companion_web.github_oauth import GitHubFailed, GitHubOAuth, GitHubUser, new_secret
+from companion_web.security import same_origin
+from companion_web.visitors import FLOW_SECONDS, SignedCookie, Visitor, Visitors
+from session.directory import Directory, IdentityTaken
+from session.people import Declared, Identity, Person
+from session.settings import Settings
+
+LINK_SECONDS = 900.0
+_PURPOSE = "sign-in"
+
+log = structlog.get_logger(__name__)
+
+
+async def one_time_link(
+    directory: Directory, page_address: str, person: Person, ttl_seconds: float = LINK_SECONDS
+) -> str:
+    """An address that signs that person in, once and within `ttl_seconds`. It is a secret: print it where
+    only they look, and never into chat."""
+    ticket = await directory.issue_ticket(_PURPOSE, person.id, ttl_seconds)
+    return f"{page_address}/sign-in/link?ticket={quote(ticket, safe='')}"
+
+
+async def owner(directory: Directory, name: str) -> Person:
+    """The person who runs an embedded Bellhop: an admin, made on first sight."""
+    person = await directory.resolve(Identity(platform="web", workspace="", account="owner", name=name))
+    await directory.set_role(person.id, "admin")
+    return person
+
+
+class _Flow(Declared):
+    state: str
+    verifier: str
+    next: str
+
+
+class _Turned(Exception):
+    """Nobody was signed in; `heading` and `text` say why."""
+
+    def __init__(self, heading: str, text: str) -> None:
+        super().__init__(text)
+        self.heading = heading
+        self.text = text
+
+
+class SignIn:
+    """The sign-in pages. Whom no allow-list names is not let in."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        secret_key: str,
+        directory: Directory,
+        accounts: Accounts,
+        visitors: Visitors,
+        fragments: Fragments,
+        door: Door,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._accounts = accounts
+        self._visitors = visitors
+        self._fragments = fragments
+        self._door = door
+        self._github = GitHubOAuth(settings)
+        https = settings.page_address.startswith("https://")
+        self._flow = SignedCookie("bellhop-flow", secret_key, FLOW_SECONDS, https)
+        self._logins = _names(settings.allowed_logins)
+        self._organisations = _names(settings.allowed_organisations)
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [
+            Route("/sign-in", self.show, methods=["GET"]),
+            Route("/sign-in/link", self.show_link, methods=["GET"]),
+            Route("/sign-in/link", self.use_link, methods=["POST"]),
+            Route("/sign-in/github", self.to_github, methods=["GET"]),
+            Route("/sign-in/github/callback", self.from_github, methods=["GET"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route("/account", self._door.page(self.account), methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The ways to sign in."""
+        return self._page(request, local_path(request.query_params.get("next", "/")))
+
+    async def show_link(self, request: Request) -> Response:
+        """A button that uses the link: looking at it, as previews and scanners do, does not spend it."""
+        return self._page(request, "/", ticket=request.query_params.get("ticket", "")[:200])
+
+    async def use_link(self, request: Request) -> Response:
+        """Spends the link."""
+        if not same_origin(request, self._settings.page_address):
+            return self._turn(request, 403, "Not signed in", "Open the link in the browser itself.")
+        async with request.form(max_files=0, max_fields=5) as form:
+            ticket = str(form.get("ticket", ""))
+        person_id = await self._directory.redeem_ticket(_PURPOSE, ticket)
+        person = await self._directory.person(person_id) if person_id else None
+        if person is None:
+            sentence = "This link has been used, or its time is over. Ask for another."
+            return self._turn(request, 403, "Not signed in", sentence)
+        log.info("signed in by link", person=person.id)
+        response = see_other("/")
+        self._visitors.sign_in(response, person)
+        return response
+
+    async def to_github(self, request: Request) -> Response:
+        """Off to GitHub; nothing but a short-lived cookie remembers it."""
+        if not self._github.set_up:
+            return self._page(request, "/")
+        flow = _Flow(
+            state=new_secret(), verifier=new_secret(), next=local_path(request.query_params.get("next", "/"))
+        )
+        response = RedirectResponse(self._github.authorize_address(flow.state, flow.verifier), 303)
+        self._flow.set(response, flow)
+        return response
+
+    async def from_github(self, request: Request) -> Response:
+        """Back from GitHub: signs in, or links the account to who is signed in already."""
+        flow = self._flow.read(request, _Flow)
+        given = request.query_params
+        if flow is None or not secrets.compare_digest(flow.state, given.get("state", "")):
+            return self._turn(request, 403, "Not signed in", "That took too long. Please try again.")
+        try:
+            user, tokens = await self._github.exchange(given.get("code", ""), flow.verifier)
+            person = await self._admit(await self._visitors.of(request), user, tokens)
+        except GitHubFailed as failure:
+            return self._turn(request, 502, "GitHub could not help", str(failure))
+        except _Turned as turned:
+            return self._turn(request, 403, turned.heading, turned.text)
+        await self._directory.set_forge_login(person.id, user.login)
+        await self._accounts.store(person.id, tokens)
+        log.info("signed in with GitHub", person=person.id, login=user.login)
+        response = see_other(flow.next)
+        self._flow.clear(response)
+        self._visitors.sign_in(response, person)
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        """Forgets the browser. It harms nobody, but other sites still may not do it."""
+        if not same_origin(request, self._settings.page_address):
+            return self._turn(request, 403, "Not done", "Sign out on our own page.")
+        response = see_other("/sign-in")
+        self._visitors.sign_out(response)
+        return response
+
+    async def account(self, request: Request, visitor: Visitor) -> Response:
+        """Who the person is here, and their linked accounts."""
+        html = self._fragments.page(
+            "account.html",
+            role=await self._directory.role(visitor.person.id),
+            identities=await self._directory.identities(visitor.person.id),
+            github=self._github.set_up,
+            **self._door.context(request, visitor),
+        )
+        return HTMLResponse(html)
+
+    async def _admit(self, visitor: Visitor | None, user: GitHubUser, tokens: GitHubTokens) -> Person:
+        identity = self._github.identity(user)
+        if visitor is not None:
+            try:
+                return await self._directory.link(visitor.person.id, identity)
+            except IdentityTaken as taken:
+                raise _Turned(
+                    "Not linked", f"The GitHub account {user.login} already belongs to somebody else here."
+                ) from taken
+        if not await self._allowed(user, tokens):
+            raise _Turned(
+                "Not signed in",
+                f"The GitHub account {user.login} is not on this Bellhop's list of people. "
+                "Whoever runs it can add you.",
+            )
+        return await self._directory.resolve(identity)
+
+    async def _allowed(self, user: GitHubUser, tokens: GitHubTokens) -> bool:
+        if user.login.lower() in self._logins:
+            return True
+        return await self._github.member_of_any(sorted(self._organisations), tokens.access_token)
+
+    def _page(self, request: Request, target: str, ticket: str | None = None) -> Response:
+        html = self._fragments.page(
+            "sign_in.html",
+            heading="Sign in to Bellhop",
+            ticket=ticket,
+            github=self._github.set_up,
+            embedded=self._settings.embedded,
+            next=target,
+            **self._door.context(request, None),
+        )
+        return HTMLResponse(html)
+
+    def _turn(self, request: Request, status: int, heading: str, text: str) -> Response:
+        html = self._fragments.page(
+            "message.html",
+            heading=heading,
+            text=text,
+            back="/sign-in",
+            back_words="Sign in",
+            **self._door.context(request, None),
+        )
+        return HTMLResponse(html, status)
+
+
+def _names(setting: str) -> frozenset[str]:
+    return frozenset(part.strip().lower() for part in setting.split(",") if part.strip())
