@@ -51,7 +51,7 @@ class Request:
 
 
 class GitHubEmulator:
-    """A stateful GitHub under `root`. As `async with`, it fails at the end if a request broke GitHub's rules."""
+    """A stateful GitHub under `root`; as `async with`, it fails at the end if a request broke its rules."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

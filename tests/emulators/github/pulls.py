@@ -141,14 +141,15 @@ class PullEndpoints:
         for field, name in (("head", branch), ("base", base)):
             if heads[name] is None:
                 raise _invalid({"resource": "PullRequest", "field": field, "code": "invalid"})
+        if await repositories.ahead(repository.path, base, branch) == 0:
+            raise _custom(f"No commits between {base} and {branch}")
+        # Last, with no wait between here and the record: of two at once, one is refused.
         owner = repository.slug.split("/")[0]
         if any(
             pull.state == "open" and (pull.branch, pull.base) == (branch, base)
             for pull in repository.pulls.values()
         ):
             raise _custom(f"A pull request already exists for {owner}:{branch}.")
-        if await repositories.ahead(repository.path, base, branch) == 0:
-            raise _custom(f"No commits between {base} and {branch}")
         number = max(repository.pulls, default=0) + 1
         head_sha, base_sha = heads[branch] or "", heads[base] or ""
         pull = Pull(number, title, body, branch, base, head_sha, base_sha, author, draft)
@@ -177,6 +178,7 @@ class PullEndpoints:
             raise Refused(409, "Head branch was modified. Review and try the merge again.")
         self._check_mergeable(repository, pull, method)
         text = message or f"Merge pull request #{pull.number} from {repository.owner.login}/{pull.branch}"
+        # update-ref compares the base's head: of two merges at once, one is refused.
         merged = await repositories.merge(
             repository.path, pull.base, pull.head_sha, method=method, message=text, author=by.login
         )

@@ -32,7 +32,9 @@ class Site:
     people: dict[str, Credential]
     directory: Path
 
-    async def work(self, name: str = "work", content: str = "print('rounded')\n") -> tuple[Quarantine, str, str]:
+    async def work(
+        self, name: str = "work", content: str = "print('rounded')\n"
+    ) -> tuple[Quarantine, str, str]:
         """A quarantine with one new commit on top of main: the quarantine, the commit, and its base."""
         mirror = await self.forge.sync_mirror(self.repository)
         quarantine = await Quarantine.create(self.directory / f"{name}.git", mirror.path)
@@ -75,11 +77,12 @@ def local_site(tmp_path: Path, origin: Path) -> Site:
 
 @pytest.fixture
 async def github(tmp_path: Path, origin: Path) -> AsyncIterator[GitHubEmulator]:
-    """An emulated GitHub with the repository and people; fails at the end on a request that broke its rules."""
+    """An emulated GitHub with the repository and people; fails if a request broke its rules."""
     async with GitHubEmulator(tmp_path / "github") as emulator:
         await emulator.add_repository(SLUG, origin)
-        for login, level in (("ada", "admin"), ("grace", "write"), ("linus", "read")):
-            emulator.grant(login, SLUG, level)
+        emulator.grant("ada", SLUG, "admin")
+        emulator.grant("grace", SLUG, "write")
+        emulator.grant("linus", SLUG, "read")
         emulator.add_user("stranger")
         yield emulator
 

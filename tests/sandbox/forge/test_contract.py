@@ -162,7 +162,11 @@ async def test_merge_brings_the_change_into_the_base(site: Site) -> None:
     reference = await opened(site)
     for _ in range(2):  # the second time it is merged already
         merged = await site.forge.merge(
-            site.repository, reference.number, head, as_person=site.people["ada"], message="Round\n\nAs asked."
+            site.repository,
+            reference.number,
+            head,
+            as_person=site.people["ada"],
+            message="Round\n\nAs asked.",
         )
         assert (merged.state, merged.head_sha) == ("merged", head)
     assert git(site.bare, "show", "main:app.py") == "print(1)"
