@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from session.database import Database
+from session.database import Database, Transaction
+from session.leases import check_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,41 @@ class Effects:
     async def begin(self, op_key: str, session_id: str, epoch: int | None = None) -> Effect:
         """What is known of the operation, its intent being on record afterwards.
 
-        Raises: StaleEpoch (session/log.py), when `epoch` is not that of the session's live lease.
+        Raises: StaleEpoch, when `epoch` is not that of the session's live lease; DatabaseDown.
         """
-        raise NotImplementedError
+
+        async def work(transaction: Transaction) -> Effect:
+            if epoch is not None:
+                await transaction.rows(
+                    f"SELECT id FROM sessions WHERE id = ? {transaction.for_update}", session_id
+                )
+                await check_epoch(transaction, session_id, epoch)
+            begun = await transaction.execute(
+                f"INSERT INTO effects (op_key, session_id, begun_at) VALUES (?, ?, {transaction.now}) "
+                "ON CONFLICT (op_key) DO NOTHING",
+                op_key,
+                session_id,
+            )
+            if begun:
+                return Effect(op_key, "new")
+            rows = await transaction.rows("SELECT result FROM effects WHERE op_key = ?", op_key)
+            result = rows[0]["result"]
+            return Effect(op_key, "begun" if result is None else "done", result)
+
+        return await self._database.run(work)
 
     async def finish(self, op_key: str, result: str) -> None:
-        """Record that it happened, and what it gave. A second call with another result is ignored."""
-        raise NotImplementedError
+        """Record that it happened, and what it gave. A second call with another result is ignored.
+
+        Raises: DatabaseDown.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(
+                f"UPDATE effects SET result = ?, finished_at = {transaction.now} "
+                "WHERE op_key = ? AND result IS NULL",
+                result,
+                op_key,
+            )
+
+        await self._database.run(work)

@@ -19,6 +19,7 @@ from session.view import (
     PromptView,
     PullRequestView,
     SessionView,
+    State,
     TurnView,
 )
 
@@ -49,6 +50,8 @@ def apply(view: SessionView | None, record: e.Recorded) -> SessionView:
     if record.seq != view.seq + 1 or record.session_id != view.id:
         raise FoldError(f"event {record.seq} of session {record.session_id} does not follow event {view.seq}")
     changed = _apply(record.event, view, record)
+    if view.archived:  # what comes late is kept, but wakes nothing
+        changed = _with(changed, state="archived")
     return changed.model_copy(update={"seq": record.seq, "updated_at": record.at})
 
 
@@ -97,9 +100,11 @@ def _set_prompt(view: SessionView, prompt_id: str, **changes: object) -> tuple[P
 @_apply.register
 def _(event: e.PromptQueued, view: SessionView, record: e.Recorded) -> SessionView:
     prompts = (*view.prompts, PromptView(prompt=event.prompt, seq=record.seq))
-    resting = view.state in ("idle", "stopped", "failed")
-    state = ("queued" if view.repository else "routing") if resting else view.state
-    return _with(view, prompts=prompts, state=state, failure=None if resting else view.failure)
+    if view.state == "awaiting_repository":  # its words may tell which repository is meant
+        return _with(view, prompts=prompts, state="routing", asked=None)
+    if view.state not in ("idle", "stopped", "failed"):
+        return _with(view, prompts=prompts)
+    return _with(view, prompts=prompts, state="queued" if view.repository else "routing", failure=None)
 
 
 @_apply.register
@@ -114,7 +119,7 @@ def _(event: e.PromptEdited, view: SessionView, record: e.Recorded) -> SessionVi
 @_apply.register
 def _(event: e.PromptCancelled, view: SessionView, record: e.Recorded) -> SessionView:
     after = _with(view, prompts=_set_prompt(view, event.prompt_id, state="cancelled"))
-    if view.state == "queued" and not after.waiting_prompts:
+    if view.state in ("queued", "routing", "awaiting_repository") and not after.waiting_prompts:
         return _with(after, state="idle")
     return after
 
@@ -138,7 +143,9 @@ def _(event: e.PromptSteered, view: SessionView, record: e.Recorded) -> SessionV
 
 @_apply.register
 def _(event: e.RepositoryChosen, view: SessionView, record: e.Recorded) -> SessionView:
-    state = "queued" if view.state in ("routing", "awaiting_repository") else view.state
+    state = view.state
+    if state in ("routing", "awaiting_repository"):
+        state = "queued" if view.waiting_prompts else "idle"
     return _with(view, repository=event, asked=None, state=state)
 
 
@@ -282,19 +289,41 @@ def _end_turn(
     prompts = tuple(
         p.model_copy(update={"state": prompt_state}) if p.state == "running" else p for p in view.prompts
     )
-    return _with(view, turn=turn, prompts=prompts, stop_requested=None, question=None)
+    approvals = tuple(
+        a.model_copy(update={"state": "voided", "reason": "the turn has ended"})
+        if a.request.blocking and a.state in ("open", "given")
+        else a
+        for a in view.approvals
+    )
+    return _with(
+        view,
+        turn=turn,
+        prompts=prompts,
+        approvals=approvals,
+        stop_requested=None,
+        stopped_by=view.stop_requested,
+        question=None,
+    )
+
+
+def _after_turn(ended: SessionView, resting: State) -> State:
+    """Where a session goes when its turn ends: on with its line, unless somebody wanted it stopped."""
+    if not ended.waiting_prompts:
+        return resting
+    return "stopped" if ended.stopped_by is not None else "queued"
 
 
 @_apply.register
 def _(event: e.TurnFinished, view: SessionView, record: e.Recorded) -> SessionView:
     ended = _end_turn(view, record, "finished", "done")
-    return _with(ended, state="queued" if ended.waiting_prompts else "idle", answer=event.summary)
+    return _with(ended, state=_after_turn(ended, "idle"), answer=event.summary)
 
 
 @_apply.register
 def _(event: e.TurnFailed, view: SessionView, record: e.Recorded) -> SessionView:
     ended = _end_turn(view, record, "failed", "failed")
-    return _with(ended, state="failed", failure=Failure(cause=event.cause, advice=event.advice))
+    failure = Failure(cause=event.cause, advice=event.advice)
+    return _with(ended, state=_after_turn(ended, "failed"), failure=failure)
 
 
 @_apply.register
@@ -335,8 +364,8 @@ def _(event: e.ApprovalWithdrawn, view: SessionView, record: e.Recorded) -> Sess
     if item is None or item.state != "given":
         return view
     approvals = _set_approval(view, event.approval_id, state="open", by=None)
-    state = "awaiting_approval" if item.request.blocking else view.state
-    return _with(view, approvals=approvals, state=state)
+    waits = item.request.blocking and view.turn_open
+    return _with(view, approvals=approvals, state="awaiting_approval" if waits else view.state)
 
 
 @_apply.register

@@ -87,7 +87,7 @@ async def insert(transaction: Transaction, view: SessionView) -> None:
         "requester_name": view.requester.name,
         "created_at": view.created_at,
         "updated_at": view.updated_at,
-        "drive_at": view.updated_at,
+        "drive_at": view.updated_at if need(view) else None,
         "drives": 0,
         "drive_mark": "",
         "drive_epoch": 0,
@@ -104,8 +104,9 @@ async def update(transaction: Transaction, view: SessionView, *, expected_seq: i
     Gives the database's time, which is that of the events; None when the session has moved on.
     """
     columns = ", ".join(f"{column} = ?" for column in _COLUMNS)
+    look = transaction.now if need(view) else "NULL"
     rows = await transaction.rows(
-        f"UPDATE sessions SET {columns}, updated_at = {transaction.now}, drive_at = {transaction.now} "
+        f"UPDATE sessions SET {columns}, updated_at = {transaction.now}, drive_at = {look} "
         "WHERE id = ? AND seq = ? RETURNING updated_at",
         *_values(view),
         view.id,

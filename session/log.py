@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 
 from session import listing
 from session.database import Database, Transaction, marks, when
@@ -147,6 +148,10 @@ class Log:
     async def sessions(self, filter: SessionFilter) -> list[SessionRow]:
         """Sessions that fit, newest change first. Raises: DatabaseDown."""
         return await listing.find(self._database, filter)
+
+    async def clock(self) -> datetime:
+        """The database's own time (UTC). Raises: DatabaseDown."""
+        return await self._database.clock()
 
     async def find_by_thread(self, platform: str, workspace: str, channel: str, thread: str) -> str | None:
         """The id of the session that lives in that thread."""

@@ -50,14 +50,40 @@ class ChatMessages:
         revision: int = 0,
     ) -> None:
         """Keep it; a newer revision of the same message replaces an older one, never the other way round."""
-        raise NotImplementedError
+        await self._database.execute(
+            "INSERT INTO messages (platform, channel, message_id, session_id, kind, ref, revision) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (platform, channel, message_id) DO UPDATE SET "
+            "session_id = excluded.session_id, kind = excluded.kind, ref = excluded.ref, "
+            "revision = excluded.revision WHERE messages.revision <= excluded.revision",
+            platform,
+            channel,
+            message_id,
+            session_id,
+            kind,
+            ref,
+            revision,
+        )
 
     async def by_message(self, platform: str, channel: str, message_id: str) -> ChatMessageRow | None:
         """What that message stands for."""
-        raise NotImplementedError
+        return await self._first(
+            "platform = ? AND channel = ? AND message_id = ?", platform, channel, message_id
+        )
 
     async def find(
         self, session_id: str, kind: MessageKind, ref: str = "", *, platform: str | None = None
     ) -> ChatMessageRow | None:
-        """The newest message of that kind and ref in the session."""
-        raise NotImplementedError
+        """The newest message of that kind and ref in the session; platform None: on any."""
+        if platform is None:
+            return await self._first("session_id = ? AND kind = ? AND ref = ?", session_id, kind, ref)
+        return await self._first(
+            "session_id = ? AND kind = ? AND ref = ? AND platform = ?", session_id, kind, ref, platform
+        )
+
+    async def _first(self, condition: str, *parameters: object) -> ChatMessageRow | None:
+        rows = await self._database.rows(
+            "SELECT platform, channel, message_id, session_id, kind, ref, revision FROM messages "
+            f"WHERE {condition} ORDER BY id DESC LIMIT 1",
+            *parameters,
+        )
+        return ChatMessageRow(**rows[0]) if rows else None

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Self
+
+import structlog
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.typing import WorkerCoroutine
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
 
 JobName = Literal["route_session", "run_turn", "merge_pull_request"]
 Enqueued = Literal["new", "known", "unreachable"]
+JobStatus = Literal["queued", "running", "absent", "unreachable"]
+Handler = Callable[[str], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+_QUEUE = "bellhop:jobs"
+_ANSWER_SECONDS = 2.0
+"""A Redis that takes longer is treated as away: nobody's command waits for it."""
+
+_POLL_SECONDS = 0.02
 
 
 class Queue:
@@ -13,18 +32,129 @@ class Queue:
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
+        self._redis: ArqRedis | None = None
+        self._connecting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._redis is not None:
+            await self._redis.aclose()
 
     async def enqueue(self, job: JobName, session_id: str, number: int) -> Enqueued:
         """ "new": it is in line now. "known": it was. "unreachable": Redis is away; the reconciler brings it.
 
         number: makes the job's id `job:session:number`; the next lease epoch for `run_turn`, a seq otherwise.
         """
-        raise NotImplementedError
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                redis = await self._connection()
+                made = await redis.enqueue_job(job, session_id, _job_id=job_id(job, session_id, number))
+        except (RedisError, OSError, TimeoutError) as error:
+            _log.warning("queue_unreachable", job=job, session_id=session_id, error=str(error))
+            return "unreachable"
+        return "known" if made is None else "new"
+
+    async def status(self, job: JobName, session_id: str, number: int) -> JobStatus:
+        """Where that job is. "running" also stands for one whose worker died, until it times out."""
+        name = job_id(job, session_id, number)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                redis = await self._connection()
+                running, queued = await asyncio.gather(
+                    redis.exists(in_progress_key_prefix + name), redis.exists(job_key_prefix + name)
+                )
+        except (RedisError, OSError, TimeoutError):
+            return "unreachable"
+        return "running" if running else "queued" if queued else "absent"
 
     async def depth(self) -> int | None:
-        """How many jobs wait; None when Redis does not answer."""
-        raise NotImplementedError
+        """How many jobs wait or run; None when Redis does not answer."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                redis = await self._connection()
+                return int(await redis.zcard(_QUEUE))
+        except (RedisError, OSError, TimeoutError):
+            return None
 
     async def check(self) -> str | None:
         """None when Redis answers, otherwise what is wrong, in words."""
-        raise NotImplementedError
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await (await self._connection()).ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            return f"Redis does not answer ({error or type(error).__name__}): jobs start late"
+        return None
+
+    async def _connection(self) -> ArqRedis:
+        async with self._connecting:
+            if self._redis is None:
+                self._redis = await create_pool(
+                    redis_settings(self._url),
+                    job_serializer=serialize,
+                    job_deserializer=deserialize,
+                    default_queue_name=_QUEUE,
+                )
+            return self._redis
+
+
+def worker(
+    redis_url: str, handlers: Mapping[JobName, Handler], *, concurrency: int, job_timeout_seconds: float
+) -> Worker:
+    """The arq worker that runs the jobs `Queue` enqueues, by their names; `await worker.async_run()`.
+
+    handlers: called with the session's id. A handler is never run twice for one job: whatever is left undone
+    is re-driven by the reconciler, which looks at the log. Losing Redis ends `async_run` with an error; the
+    caller starts a new worker.
+    """
+    functions = [
+        func(_job(handler), name=name, max_tries=1, keep_result=0, timeout=job_timeout_seconds)
+        for name, handler in handlers.items()
+    ]
+    return Worker(
+        functions,
+        queue_name=_QUEUE,
+        redis_settings=redis_settings(redis_url),
+        handle_signals=False,
+        max_jobs=concurrency,
+        job_timeout=job_timeout_seconds,
+        keep_result=0,
+        max_tries=1,
+        retry_jobs=False,
+        poll_delay=_POLL_SECONDS,
+        job_serializer=serialize,
+        job_deserializer=deserialize,
+        log_results=False,
+    )
+
+
+def job_id(job: JobName, session_id: str, number: int) -> str:
+    """The id under which a job is in line once."""
+    return f"{job}:{session_id}:{number}"
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """arq's settings for that address; it does not try again, since those who call it do."""
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_retries = 0
+    settings.conn_timeout = 1
+    return settings
+
+
+def serialize(job: dict[str, Any]) -> bytes:
+    """A job as JSON: with pickle, whoever can write to Redis could run code here."""
+    return json.dumps(job, default=str).encode()
+
+
+def deserialize(body: bytes) -> dict[str, Any]:
+    """The job that `serialize` wrote."""
+    job: dict[str, Any] = json.loads(body)
+    return job
+
+
+def _job(handler: Handler) -> WorkerCoroutine:
+    async def run(context: dict[Any, Any], session_id: str) -> None:
+        await handler(session_id)
+
+    return run

@@ -2,22 +2,202 @@
 
 from __future__ import annotations
 
-from session.database import Database
+import asyncio
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from session.database import Database, DatabaseDown, Row, when
+from session.events import (
+    ApprovalVoided,
+    Event,
+    MergeFailed,
+    RoutingFailed,
+    SessionStopped,
+    TurnFailed,
+    TurnStarted,
+)
 from session.leases import Leases
-from session.log import Log
-from session.queue import Queue
+from session.listing import Need, need
+from session.log import Conflict, Log
+from session.queue import JobName, Queue
+from session.view import SessionView
+
+_log = structlog.get_logger(__name__)
+
+_LIMIT = 100
+_MAX_DRIVES = 3
+_MAX_PAUSED_DRIVES = 20
+"""A paused turn waits for an outside part to come back; at one look each 30 s it is given 10 minutes."""
+
+_PAUSE_SECONDS = 30.0
+_STUCK_SECONDS = 60.0
+"""A job that is said to run but neither took a lease nor recorded anything for so long has lost its worker."""
+
+_FRESH = 1_000_000
+"""Added to the number of a re-driven job, whose old id arq may still count as running or used up."""
+
+_JOBS: dict[Need, JobName] = {
+    "route": "route_session",
+    "turn": "run_turn",
+    "merge": "merge_pull_request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One session as the sweep found it."""
+
+    view: SessionView
+    wants: Need
+    now: datetime
+    drives: int
+    epoch: int
+    taken: bool
 
 
 class Reconciler:
-    """Sweeps for sessions that need a worker and have none."""
+    """Sweeps for sessions that need a worker and have none.
 
-    def __init__(self, database: Database, log: Log, leases: Leases, queue: Queue) -> None:
-        raise NotImplementedError
+    grace_seconds: how long a session is left alone after something happened in it or it was looked at.
+    """
 
-    async def sweep(self) -> int:
-        """How many sessions were re-driven, stopped or failed. Raises: DatabaseDown."""
-        raise NotImplementedError
+    def __init__(
+        self, database: Database, log: Log, leases: Leases, queue: Queue, *, grace_seconds: float = 5.0
+    ) -> None:
+        self._database = database
+        self._events = log
+        self._leases = leases
+        self._queue = queue
+        self._grace = timedelta(seconds=grace_seconds)
 
     async def run(self, every_seconds: float = 5.0) -> None:
         """Sweep for ever; an outage of the database is waited out."""
-        raise NotImplementedError
+        while True:
+            try:
+                await self.sweep()
+            except DatabaseDown as error:
+                _log.warning("sweep_waits", error=str(error))
+            await asyncio.sleep(every_seconds)
+
+    async def sweep(self) -> int:
+        """How many sessions were re-driven, stopped or failed. Raises: DatabaseDown."""
+        now = await self._database.clock()
+        rows = await self._database.rows(
+            "SELECT s.id, s.drives, s.drive_mark, s.drive_epoch, l.epoch, l.expires_at "
+            "FROM sessions s LEFT JOIN leases l ON l.session_id = s.id "
+            "WHERE s.drive_at <= ? ORDER BY s.drive_at LIMIT ?",
+            now - self._grace,
+            _LIMIT,
+        )
+        acted = 0
+        for row in rows:
+            acted += await self._look(row, now)
+        return acted
+
+    async def _look(self, row: Row, now: datetime) -> bool:
+        view = await self._events.view(row["id"])
+        wants = need(view)
+        if wants is None:
+            return False
+        if row["expires_at"] is not None and when(row["expires_at"]) > now:
+            # Somebody works on it. Look again when the lease would run out, so that a dead worker is noticed.
+            await self._put_off(view, when(row["expires_at"]) - self._grace)
+            return False
+        if view.state == "paused" and now - view.updated_at < timedelta(seconds=_PAUSE_SECONDS):
+            await self._put_off(view, view.updated_at + timedelta(seconds=_PAUSE_SECONDS) - self._grace)
+            return False
+        epoch = int(row["epoch"] or 0)
+        mark = _progress(view)
+        drives = int(row["drives"]) if row["drive_mark"] == mark else 0
+        look = _Look(view, wants, now, drives, epoch, taken=epoch > int(row["drive_epoch"]))
+        if view.stop_requested is not None and view.turn_open:
+            return await self._end(look, _stopped(view))
+        if drives >= (_MAX_PAUSED_DRIVES if view.state == "paused" else _MAX_DRIVES):
+            return await self._end(look, _failed(look))
+        return await self._drive(look, mark)
+
+    async def _drive(self, look: _Look, mark: str) -> bool:
+        job = _JOBS[look.wants]
+        number = (look.epoch + 1 if look.wants == "turn" else look.view.seq) + look.drives * _FRESH
+        status = await self._queue.status(job, look.view.id, number)
+        idle = look.now - look.view.updated_at
+        in_hand = status == "queued" or (status == "running" and idle < timedelta(seconds=_STUCK_SECONDS))
+        if in_hand or status == "unreachable":
+            await self._put_off(look.view, look.now)
+            return False
+        if status == "running":
+            number += _FRESH
+        # A job that no worker ever took (Redis was emptied, no worker runs) is not a failed try.
+        failed_before = look.wants != "turn" or look.taken or look.view.turn_open
+        drives = look.drives + 1 if failed_before or status == "running" else look.drives
+        if await self._queue.enqueue(job, look.view.id, number) == "unreachable":
+            await self._put_off(look.view, look.now)
+            return False
+        await self._database.execute(
+            "UPDATE sessions SET drive_at = ?, drives = ?, drive_mark = ?, drive_epoch = ? "
+            "WHERE id = ? AND seq = ?",
+            look.now,
+            drives,
+            mark,
+            look.epoch,
+            look.view.id,
+            look.view.seq,
+        )
+        _log.info("redriven", session_id=look.view.id, job=job, number=number, drives=drives)
+        return True
+
+    async def _end(self, look: _Look, events: list[Event]) -> bool:
+        try:
+            await self._events.append(look.view.id, events, expected_seq=look.view.seq)
+        except Conflict:
+            return False  # it lives after all
+        _log.warning("ended", session_id=look.view.id, event=type(events[-1]).__name__)
+        return True
+
+    async def _put_off(self, view: SessionView, looked_at: datetime) -> None:
+        await self._database.execute(
+            "UPDATE sessions SET drive_at = ? WHERE id = ? AND seq = ?", looked_at, view.id, view.seq
+        )
+
+
+def _progress(view: SessionView) -> str:
+    """Changes whenever the work has come further; being taken up, paused or given a new box is not that."""
+    calls = view.turn.tool_calls if view.turn else 0
+    decided = sum(1 for item in view.approvals if item.state != "open")
+    head = view.pull_request.head_sha if view.pull_request else ""
+    tokens = view.input_tokens + view.output_tokens
+    return f"{view.turns}.{calls}.{tokens}.{len(view.prompts)}.{len(view.approvals)}.{decided}.{head}"
+
+
+def _stopped(view: SessionView) -> list[Event]:
+    assert view.turn is not None
+    assert view.stop_requested is not None
+    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested)]
+
+
+def _failed(look: _Look) -> list[Event]:
+    view = look.view
+    tried = f"I tried {look.drives} times"
+    if look.wants == "route":
+        cause = f"{tried} to find out which repository is meant, and it did not come to an end"
+        return [RoutingFailed(cause=cause, advice="Name the repository in a reply, or try again with 🔁.")]
+    if look.wants == "merge":
+        cause = f"{tried} to merge the pull request, and it did not come to an end"
+        failed = MergeFailed(cause=cause, advice="Merge it on the forge, or ask me to merge again.")
+        given = [a for a in view.approvals if a.state == "given" and a.request.kind == "merge"]
+        return [*(ApprovalVoided(approval_id=a.request.approval_id, reason=cause) for a in given), failed]
+    advice = "Your work so far is saved. Try again with 🔁, or ask an admin to look at the worker's log."
+    if view.state == "paused":
+        cause = f"I waited for an outside part to come back and it did not ({view.last_action})"
+    else:
+        cause = f"{tried} to go on after my worker was lost, without getting any further"
+    if view.turn is not None and view.turn_open:
+        return [TurnFailed(turn_id=view.turn.turn_id, cause=cause, advice=advice)]
+    # The prompt never became a turn: begin one, so that it can fail in its own name and the line moves on.
+    turn_id = f"t_{secrets.token_hex(6)}"
+    prompt_id = view.waiting_prompts[0].prompt.id
+    started = TurnStarted(turn_id=turn_id, prompt_id=prompt_id, model="", epoch=look.epoch)
+    return [started, TurnFailed(turn_id=turn_id, cause=cause, advice=advice)]

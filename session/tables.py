@@ -33,8 +33,8 @@ class Session(Model):
     pull_request_state = fields.CharField(max_length=16, null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
-    # What a worker has to do here ("route", "turn", "merge"), when the reconciler looks next, and how often
-    # it has re-driven the session since `drive_mark` was last another.
+    # What a worker has to do here ("route", "turn", "merge"); when something last happened or the reconciler
+    # last looked; how often it has re-driven the session since `drive_mark` was another; the lease's epoch then.
     needs = fields.CharField(max_length=16, null=True)
     drive_at = fields.DatetimeField(null=True)
     drives = fields.IntField(default=0)
@@ -44,7 +44,7 @@ class Session(Model):
     class Meta:
         table = "sessions"
         indexes = (
-            Index(fields=("needs", "drive_at"), name="sessions_drive"),
+            Index(fields=("drive_at",), name="sessions_drive"),
             Index(fields=("updated_at",), name="sessions_updated"),
             Index(fields=("platform", "channel", "thread"), name="sessions_thread"),
             Index(fields=("repository", "pull_request_number"), name="sessions_pull_request"),

@@ -253,7 +253,7 @@ class Migration(migrations.Migration):
                 "table": "sessions",
                 "app": "session",
                 "indexes": [
-                    Index(fields=["needs", "drive_at"], name="sessions_drive"),
+                    Index(fields=["drive_at"], name="sessions_drive"),
                     Index(fields=["updated_at"], name="sessions_updated"),
                     Index(fields=["platform", "channel", "thread"], name="sessions_thread"),
                     Index(fields=["repository", "pull_request_number"], name="sessions_pull_request"),

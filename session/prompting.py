@@ -1,0 +1,151 @@
+"""Commands around prompts: open a session, follow up, reword, take back, steer."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from session import access
+from session.desk import Desk, check_text, titled
+from session.events import (
+    ApprovalVoided,
+    Event,
+    PromptCancelled,
+    PromptEdited,
+    PromptQueued,
+    QuestionAnswered,
+    SessionOpened,
+    SteerRequested,
+)
+from session.inbox import Claim
+from session.people import Origin, Person, Prompt, Role
+from session.refusals import NotFound, NotNow
+from session.view import PromptView, SessionView
+
+How = Literal["queued", "started", "answered", "changes_asked", "routing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a prompt: it waits ("queued"), its turn is on the way ("started"), it answered the
+    agent's question ("answered"), it asked for changes to what was to be approved ("changes_asked"), or the
+    repository is worked out with it ("routing")."""
+
+    view: SessionView
+    how: How
+
+
+class PromptCommands(Desk):
+    """Commands around prompts."""
+
+    async def open_session(
+        self, prompt: Prompt, origin: Origin, *, claim: Claim | None = None
+    ) -> SessionView:
+        """The new session, its first prompt in line, routing under way.
+
+        Emits: SessionOpened, PromptQueued.
+        """
+        access.may_prompt(await self._role(prompt.author), None, prompt.author)
+        check_text(prompt.text, alone=not prompt.attachments)
+        opened = SessionOpened(title=titled(prompt.text), origin=origin, requester=prompt.author)
+        session_id = secrets.token_hex(5)
+        view = await self._log.create(session_id, [opened, PromptQueued(prompt=prompt)], claim=claim)
+        await self._drive(view)
+        return view
+
+    async def add_prompt(self, session_id: str, prompt: Prompt, *, claim: Claim | None = None) -> Accepted:
+        """What became of a follow-up. Emits: PromptQueued, or QuestionAnswered, or ApprovalVoided first."""
+        role = await self._role(prompt.author)
+        check_text(prompt.text, alone=not prompt.attachments)
+        how: How = "queued"
+
+        def decide(view: SessionView) -> list[Event]:
+            nonlocal how
+            how, events = _accept(view, prompt, role)
+            return events
+
+        view = await self._record(session_id, decide, claim)
+        return Accepted(view, how)
+
+    async def edit_prompt(
+        self, session_id: str, prompt_id: str, text: str, by: Person, *, claim: Claim | None = None
+    ) -> SessionView:
+        """Reword a waiting prompt. Emits: PromptEdited."""
+        role = await self._role(by)
+        check_text(text)
+
+        def decide(view: SessionView) -> list[Event]:
+            item = _waiting(view, prompt_id, role, by)
+            if item.prompt.text == text:
+                return []
+            return [PromptEdited(prompt_id=prompt_id, text=text, by=by)]
+
+        return await self._record(session_id, decide, claim)
+
+    async def cancel_prompt(
+        self, session_id: str, prompt_id: str, by: Person, *, claim: Claim | None = None
+    ) -> SessionView:
+        """Take a waiting prompt back. Emits: PromptCancelled."""
+        role = await self._role(by)
+
+        def decide(view: SessionView) -> list[Event]:
+            item = view.prompt(prompt_id)
+            if item is not None and item.state == "cancelled":
+                return []
+            _waiting(view, prompt_id, role, by)
+            return [PromptCancelled(prompt_id=prompt_id, by=by)]
+
+        return await self._record(session_id, decide, claim)
+
+    async def steer_prompt(
+        self, session_id: str, prompt_id: str, by: Person, *, claim: Claim | None = None
+    ) -> SessionView:
+        """Have a waiting prompt handed to the agent at its next step. Emits: SteerRequested."""
+        role = await self._role(by)
+
+        def decide(view: SessionView) -> list[Event]:
+            item = _waiting(view, prompt_id, role, by)
+            return [] if item.prompt.steer else [SteerRequested(prompt_id=prompt_id, by=by)]
+
+        return await self._record(session_id, decide, claim)
+
+
+def _accept(view: SessionView, prompt: Prompt, role: Role) -> tuple[How, list[Event]]:
+    if view.archived:
+        raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
+    access.may_prompt(role, view, prompt.author)
+    if view.prompt(prompt.id) is not None:
+        return "queued", []
+    steered = PromptQueued(prompt=prompt.model_copy(update={"steer": True}))
+    if view.state == "awaiting_answer" and view.question is not None:
+        answer = QuestionAnswered(question_id=view.question.question_id, text=prompt.text, by=prompt.author)
+        return "answered", [answer, steered] if prompt.attachments else [answer]
+    if view.state == "awaiting_approval":
+        reason = f"{prompt.author.name} asked for changes"
+        voided = [
+            ApprovalVoided(approval_id=item.request.approval_id, reason=reason)
+            for item in view.open_approvals
+            if item.request.blocking
+        ]
+        return "changes_asked", [*voided, steered]
+    if view.state == "awaiting_repository":
+        access.may_pick(role, view, prompt.author)
+        return "routing", [PromptQueued(prompt=prompt)]
+    queued = PromptQueued(prompt=prompt)
+    if view.state in ("idle", "stopped", "failed"):
+        return ("started" if view.repository else "routing"), [queued]
+    return "queued", [queued]
+
+
+def _waiting(view: SessionView, prompt_id: str, role: Role, by: Person) -> PromptView:
+    item = view.prompt(prompt_id)
+    if item is None:
+        raise NotFound("I cannot find that message among this session's requests.")
+    access.may_change_prompt(role, item.prompt.author, by)
+    if view.archived or item.state != "waiting":
+        raise NotNow(
+            "That request is no longer waiting in line, so it cannot be changed. "
+            "Write a new message and I will take it up next."
+        )
+    return item

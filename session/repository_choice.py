@@ -1,0 +1,73 @@
+"""Commands around the repository: routing's outcomes, and people's picks."""
+
+from __future__ import annotations
+
+from session import access
+from session.catalogue import UnknownRepository
+from session.desk import Desk
+from session.events import Event, RepositoryAsked, RepositoryChosen, RetryRequested, RoutingFailed
+from session.inbox import Claim
+from session.people import Person
+from session.refusals import NotFound, NotNow
+from session.view import SessionView
+
+
+class RepositoryCommands(Desk):
+    """Commands around the repository."""
+
+    async def choose_repository(self, session_id: str, chosen: RepositoryChosen) -> SessionView:
+        """Routing found the repository; ignored when the session no longer routes."""
+        return await self._routed(session_id, chosen)
+
+    async def ask_repository(self, session_id: str, asked: RepositoryAsked) -> SessionView:
+        """Routing could not tell; ignored when the session no longer routes."""
+        return await self._routed(session_id, asked)
+
+    async def fail_routing(self, session_id: str, cause: str, advice: str) -> SessionView:
+        """Routing failed; ignored when the session no longer routes. Emits: RoutingFailed."""
+        return await self._routed(session_id, RoutingFailed(cause=cause, advice=advice))
+
+    async def pick_repository(
+        self, session_id: str, slug: str, by: Person, *, claim: Claim | None = None
+    ) -> SessionView:
+        """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop."""
+        role = await self._role(by)
+        try:
+            repository = self._catalogue.get(slug)
+        except UnknownRepository as error:
+            raise NotFound(error.sentence) from error
+        chosen = RepositoryChosen(
+            slug=repository.slug,
+            branch=repository.default_branch,
+            how="picked",
+            reason=f"{by.name} picked it",
+            by=by,
+        )
+
+        def decide(view: SessionView) -> list[Event]:
+            access.may_pick(role, view, by)
+            if view.repository is not None and view.repository.slug == chosen.slug:
+                return []
+            _check_open_to_pick(view)
+            waiting = view.waiting_prompts or view.prompts[-1:]
+            if view.state in ("stopped", "failed") and waiting:
+                return [chosen, RetryRequested(by=by, prompt_id=waiting[0].prompt.id)]
+            return [chosen]
+
+        return await self._record(session_id, decide, claim)
+
+    async def _routed(self, session_id: str, outcome: Event) -> SessionView:
+        return await self._record(session_id, lambda view: [outcome] if view.state == "routing" else [], None)
+
+
+def _check_open_to_pick(view: SessionView) -> None:
+    if view.archived:
+        raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
+    here = view.repository.slug if view.repository else "another repository"
+    if view.turn_open:
+        raise NotNow(f"I am already at work in {here}. Stop me with 🛑 first, then pick again.")
+    if view.published is not None or view.pull_request is not None:
+        raise NotNow(
+            f"This session already has a branch in {here}. "
+            "Mention me in a new message for work in a different repository."
+        )

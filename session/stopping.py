@@ -1,0 +1,150 @@
+"""Commands that end things or begin them anew: stop, retry, archive; feedback; the forge's word."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from session import access
+from session.desk import Desk, unknown_session
+from session.events import (
+    ApprovalVoided,
+    Event,
+    FeedbackGiven,
+    PromptCancelled,
+    PullRequestState,
+    PullRequestStateChanged,
+    RetryRequested,
+    SessionArchived,
+    SessionStopped,
+    StopRequested,
+)
+from session.inbox import Claim
+from session.log import Conflict, NoSuchSession
+from session.people import Person
+from session.refusals import NotNow
+from session.view import WAITING_STATES, PromptView, SessionView
+
+
+class EndingCommands(Desk):
+    """Commands that end things or begin them anew."""
+
+    async def stop(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
+        """Stop what runs; prompts in line are kept. A session in which nothing runs stays as it is.
+
+        Emits: SessionStopped; StopRequested while a live worker has to let go first.
+        """
+        role = await self._role(by)
+        while True:
+            try:
+                view = await self._log.view(session_id)
+            except NoSuchSession as error:
+                raise unknown_session() from error
+            access.may_stop(role, view, by)
+            # Asked anew after each conflict: the other writer may be a worker that has just begun.
+            events = _stopping(view, by, worked_on=await self._leases.held(session_id))
+            if not events and claim is None:
+                return view
+            try:
+                await self._log.append(session_id, events, expected_seq=view.seq, claim=claim)
+            except Conflict:
+                continue
+            return await self._log.view(session_id)
+
+    async def retry(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
+        """Try the last prompt again. Emits: RetryRequested."""
+        role = await self._role(by)
+
+        def decide(view: SessionView) -> list[Event]:
+            access.may_prompt(role, view, by)
+            item = _to_retry(view)
+            return [RetryRequested(by=by, prompt_id=item.prompt.id)] if item else []
+
+        return await self._record(session_id, decide, claim)
+
+    async def archive(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
+        """Close the session for good. Emits: PromptCancelled, ApprovalVoided, SessionArchived."""
+        role = await self._role(by)
+
+        def decide(view: SessionView) -> list[Event]:
+            access.may_stop(role, view, by)
+            if view.archived:
+                return []
+            if view.turn_open:
+                raise NotNow("I am still at work here. Stop me with 🛑 first, then archive.")
+            cancelled = [PromptCancelled(prompt_id=p.prompt.id, by=by) for p in view.waiting_prompts]
+            return [*cancelled, *_voided(view, "the session was archived"), SessionArchived(by=by)]
+
+        return await self._record(session_id, decide, claim)
+
+    async def give_feedback(
+        self, session_id: str, verdict: Literal["good", "bad"], by: Person, *, claim: Claim | None = None
+    ) -> SessionView:
+        """Say whether the answer was good. Emits: FeedbackGiven."""
+        role = await self._role(by)
+
+        def decide(view: SessionView) -> list[Event]:
+            access.may_prompt(role, view, by)
+            if not view.answer:
+                raise NotNow("There is no answer to rate yet. Thanks all the same!")
+            return [FeedbackGiven(verdict=verdict, by=by)]
+
+        return await self._record(session_id, decide, claim)
+
+    async def record_pull_request_state(
+        self, slug: str, number: int, state: PullRequestState, by_login: str, *, claim: Claim | None = None
+    ) -> SessionView | None:
+        """The forge says what became of a pull request; None when it is none of ours.
+
+        Emits: PullRequestStateChanged; ApprovalVoided for merges that are moot.
+        """
+        session_id = await self._log.find_by_pull_request(slug, number)
+        if session_id is None:
+            return None
+
+        def decide(view: SessionView) -> list[Event]:
+            known = view.pull_request
+            # Webhooks may come late and out of order; nothing follows a merge.
+            if known is None or known.state in (state, "merged"):
+                return []
+            changed = PullRequestStateChanged(number=number, state=state, by=by_login)
+            if state in ("merged", "closed"):
+                return [changed, *_voided(view, f"the pull request is {state}", kind="merge")]
+            return [changed]
+
+        return await self._record(session_id, decide, claim)
+
+
+def _stopping(view: SessionView, by: Person, *, worked_on: bool) -> list[Event]:
+    turn_id = view.turn.turn_id if view.turn and view.turn_open else None
+    if turn_id is None:
+        if view.state in ("routing", "awaiting_repository", "queued"):
+            return [SessionStopped(turn_id=None, by=by)]
+        given = any(a.state == "given" for a in view.approvals) and not view.archived
+        return [*_voided(view, f"{by.name} stopped it")] if given else []
+    if worked_on and view.state not in WAITING_STATES:
+        return [] if view.stop_requested is not None else [StopRequested(by=by)]
+    return [*_voided(view, f"{by.name} stopped it"), SessionStopped(turn_id=turn_id, by=by)]
+
+
+def _voided(view: SessionView, reason: str, kind: str | None = None) -> list[ApprovalVoided]:
+    return [
+        ApprovalVoided(approval_id=item.request.approval_id, reason=reason)
+        for item in view.approvals
+        if item.state in ("open", "given") and kind in (None, item.request.kind)
+    ]
+
+
+def _to_retry(view: SessionView) -> PromptView | None:
+    """The prompt to try again; None when it is in line already."""
+    if view.archived:
+        raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
+    if view.turn_open:
+        raise NotNow("I am at work on it right now.")
+    ended = [item for item in view.prompts if item.state in ("failed", "stopped")]
+    if view.state in ("stopped", "failed"):
+        candidates = ended[-1:] or list(view.waiting_prompts[:1])
+        if candidates:
+            return candidates[0]
+    if view.state in ("queued", "routing"):
+        return ended[-1] if ended and view.failure else None
+    raise NotNow("There is nothing to try again here. Write what you would like changed and I will go on.")
