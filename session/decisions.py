@@ -58,15 +58,13 @@ class DecisionCommands(Desk):
 
         view = await self._record(session_id, decide, claim)
         if no_longer:
-            raise Changed(
-                f"That can no longer be approved: {no_longer}. If it is still wanted, I will ask again."
-            )
+            raise Changed(f"That can no longer be approved: {no_longer}. If it is still wanted, just say so.")
         return view
 
     async def refuse(
         self, session_id: str, approval_id: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
-        """No to what was shown, also after somebody's yes as long as it had no effect. Emits: ApprovalRefused."""
+        """No to what was shown, also after a yes that had no effect yet. Emits: ApprovalRefused."""
         role = await self._role(by)
 
         def decide(view: SessionView) -> list[Event]:

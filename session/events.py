@@ -198,8 +198,9 @@ class NoteAdded(Event):
 
 
 class ContextCompacted(Event):
-    """The model's conversation was shortened to fit its window: long outputs from before event `cleared_before`
-    are no longer shown to it, and `summary` stands for everything but prompts before event `summarised_before`."""
+    """The model's conversation was shortened to fit its window: long outputs from before event
+    `cleared_before` are no longer shown to it, and `summary` stands for everything but prompts before event
+    `summarised_before`."""
 
     turn_id: str
     cleared_before: int

@@ -154,7 +154,7 @@ def deserialize(body: bytes) -> dict[str, Any]:
 
 
 def _job(handler: Handler) -> WorkerCoroutine:
-    async def run(context: dict[Any, Any], session_id: str) -> None:
-        await handler(session_id)
+    async def run(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+        await handler(str(args[0]))
 
     return run

@@ -34,7 +34,7 @@ _MAX_PAUSED_DRIVES = 20
 
 _PAUSE_SECONDS = 30.0
 _STUCK_SECONDS = 60.0
-"""A job that is said to run but neither took a lease nor recorded anything for so long has lost its worker."""
+"""A job that is said to run, but took no lease and recorded nothing for so long, has lost its worker."""
 
 _FRESH = 1_000_000
 """Added to the number of a re-driven job, whose old id arq may still count as running or used up."""
@@ -121,18 +121,17 @@ class Reconciler:
 
     async def _drive(self, look: _Look, mark: str) -> bool:
         job = _JOBS[look.wants]
-        number = (look.epoch + 1 if look.wants == "turn" else look.view.seq) + look.drives * _FRESH
-        status = await self._queue.status(job, look.view.id, number)
+        base = look.epoch + 1 if look.wants == "turn" else look.view.seq
+        status = await self._queue.status(job, look.view.id, base + look.drives * _FRESH)
         idle = look.now - look.view.updated_at
         in_hand = status == "queued" or (status == "running" and idle < timedelta(seconds=_STUCK_SECONDS))
         if in_hand or status == "unreachable":
             await self._put_off(look.view, look.now)
             return False
-        if status == "running":
-            number += _FRESH
-        # A job that no worker ever took (Redis was emptied, no worker runs) is not a failed try.
-        failed_before = look.wants != "turn" or look.taken or look.view.turn_open
-        drives = look.drives + 1 if failed_before or status == "running" else look.drives
+        # A turn's job that no worker ever took (Redis was emptied, no worker runs) is not a failed try.
+        tried = look.wants != "turn" or look.taken or status == "running"
+        drives = look.drives + 1 if tried else look.drives
+        number = base + drives * _FRESH
         if await self._queue.enqueue(job, look.view.id, number) == "unreachable":
             await self._put_off(look.view, look.now)
             return False
