@@ -65,6 +65,10 @@ class ChatInbox:
         """
         await self._edge(self._message(message), message.place, message.author)
 
+    async def knows(self, place: Place) -> bool:
+        """Whether a session lives in that thread."""
+        return await self._session_in(place) is not None
+
     async def on_reaction(self, reaction: Reaction) -> None:
         """What the reaction table says, when the person may."""
         await self._edge(self._reaction(reaction), reaction.place, reaction.author)

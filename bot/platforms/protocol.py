@@ -45,10 +45,13 @@ class Limits:
 
 
 class Inbox(Protocol):
-    """Where a platform brings what people do. None of these raise: what goes wrong is said in the thread."""
+    """Where a platform brings what people do. What goes wrong is said in the thread, not raised."""
 
     async def on_message(self, message: ChatMessage) -> None:
         """Somebody wrote something that the bot can read."""
+
+    async def knows(self, place: Place) -> bool:
+        """Whether a session lives in that thread, so that what is said there may be a follow-up."""
 
     async def on_reaction(self, reaction: Reaction) -> None:
         """Somebody put an emoji under a message, or took it away."""

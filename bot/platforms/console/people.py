@@ -26,7 +26,7 @@ class NothingThere(Exception):
 class ConsolePeople:
     """The people at a console. Each method returns once the inbox has dealt with what was done.
 
-    Deeds wait in line until `serve` (which the platform's `run` calls) takes them, in the order they were done.
+    Deeds wait in line, as they were done, until `serve` (which the platform's `run` calls) takes them.
     """
 
     def __init__(self, threads: ConsoleThreads, reactions: ReactionTable) -> None:
@@ -48,7 +48,7 @@ class ConsolePeople:
         self, text: str, by: str = "Ada", *, thread: str | None = None, mention: bool = True
     ) -> ConsoleMessage:
         """Somebody writes; None as `thread` begins a new one. `mention`: whether it calls on the bot."""
-        message = await self.threads.add(thread or "", by, text)
+        message = await self._threads.add(thread or "", by, text)
         chat = ChatMessage(
             event_id=self._event_id(),
             platform=PLATFORM,
@@ -74,7 +74,7 @@ class ConsolePeople:
         Raises: NothingThere.
         """
         message = self.target(emoji, on)
-        await self.threads.react(message, emoji, by, added=added)
+        await self._threads.react(message, emoji, by, added=added)
         reaction = Reaction(
             event_id=self._event_id(),
             platform=PLATFORM,
@@ -121,7 +121,7 @@ class ConsolePeople:
 
         Raises: NothingThere.
         """
-        newest = tuple(reversed(tuple(m for m in self.threads if m.only_for is None)))
+        newest = tuple(reversed(tuple(m for m in self._threads if m.only_for is None)))
         named = [m for m in newest if on in (m.id, m.kind)]
         wanted = self._meant(emoji, newest) if on is None else named
         if not wanted:
@@ -141,7 +141,7 @@ class ConsolePeople:
         return [m for m in newest if m.kind == "card"]
 
     def _button(self, label: str, value: str) -> tuple[ConsoleMessage, Button]:
-        for message in reversed(tuple(self.threads)):
+        for message in reversed(tuple(self._threads)):
             content = message.content
             if content is None:
                 continue
@@ -157,11 +157,11 @@ class ConsolePeople:
         self, predicate: Callable[[ConsoleMessage], bool], timeout_seconds: float = 30.0
     ) -> ConsoleMessage:
         """The newest message for which `predicate` holds, now or later. Raises: TimeoutError."""
-        return await self.threads.wait_for(predicate, timeout_seconds)
+        return await self._threads.wait_for(predicate, timeout_seconds)
 
     def transcript(self) -> str:
         """Everything that was said, as it stands now, as text."""
-        return self.threads.transcript()
+        return self._threads.transcript()
 
     async def _do(self, deed: Deed) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,131 @@
+"""Calls of Slack's Web API: paced, retried when Slack says when, and their errors told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.platforms.protocol import Busy, MessageGone, PlaceGone, PlatformError, Rejected, Unreachable
+from bot.platforms.slack.needs import METHODS
+
+Json = Mapping[str, Any]
+
+POST_INTERVAL_SECONDS = 1.0
+"""Least time between two posts in one channel. Source: https://docs.slack.dev/apis/web-api/rate-limits"""
+
+_CALL_SECONDS = 20
+_PACED_CHANNELS_KEPT = 1_000
+
+_GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
+_NO_PLACE = frozenset(
+    {
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "channel_is_archived",
+        "account_inactive",
+        "invalid_auth",
+        "not_authed",
+        "token_revoked",
+        "token_expired",
+        "missing_scope",
+        "restricted_action",
+        "user_not_in_channel",
+        "user_not_found",
+        "cannot_dm_bot",
+    }
+)
+_NO_ANSWER = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
+)
+
+
+def web_client(token: str, api_url: str) -> AsyncWebClient:
+    """A client that waits when Slack says so, and otherwise tells the truth about what happened.
+
+    The library's own retry after a broken connection is left out: the message may have been sent.
+    """
+    return AsyncWebClient(
+        token=token,
+        base_url=api_url if api_url.endswith("/") else f"{api_url}/",
+        timeout=_CALL_SECONDS,
+        retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=2)],
+    )
+
+
+class SlackApi:
+    """The Web API of one workspace. `post_interval_seconds`: least time between two posts in a channel."""
+
+    def __init__(
+        self, client: AsyncWebClient, *, post_interval_seconds: float = POST_INTERVAL_SECONDS
+    ) -> None:
+        self._client = client
+        self._post_interval = post_interval_seconds
+        self._next_post: dict[str, float] = {}
+
+    async def call(self, method: str, **arguments: object) -> Json:
+        """What Slack answers. `method` must be declared among the app's needs.
+
+        Raises: PlatformError, KeyError for a method that is not declared.
+        """
+        if method not in METHODS:
+            raise KeyError(f"{method} is not declared in needs.py, so nobody grants its scopes")
+        given = {name: value for name, value in arguments.items() if value is not None}
+        if method == "chat.postMessage":
+            await self._wait_for_turn(str(given["channel"]))
+        try:
+            response = await self._send(method, given)
+        except SlackApiError as error:
+            raise _told(method, error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"Slack gave no answer to {method}: {error or type(error).__name__}") from error
+        data = response.data
+        return data if isinstance(data, dict) else {}
+
+    async def quietly(self, method: str, unless: frozenset[str], **arguments: object) -> None:
+        """Like `call`, but errors in `unless` mean that there was nothing to do. Raises: PlatformError."""
+        try:
+            await self.call(method, **arguments)
+        except PlatformError as error:
+            if str(error).rpartition(": ")[2] not in unless:
+                raise
+
+    async def _send(self, method: str, given: dict[str, object]) -> AsyncSlackResponse:
+        # Methods that read take their arguments in the address; not all of them understand JSON.
+        if method.startswith(("chat.post", "chat.update", "reactions.")):
+            return await self._client.api_call(method, json=given)
+        return await self._client.api_call(method, http_verb="GET", params=given)
+
+    async def _wait_for_turn(self, channel: str) -> None:
+        now = time.monotonic()
+        if len(self._next_post) > _PACED_CHANNELS_KEPT:
+            self._next_post = {name: at for name, at in self._next_post.items() if at > now}
+        turn = max(now, self._next_post.get(channel, 0.0))
+        self._next_post[channel] = turn + self._post_interval
+        if turn > now:
+            await asyncio.sleep(turn - now)
+
+
+def _told(method: str, error: SlackApiError) -> PlatformError:
+    response = error.response
+    status = getattr(response, "status_code", 0)
+    data = getattr(response, "data", None)
+    code = str(data.get("error", "")) if isinstance(data, dict) else ""
+    if status == 429 or code in ("ratelimited", "rate_limited"):
+        headers = getattr(response, "headers", {}) or {}
+        after = str(headers.get("Retry-After", headers.get("retry-after", "30")))
+        return Busy(f"Slack asks to wait before {method}: {code}", float(after))
+    message = f"Slack refused {method}: {code}"
+    if status >= 500 or code in _NO_ANSWER or not code:
+        return Unreachable(f"Slack failed at {method} with status {status}: {code}")
+    if code in _GONE:
+        return MessageGone(message)
+    return PlaceGone(message) if code in _NO_PLACE else Rejected(message)

@@ -1,0 +1,132 @@
+"""The two ways in from Slack: Socket Mode, and signed requests over HTTP. Both end in the same listeners.
+
+A delivery is acknowledged after its command is on record, so one that we did not live to record comes again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bot.messages import Choice
+from bot.platforms.protocol import Inbox
+from bot.platforms.slack.blocks import ACTION_PREFIX, options
+from bot.platforms.slack.reading import SlackReader
+
+MOST_BODY_BYTES = 1_000_000
+
+_OURS = re.compile(rf"^{ACTION_PREFIX}:")
+
+
+class SlackDoors:
+    """Takes what Slack sends once it is open. `http` is an ASGI application with both of Slack's paths."""
+
+    def __init__(
+        self, client: AsyncWebClient, signing_secrets: tuple[str, ...], repositories: Sequence[Choice]
+    ) -> None:
+        self._verifiers = tuple(SignatureVerifier(secret) for secret in signing_secrets if secret)
+        self._repositories = repositories
+        self._inbox: Inbox | None = None
+        self._reader: SlackReader | None = None
+        self._client = client
+        self._app = self._listen(client)
+        routes = [
+            Route("/slack/events", self._request, methods=["POST"]),
+            Route("/slack/interactive", self._request, methods=["POST"]),
+        ]
+        self.http = Starlette(routes=routes)
+
+    def open(self, inbox: Inbox, reader: SlackReader) -> None:
+        """From now on everything goes to `inbox`."""
+        self._inbox, self._reader = inbox, reader
+
+    def close(self) -> None:
+        """From now on Slack is told to come again later."""
+        self._inbox = self._reader = None
+
+    @asynccontextmanager
+    async def socket(self, app_token: str) -> AsyncIterator[None]:
+        """A Socket Mode connection, kept up until the block ends."""
+        handler = AsyncSocketModeHandler(self._app, app_token, web_client=self._client)
+        await handler.connect_async()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            await handler.close_async()  # type: ignore[no-untyped-call]
+
+    def _listen(self, client: AsyncWebClient) -> AsyncApp:
+        # Signatures are checked before a request gets here, against every secret that is valid now.
+        app = AsyncApp(
+            client=client,
+            name="bellhop",
+            process_before_response=True,
+            request_verification_enabled=False,
+            signing_secret="",
+        )
+        app.event("app_mention")(self._on_message)
+        app.event("message")(self._on_message)
+        app.event("reaction_added")(self._on_reaction)
+        app.event("reaction_removed")(self._on_reaction)
+        app.action({"type": "block_actions", "action_id": _OURS})(self._on_action)
+        app.options({"action_id": _OURS})(self._on_options)
+        return app
+
+    async def _request(self, request: Request) -> Response:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > MOST_BODY_BYTES:
+            return Response("too large", status_code=413)
+        body = await request.body()
+        if not self._is_signed(body, request):
+            return Response("not signed by Slack", status_code=401)
+        if self._inbox is None:
+            return Response("not ready", status_code=503, headers={"Retry-After": "5"})
+        return to_starlette_response(await self._app.async_dispatch(to_async_bolt_request(request, body)))
+
+    def _is_signed(self, body: bytes, request: Request) -> bool:
+        headers = dict(request.headers.items())
+        return any(verifier.is_valid_request(body, headers) for verifier in self._verifiers)
+
+    async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        if not reader.may_concern(event):
+            return
+        if not reader.addresses_us(event) and not await inbox.knows(reader.place(event)):
+            return
+        message = await reader.message(event, str(body["event_id"]))
+        if message is not None:
+            await inbox.on_message(message)
+
+    async def _on_reaction(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        reaction = await reader.reaction(event, str(body["event_id"]))
+        if reaction is not None:
+            await inbox.on_reaction(reaction)
+
+    async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        press = await reader.press(body)
+        if press is not None:
+            await inbox.on_press(press)
+        await ack()
+
+    async def _on_options(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        wanted = str(body.get("value") or "").strip().lower()
+        found = [c for c in self._repositories if wanted in f"{c.label} {c.description}".lower()]
+        await ack(options=options(found))
+
+    def _opened(self) -> tuple[Inbox, SlackReader]:
+        if self._inbox is None or self._reader is None:
+            raise RuntimeError("a delivery came before the platform was running")
+        return self._inbox, self._reader

@@ -1,0 +1,85 @@
+"""Files that people attach: text and pictures are read, everything else is named."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bot.platforms.slack.api import Json
+from session.people import Attachment
+
+TEXT_CHARACTERS = 100_000
+MOST_TEXT_BYTES = 1_000_000
+MOST_IMAGE_BYTES = 4_000_000
+MOST_FILES = 10
+
+_TEXT_TYPES = (
+    "text/",
+    "application/json",
+    "application/xml",
+    "application/x-yaml",
+    "application/javascript",
+)
+_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_SECONDS = 15
+
+
+class SlackFiles:
+    """Reads files of one workspace with its token, from Slack's own hosts only.
+
+    `api_url` is where the Web API lives: files from there are read too.
+    """
+
+    def __init__(self, token: str, api_url: str) -> None:
+        self._token = token
+        self._api = urlsplit(api_url)
+
+    async def attachments(self, files: Sequence[Json]) -> tuple[Attachment, ...]:
+        """The files as the agent gets them; at most ten."""
+        return tuple(await asyncio.gather(*(self._attachment(file) for file in files[:MOST_FILES])))
+
+    async def _attachment(self, file: Json) -> Attachment:
+        name, kind = str(file.get("name") or "file"), str(file.get("mimetype") or "")
+        size = int(file.get("size") or 0)
+        address = str(file.get("url_private_download") or file.get("url_private") or "")
+        text = image = None
+        if kind.startswith(_TEXT_TYPES) and size <= MOST_TEXT_BYTES:
+            content = await self._read(address, MOST_TEXT_BYTES)
+            text = content.decode("utf-8", "replace")[:TEXT_CHARACTERS] if content is not None else None
+        elif kind in _IMAGE_TYPES and size <= MOST_IMAGE_BYTES:
+            content = await self._read(address, MOST_IMAGE_BYTES)
+            if content is not None:
+                image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        return Attachment(name=name, media_type=kind, size_bytes=size, text=text, image_data_url=image)
+
+    async def _read(self, address: str, most_bytes: int) -> bytes | None:
+        """The file's bytes; None when it is not Slack's, too large, or does not come."""
+        if not self._is_slacks(address):
+            return None
+        headers = {"Authorization": f"Bearer {self._token}"}
+        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(address, headers=headers, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    return None
+                content = await response.content.read(most_bytes + 1)
+                while len(content) <= most_bytes and (more := await response.content.read(most_bytes)):
+                    content += more
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+        return content if len(content) <= most_bytes else None
+
+    def _is_slacks(self, address: str) -> bool:
+        """The token goes nowhere else: a file's address comes from whoever attached it."""
+        url = urlsplit(address)
+        if (url.scheme, url.netloc) == (self._api.scheme, self._api.netloc):
+            return True
+        host = url.hostname or ""
+        return url.scheme == "https" and (host == "files.slack.com" or host.endswith(".files.slack.com"))

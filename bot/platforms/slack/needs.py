@@ -1,0 +1,41 @@
+"""Which methods and events of Slack are used, and the scopes they need; the manifest says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "auth.test": (),
+    "chat.getPermalink": (),
+    "chat.postEphemeral": ("chat:write",),
+    "chat.postMessage": ("chat:write",),
+    "chat.update": ("chat:write",),
+    "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "conversations.info": ("channels:read", "groups:read", "im:read"),
+    "conversations.replies": ("channels:history", "groups:history", "im:history"),
+    "emoji.list": ("emoji:read",),
+    "reactions.add": ("reactions:write",),
+    "reactions.remove": ("reactions:write",),
+    "users.conversations": ("channels:read", "groups:read", "im:read"),
+    "users.info": ("users:read", "users:read.email"),
+}
+"""Methods of the Web API with the scopes of the bot token. Source: https://docs.slack.dev/reference/methods"""
+
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "app_mention": ("app_mentions:read",),
+    "message.channels": ("channels:history",),
+    "message.groups": ("groups:history",),
+    "message.im": ("im:history",),
+    "reaction_added": ("reactions:read",),
+    "reaction_removed": ("reactions:read",),
+}
+"""Events of the bot with the scopes they need. Source: https://docs.slack.dev/reference/events"""
+
+FILES_SCOPE = "files:read"
+"""Needed to read what people attach; files are fetched from their own address, not by a method."""
+
+
+def scopes() -> frozenset[str]:
+    """All scopes of the bot token."""
+    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE,)]
+    return frozenset(scope for group in needed for scope in group)
