@@ -5,7 +5,7 @@ ROOMS := session skills classifier bot companion_web sandbox deploy tests
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench docs format lock clean venv venv-dev
+.PHONY: help demo up test coverage check bench docs format lock clean venv venv-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,12 @@ up: venv ## Run Bellhop with the settings of this environment
 test: venv-dev ## Run the tests against real servers; TESTS=<path> and PYTEST_ARGS=<options> narrow them
 	@$(PY) -m tests.provision
 	@$(PY) -m pytest $(PYTEST_ARGS) $(TESTS)
+
+coverage: venv-dev ## Run the tests and report the lines they do not reach
+	@$(PY) -m tests.provision
+	@mkdir -p build
+	@$(PY) -m coverage run -m pytest $(PYTEST_ARGS) $(TESTS)
+	@$(PY) -m coverage report
 
 check: venv-dev ## Lint, formatting, types, and docs that agree with the code
 	@$(PY) -m ruff check .

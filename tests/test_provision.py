@@ -15,7 +15,7 @@ import docker
 import pytest
 import redis.asyncio
 
-from tests.conftest import boxed
+from tests.conftest import boxed, unavailable
 from tests.provision import docker_engine, parts, places, postgres, processes, valkey
 
 
@@ -178,12 +178,39 @@ def test_valkey_starts_again_at_the_same_port(require: Callable[[str], None], tm
         server.stop()
 
 
-def test_a_second_engine_runs_beside_the_first(
-    docker_host: str, require: Callable[[str], None], bellhop_home: Path
-) -> None:
+@pytest.fixture
+def can_start_engines(require: Callable[[str], None]) -> None:
+    """Leave the test where an engine can only be reached and not be started."""
     require("root")
     if not docker_engine.can_be_started():
-        pytest.skip("needs docker: dockerd is not installed, an engine is only reached from outside")
+        unavailable("docker", "dockerd is not installed, so no second engine can be started")
+
+
+@pytest.mark.usefixtures("can_start_engines")
+def test_a_shared_engine_runs_until_its_last_user_leaves(bellhop_home: Path) -> None:
+    data, run = bellhop_home / "data", bellhop_home / "run"
+    with docker_engine.shared_engine(data, run) as first:
+        with docker_engine.shared_engine(data, run) as second:
+            assert second == first
+        assert docker_engine.answers(first)
+    assert not docker_engine.answers(first)
+
+
+@pytest.mark.usefixtures("can_start_engines")
+def test_a_killed_engine_starts_again(bellhop_home: Path) -> None:
+    engine = docker_engine.DockerEngine(bellhop_home / "data", bellhop_home / "run")
+    engine.start()
+    try:
+        engine.kill()
+        assert not docker_engine.answers(engine.host)
+        engine.start()
+        assert docker_engine.answers(engine.host)
+    finally:
+        engine.stop()
+
+
+@pytest.mark.usefixtures("can_start_engines")
+def test_a_second_engine_runs_beside_the_first(docker_host: str, bellhop_home: Path) -> None:
     second = docker_engine.DockerEngine(bellhop_home / "data", bellhop_home / "run")
     second.start()
     try:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,8 @@ def answering_host() -> str | None:
 
 def answers(host: str) -> bool:
     """Whether a Docker engine answers at this address."""
-    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
+    # Asked by hand first: the SDK leaves its socket unclosed when a connection is refused.
+    if host.startswith("unix://") and not _listens(host.removeprefix("unix://")):
         return False
     try:
         client = docker.DockerClient(base_url=host, timeout=_PING_TIMEOUT_SECONDS)
@@ -46,6 +48,12 @@ def answers(host: str) -> bool:
             return client.ping()
         except (DockerException, OSError):
             return False
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PING_TIMEOUT_SECONDS)
+        return probe.connect_ex(path) == 0
 
 
 def can_be_started() -> bool:
@@ -63,7 +71,7 @@ def engine() -> Iterator[str]:
     if host is not None:
         yield host
         return
-    with _shared_engine(CACHE / "docker") as private_host:
+    with shared_engine(CACHE / "docker", short_directory() / "docker") as private_host:
         yield private_host
 
 
@@ -75,6 +83,7 @@ class DockerEngine:
         self._data = data
         self._run = run
         self._server = processes.Server(run)
+        self._containerd = processes.Server(run / "exec" / "containerd", "containerd.pid")
         self.host = f"unix://{run}/docker.sock"
 
     @property
@@ -92,6 +101,8 @@ class DockerEngine:
         self._server.stop(signal.SIGKILL)
         # A leftover pid file stops dockerd from starting once that number belongs to any other process.
         (self._run / "docker.pid").unlink(missing_ok=True)
+        # And one of a containerd that is dying, or dead and not collected, makes dockerd wait for it in vain.
+        self._containerd.stop(signal.SIGKILL)
         argv = ["dockerd", "--data-root", str(self._data), "--exec-root", str(self._run / "exec")]
         argv += ["--host", self.host, "--pidfile", str(self._run / "docker.pid")]
         argv += ["--config-file", str(self._configuration())]
@@ -129,10 +140,12 @@ class DockerEngine:
 
 
 @contextlib.contextmanager
-def _shared_engine(data: Path) -> Iterator[str]:
-    """The private engine, started by its first user and stopped by its last, whichever runs those are."""
+def shared_engine(data: Path, run: Path) -> Iterator[str]:
+    """A private engine's address; its first user starts it and its last stops it, whichever runs those are.
+
+    Raises: processes.ServerDidNotStart
+    """
     data.mkdir(parents=True, exist_ok=True)
-    run = short_directory() / "docker"
     private = DockerEngine(data, run)
     with (run / "users").open("w") as users:
         with processes.lock(run / "change"):

@@ -34,11 +34,12 @@ class Server:
 
     directory: exists already. The path must occur in the argument vector the server is started with: that is
     how a pid read from disk is told from an unrelated process that was given the same number later.
+    pid_file: its name in the directory, for a process that another program started there.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pid_file: str = "pid") -> None:
         self.directory = directory
-        self._pid_file = directory / "pid"
+        self._pid_file = directory / pid_file
         self._log = directory / "log"
         self._child: subprocess.Popen[bytes] | None = None
 
