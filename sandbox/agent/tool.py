@@ -1,0 +1,93 @@
+"""What an agent's tool is: the small Protocol that every file in `sandbox/agent/tools/` follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from sandbox.agent.model import ToolSchema
+from session.events import Event, ToolStatus
+
+if TYPE_CHECKING:
+    from sandbox.agent.tool_context import ToolContext
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments; a field the tool does not have is an error told to the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoArguments(Arguments):
+    """A tool that takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A call that ended. `events` are recorded together with its result, so both are there or neither.
+
+    `total_bytes` and `spilled_path` tell of output that was cut: its full size, and the file in the box that
+    holds all of it.
+    """
+
+    output: str
+    status: ToolStatus = "ok"
+    events: tuple[Event, ...] = ()
+    total_bytes: int = 0
+    spilled_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """A call that waits for a person: `events` are recorded, the worker is given back, and the call runs again
+    with the same id once there is an answer."""
+
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call that ends the turn; `summary` is the answer people read."""
+
+    summary: str
+    evidence: str = ""
+
+
+ToolOutcome = ToolResult | Suspended | Finished
+
+A_contra = TypeVar("A_contra", bound=Arguments, contravariant=True)
+
+
+class Tool(Protocol[A_contra]):
+    """Something the agent can do.
+
+    `mutates` is False for calls that only look: those of one message run side by side. `journaled` is True when
+    the call's effect lives in the box and is remembered by its runner, so that a lost box leaves its end unknown.
+    """
+
+    name: str
+    description: str
+    arguments: type[Arguments]
+    mutates: bool
+    journaled: bool
+
+    def action(self, arguments: A_contra) -> str:
+        """The call in plain words for the card: "reading billing/invoice.py"."""
+        ...
+
+    async def run(self, context: ToolContext, arguments: A_contra) -> ToolOutcome:
+        """Does it. A call that was begun before and did not return is run again with the same context."""
+        ...
+
+
+def schema_of(tool: Tool[Arguments]) -> ToolSchema:
+    """The tool as the model sees it."""
+    parameters = tool.arguments.model_json_schema()
+    parameters.pop("title", None)
+    parameters.pop("description", None)
+    parameters.setdefault("properties", {})
+    for field in parameters["properties"].values():
+        field.pop("title", None)
+    return ToolSchema(tool.name, tool.description, parameters)

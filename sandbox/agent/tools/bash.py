@@ -1,0 +1,64 @@
+"""The tool `bash`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sandbox.agent.actions import describe_command
+from sandbox.agent.tool import Arguments, Tool, ToolResult
+from sandbox.agent.tool_context import ToolContext
+from sandbox.environments.runner_client import ExecResult
+from session.events import ToolStatus
+
+DEFAULT_TIMEOUT_SECONDS = 120
+MAX_TIMEOUT_SECONDS = 600
+
+
+class BashArguments(Arguments):
+    command: str = Field(min_length=1, description="Shell command; it runs in a fresh bash each time.")
+    timeout_seconds: int = Field(
+        DEFAULT_TIMEOUT_SECONDS, ge=1, le=MAX_TIMEOUT_SECONDS, description="It is killed after this long."
+    )
+    workdir: str | None = Field(None, description="Directory to run in; the workspace's root if left out.")
+
+
+class Bash(Tool[BashArguments]):
+    """Runs a shell command in the box."""
+
+    name = "bash"
+    description = (
+        "Run a shell command in the sandbox and get its output (stdout and stderr together) and exit code. Nothing "
+        "of the shell is kept between calls but the files. For servers and watchers use background. There is no "
+        "terminal: pass flags that keep programs from asking or paging."
+    )
+    arguments = BashArguments
+    mutates = True
+    journaled = True
+
+    def action(self, arguments: BashArguments) -> str:
+        return describe_command(arguments.command)
+
+    async def run(self, context: ToolContext, arguments: BashArguments) -> ToolResult:
+        result = await context.runner.exec(
+            context.call_id,
+            arguments.command,
+            timeout_seconds=arguments.timeout_seconds,
+            workdir=arguments.workdir,
+            env=context.workspace.author_env(context.turn.author),
+        )
+        status: ToolStatus = "ok" if result.exit_code == 0 else "error"
+        return ToolResult(
+            _shown(result), status, total_bytes=result.total_bytes, spilled_path=result.spilled_path
+        )
+
+
+def _shown(result: ExecResult) -> str:
+    ending = []
+    if result.spilled_path:
+        ending.append(f"[all {result.total_bytes} bytes of output are in {result.spilled_path}]")
+    if result.cause:
+        ending.append(f"[{result.cause}]")
+    if result.exit_code:
+        ending.append(f"[exit code {result.exit_code}]")
+    text = result.output.rstrip("\n")
+    return "\n".join([*([text] if text else []), *ending]) or "(no output)"

@@ -1,0 +1,160 @@
+"""The turn: ask the model, run the calls it asks for, record, repeat. Everything comes from the log and goes there.
+
+Because each step is decided from the records alone, going on after a crash, after an approval or after an
+answer is the same as going on at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import uuid4
+
+from sandbox.agent import compaction, steps, stuck, transcript
+from sandbox.agent.calls import CallRunner
+from sandbox.agent.compaction import CompactionFailed
+from sandbox.agent.limits import TurnLimits
+from sandbox.agent.model import (
+    ContextOverflow,
+    Model,
+    ModelRefused,
+    ModelUnavailable,
+    OnText,
+)
+from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
+from sandbox.agent.stuck import Remark
+from sandbox.agent.tool import Finished, Suspended, schema_of
+from sandbox.agent.turn_log import TurnLog
+from session import events as e
+
+MALFORMED_ANSWERS = 3
+"""So often an unreadable call is explained to the model; the next one fails the turn."""
+SMALLER = "The work is saved. Ask for a smaller next step."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the loop ended, and the event still to be recorded once the work is saved (None: it is recorded)."""
+
+    kind: Literal["finished", "suspended", "paused", "failed"]
+    event: e.TurnFinished | e.TurnFailed | e.TurnPaused | None = None
+
+
+@dataclass(slots=True)
+class TurnLoop:
+    """One turn of the agent.
+
+    `system` is the system prompt; `on_text` hears the answer while it is being written. `run` may be called
+    for a turn that is new or half done.
+
+    Raises: StopSeen, TurnOver, StaleEpoch, SandboxFailed.
+    """
+
+    turn: TurnLog
+    model: Model
+    spec: ModelSpec
+    models: ModelCatalogue
+    calls: CallRunner
+    limits: TurnLimits
+    system: str
+    on_text: OnText
+    _overflowed: bool = field(default=False, init=False)
+
+    async def run(self) -> Ending:
+        """Go on until the turn is finished, waits for a person or for the model, or fails."""
+        while True:
+            await self.turn.catch_up()
+            ending = await self._step()
+            if ending is not None:
+                return ending
+
+    async def _step(self) -> Ending | None:
+        pending = steps.unanswered(self.turn.turn_records)
+        if pending:
+            outcome = await self.calls.run(pending)
+            return self._ending(outcome) if outcome else None
+        if await self._hand_over_steered():
+            return None
+        records = self.turn.turn_records
+        if steps.waits_for_answer(records):
+            return Ending("suspended")
+        if steps.malformed_in_a_row(records, self.calls.tools) > MALFORMED_ANSWERS:
+            return self._failed(
+                f"{self.spec.id} called tools {MALFORMED_ANSWERS + 1} times in a way that cannot be read.",
+                "Retry, or choose another model for this session.",
+            )
+        remark = stuck.look(records) or self.limits.look(records)
+        if remark is not None:
+            return await self._heed(remark)
+        return await self._ask_model()
+
+    def _ending(self, outcome: Suspended | Finished) -> Ending:
+        if isinstance(outcome, Suspended):
+            return Ending("suspended")
+        return self._finished(outcome.summary, outcome.evidence)
+
+    def _finished(self, summary: str, evidence: str = "") -> Ending:
+        event = e.TurnFinished(turn_id=self.turn.turn_id, summary=summary, evidence=evidence)
+        return Ending("finished", event)
+
+    def _failed(self, cause: str, advice: str) -> Ending:
+        return Ending("failed", e.TurnFailed(turn_id=self.turn.turn_id, cause=cause, advice=advice))
+
+    async def _hand_over_steered(self) -> bool:
+        steered = [item.prompt.id for item in self.turn.view.waiting_prompts if item.prompt.steer]
+        await self.turn.begin(
+            *(e.PromptSteered(prompt_id=prompt_id, turn_id=self.turn.turn_id) for prompt_id in steered)
+        )
+        return bool(steered)
+
+    async def _heed(self, remark: Remark) -> Ending | None:
+        turn_id = self.turn.turn_id
+        if remark.kind == "finish":
+            await self.turn.begin(steps.finishing_reply(turn_id, remark.text, self.spec.id))
+            return None
+        if remark.kind == "nudge":
+            await self.turn.begin(e.NoteAdded(turn_id=turn_id, text=remark.text))
+            return None
+        question = e.QuestionAsked(
+            question_id=uuid4().hex[:12], turn_id=turn_id, call_id="", text=remark.text
+        )
+        await self.turn.begin(question)
+        return Ending("suspended")
+
+    async def _ask_model(self) -> Ending | None:
+        try:
+            if compaction.is_due(self.turn.records, self.spec):
+                await self._compact()
+            messages = transcript.messages(self.turn.records, self.system, vision=self.spec.vision)
+            tools = [schema_of(tool) for tool in self.calls.tools.values()]
+            reply = await self.model.reply(messages, tools, on_text=self.on_text)
+        except ContextOverflow as error:
+            return await self._overflow(error)
+        except ModelUnavailable as error:
+            return Ending("paused", e.TurnPaused(turn_id=self.turn.turn_id, cause=str(error)))
+        except ModelRefused as error:
+            return self._failed(str(error), "Check the model's name and key in the settings, then retry.")
+        except CompactionFailed as error:
+            return self._failed(str(error), SMALLER)
+        self._overflowed = False
+        await self.turn.begin(steps.replied(reply, self.turn, self.models))
+        return None
+
+    async def _compact(self) -> None:
+        event = await compaction.compact(
+            self.turn.records, self.turn.turn_id, self.system, self.spec, self.model
+        )
+        await self.turn.begin(event)
+
+    async def _overflow(self, error: ContextOverflow) -> Ending | None:
+        """One attempt to shorten the conversation; a second overflow in a row ends the turn aloud."""
+        if self._overflowed:
+            return self._failed(str(error), SMALLER)
+        self._overflowed = True
+        try:
+            await self._compact()
+        except CompactionFailed as failure:
+            return self._failed(str(failure), SMALLER)
+        except ModelUnavailable as failure:
+            return Ending("paused", e.TurnPaused(turn_id=self.turn.turn_id, cause=str(failure)))
+        return None

@@ -1,0 +1,129 @@
+"""What a repository says of itself, read from the host's mirror at the base commit.
+
+Never from a workspace: an agent's own change must not decide which checks it has to pass, or what it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from sandbox.agent.instructions import INSTRUCTION_FILE, FolderInstructions
+from sandbox.broker.git import run_git
+from sandbox.forge.protocol import ForgeRepository, Mirror
+from session.catalogue import Repository
+from skills.library import REPOSITORY_FOLDERS, SkillSource
+
+CONFIG_FILE = ".bellhop/config.yaml"
+MAX_INSTRUCTION_FILES = 100
+MAX_SKILL_FILES = 200
+MAX_FILE_BYTES = 256 * 1024
+
+
+class BadBase(Exception):
+    """The base cannot be worked from: the branch is missing or the repository's configuration is malformed."""
+
+
+class RepositoryConfig(BaseModel):
+    """`.bellhop/config.yaml`: shell commands that prepare a box and that check a change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    setup: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+
+    @field_validator("setup", "verify", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCommit:
+    """Where a session's work starts from, and what holds there.
+
+    `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has one
+    source for each folder the repository keeps skills in.
+    """
+
+    repository: Repository
+    forge_repository: ForgeRepository
+    mirror: Path
+    branch: str
+    sha: str
+    setup: tuple[str, ...]
+    verify: tuple[str, ...]
+    instructions: FolderInstructions
+    skills: tuple[SkillSource, ...]
+
+
+async def read_base(repository: Repository, mirror: Mirror, branch: str) -> BaseCommit:
+    """The head of `branch` in the mirror, and what the repository says there.
+
+    Raises: BadBase, with what to correct.
+    """
+    sha = await _head(repository, mirror.path, branch)
+    names = await run_git(mirror.path, "ls-tree", "-r", "-z", "--name-only", sha)
+    paths = [path for path in names.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
+    config = await _config(mirror.path, sha, paths)
+    return BaseCommit(
+        repository=repository,
+        forge_repository=ForgeRepository(repository.slug, repository.url, repository.default_branch),
+        mirror=mirror.path,
+        branch=branch,
+        sha=sha,
+        setup=repository.setup or config.setup,
+        verify=repository.verify or config.verify,
+        instructions=await _instructions(mirror.path, sha, paths),
+        skills=tuple([await _skills(mirror.path, sha, paths, folder) for folder in REPOSITORY_FOLDERS]),
+    )
+
+
+async def _head(repository: Repository, mirror: Path, branch: str) -> str:
+    found = await run_git(
+        mirror, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/heads/{branch}^{{commit}}",
+        accept=(0, 1, 128),
+    )  # fmt: skip
+    if not found.text:
+        raise BadBase(f"{repository.slug} has no branch {branch}; name one that exists, or leave it out.")
+    return found.text
+
+
+async def _config(mirror: Path, sha: str, paths: list[str]) -> RepositoryConfig:
+    if CONFIG_FILE not in paths:
+        return RepositoryConfig()
+    content = await _read(mirror, sha, CONFIG_FILE)
+    try:
+        return RepositoryConfig.model_validate(yaml.safe_load(content) or {})
+    except (yaml.YAMLError, ValidationError) as error:
+        raise BadBase(
+            f"{CONFIG_FILE} of the repository cannot be read ({error}). It holds lists of commands, "
+            "such as `verify: [make test]`."
+        ) from error
+
+
+async def _instructions(mirror: Path, sha: str, paths: list[str]) -> FolderInstructions:
+    found = [path for path in paths if path == INSTRUCTION_FILE or path.endswith(f"/{INSTRUCTION_FILE}")]
+    texts = {
+        path.rpartition("/")[0]: (await _read(mirror, sha, path)).decode("utf-8", "replace")
+        for path in sorted(found, key=lambda path: path.count("/"))[:MAX_INSTRUCTION_FILES]
+    }
+    return FolderInstructions(texts)
+
+
+async def _skills(mirror: Path, sha: str, paths: list[str], folder: str) -> SkillSource:
+    prefix = f"{folder}/"
+    found = [path for path in paths if path.startswith(prefix)][:MAX_SKILL_FILES]
+    files: Mapping[str, bytes] = {path.removeprefix(prefix): await _read(mirror, sha, path) for path in found}
+    return SkillSource("repository", files, prefix)
+
+
+async def _read(mirror: Path, sha: str, path: str) -> bytes:
+    shown = await run_git(
+        mirror, "cat-file", "blob", f"{sha}:{path}", max_output_bytes=MAX_FILE_BYTES, truncate=True
+    )
+    return shown.stdout

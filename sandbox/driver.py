@@ -1,0 +1,229 @@
+"""One turn from its first event to its last: rights, base, box, agent, and what must be saved before the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from sandbox.agent.calls import CallRunner
+from sandbox.agent.limits import TurnLimits
+from sandbox.agent.model import Model, OnText
+from sandbox.agent.model_catalogue import ModelCatalogue
+from sandbox.agent.prompt import RepositoryFacts, system_prompt
+from sandbox.agent.tool import Arguments, Tool
+from sandbox.agent.tool_context import ToolContext
+from sandbox.agent.turn import Ending, TurnLoop
+from sandbox.agent.turn_log import TurnLog
+from sandbox.base_commit import BaseCommit, read_base
+from sandbox.broker.quarantine import Quarantine
+from sandbox.bundles import Bundles
+from sandbox.environments.protocol import Environment
+from sandbox.forge.protocol import Forge, ForgeRepository
+from sandbox.merging import merge_request
+from sandbox.publication import Publication, PublicationParts
+from sandbox.rights import Rights
+from sandbox.verification import Verifier
+from sandbox.workspace import Workspace, box_name, save_quietly
+from session import events as e
+from session.artifacts import Artifacts
+from session.catalogue import Catalogue
+from session.effects import Effects
+from session.pulse import Pulse
+from session.settings import Settings
+from session.view import SessionView
+from skills.library import SkillSet, SkillSource, load_skills
+
+TOKEN_INTERVAL_SECONDS = 0.05
+"""Least time between two publications of words in flight: faster than anybody reads, slower than they come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories of this host: bundles by repository, what boxes see of the host, quarantines by session."""
+
+    bundles: Path
+    inbound: Path
+    quarantines: Path
+
+    @classmethod
+    def under(cls, home: Path) -> Places:
+        """The usual places below BELLHOP_HOME."""
+        return cls(home / "bundles", home / "inbound", home / "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class DriverParts:
+    """What a turn needs of the house.
+
+    `model` gives the client of a model by its id. `forges` is by the forge's name. `skills` are the sources
+    after the repository's own, nearest first.
+    """
+
+    environment: Environment
+    forges: Mapping[str, Forge]
+    rights: Rights
+    catalogue: Catalogue
+    effects: Effects
+    artifacts: Artifacts
+    pulse: Pulse
+    models: ModelCatalogue
+    model: Callable[[str], Model]
+    tools: Mapping[str, Tool[Arguments]]
+    skills: Sequence[SkillSource]
+    settings: Settings
+    places: Places
+
+
+class TurnDriver:
+    """Drives turns. One object serves all sessions of a worker."""
+
+    def __init__(self, parts: DriverParts) -> None:
+        self._parts = parts
+        self._bundles = Bundles(parts.places.bundles)
+        self._verifier = Verifier(parts.environment, self._bundles, parts.places.inbound)
+
+    async def take_up(self, turn: TurnLog) -> None:
+        """The session's unfinished turn is taken up again, or the next prompt's turn is started.
+
+        Emits: TurnStarted or TurnResumed.
+        """
+        view = turn.view
+        if view.turn is not None and view.turn_open:
+            reason = _resume_reason(view)
+            resumed = e.TurnResumed(turn_id=view.turn.turn_id, epoch=turn.epoch, reason=reason)
+            await turn.append(resumed)
+            return
+        prompt = view.waiting_prompts[0].prompt
+        model = prompt.model or self._parts.settings.agent_model
+        await turn.start(
+            e.TurnStarted(turn_id=uuid4().hex[:16], prompt_id=prompt.id, model=model, epoch=turn.epoch)
+        )
+
+    async def drive(self, turn: TurnLog) -> None:
+        """The turn is run as far as it goes.
+
+        Raises: what preparing and running may raise; see `sandbox/failures.py` for how each is told.
+        """
+        base, forge = await self._base(turn)
+        places = self._parts.places
+        quarantine = await Quarantine.create(places.quarantines / f"{turn.session_id}.git", base.mirror)
+        inbound = places.inbound / box_name(turn.session_id)
+        workspace = Workspace(turn, self._parts.environment, base, quarantine, self._bundles, inbound)
+        try:
+            await workspace.open()
+            publication = Publication(turn, workspace, base, quarantine, self._publication_parts(forge))
+            ending = await self._loop(turn, base, workspace, publication).run()
+            await self._end(turn, base, workspace, ending)
+        finally:
+            await workspace.close()
+
+    async def still(self, turn: TurnLog) -> None:
+        """After a stop: the work saved, and every process of the box ended. Nothing is made that is not there."""
+        environment = self._parts.environment
+        name = box_name(turn.session_id)
+        if not any(box.name == name and box.running for box in await environment.list()):
+            return
+        base, _ = await self._base(turn, check_rights=False)
+        places = self._parts.places
+        quarantine = await Quarantine.create(places.quarantines / f"{turn.session_id}.git", base.mirror)
+        workspace = Workspace(turn, environment, base, quarantine, self._bundles, places.inbound / name)
+        try:
+            await workspace.attach()
+            await save_quietly(workspace, turn.session_id)
+            await workspace.stand_still()
+        finally:
+            await workspace.close()
+
+    async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Forge]:
+        chosen = turn.view.repository
+        assert chosen is not None, "a turn never starts before its repository is known"
+        repository = self._parts.catalogue.get(chosen.slug)
+        forge = self._parts.forges[repository.forge]
+        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
+        if check_rights:
+            await self._parts.rights.require_write(forge, where, turn.author)
+        mirror = await forge.sync_mirror(where)
+        return await read_base(repository, mirror, chosen.branch or repository.default_branch), forge
+
+    def _publication_parts(self, forge: Forge) -> PublicationParts:
+        parts = self._parts
+        return PublicationParts(
+            forge=forge,
+            rights=parts.rights,
+            effects=parts.effects,
+            artifacts=parts.artifacts,
+            verifier=self._verifier,
+            approval_minutes=parts.settings.approval_minutes,
+        )
+
+    def _loop(
+        self, turn: TurnLog, base: BaseCommit, workspace: Workspace, publication: Publication
+    ) -> TurnLoop:
+        parts = self._parts
+        assert turn.view.turn is not None
+        model_id = turn.view.turn.model
+        skills = load_skills([*base.skills, *parts.skills])
+
+        def context(call_id: str) -> ToolContext:
+            return ToolContext(call_id, turn, workspace, publication, skills, base.instructions)
+
+        return TurnLoop(
+            turn=turn,
+            model=parts.model(model_id),
+            spec=parts.models.spec(model_id),
+            models=parts.models,
+            calls=CallRunner(parts.tools, turn, workspace, context),
+            limits=TurnLimits(parts.settings.max_steps, parts.settings.max_turn_cost_usd),
+            system=_system(base, workspace, skills),
+            on_text=self._on_text(turn),
+        )
+
+    def _on_text(self, turn: TurnLog) -> OnText:
+        last = 0.0
+
+        async def publish(text: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= TOKEN_INTERVAL_SECONDS:
+                last = now
+                await self._parts.pulse.publish_tokens(turn.session_id, turn.turn_id, text)
+
+        return publish
+
+    async def _end(self, turn: TurnLog, base: BaseCommit, workspace: Workspace, ending: Ending) -> None:
+        """Save the work, then say that the turn ended."""
+        unsaved = await save_quietly(workspace, turn.session_id)
+        events: list[e.Event] = []
+        if unsaved is not None:
+            events.append(e.PartDegraded(part="sandbox", detail=unsaved))
+        if ending.event is not None:
+            events.append(ending.event)
+        if isinstance(ending.event, e.TurnFinished):
+            merge = merge_request(turn.view, base.repository, self._parts.settings.approval_minutes)
+            events += [merge] if merge else []
+        await (turn.begin(*events) if isinstance(ending.event, e.TurnFinished) else turn.append(*events))
+
+
+def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:
+    facts = RepositoryFacts(
+        slug=base.repository.slug,
+        base_branch=base.branch,
+        workspace=workspace.path,
+        description=base.repository.description,
+        setup=base.setup,
+        verify=base.verify,
+        instructions=base.instructions.root,
+    )
+    return system_prompt(facts, skills.skills)
+
+
+def _resume_reason(view: SessionView) -> str:
+    if view.state == "paused":
+        return "what it waited for may be back"
+    decided = [item for item in view.approvals if item.request.turn_id == (view.turn and view.turn.turn_id)]
+    if decided and decided[-1].state in ("given", "refused", "voided") and view.turn:
+        return f"the approval was {decided[-1].state}"
+    return "a worker takes it up where it was left"

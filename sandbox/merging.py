@@ -1,0 +1,163 @@
+"""Merging a pull request that a person approved, at exactly the commit they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sandbox.forge.protocol import Forge, ForgeError, ForgeRepository, PullRequestRef
+from sandbox.proposal import contributors, merge_digest, policy_version
+from sandbox.rights import NotPermitted, Rights
+from session import events as e
+from session.catalogue import Catalogue, Repository
+from session.effects import Effects
+from session.log import Log
+from session.view import ApprovalView, SessionView
+
+
+def merge_request(
+    view: SessionView, repository: Repository, approval_minutes: int
+) -> e.ApprovalRequested | None:
+    """The question whether to merge, where the repository's policy asks it and nobody was asked for this commit.
+
+    Nobody whose prompt is in the pull request may approve it.
+    """
+    current = view.pull_request
+    if repository.approvals.merge != "ask" or current is None or current.state != "open":
+        return None
+    asked = (item.request for item in view.approvals if item.request.kind == "merge")
+    if any(request.head_sha == current.head_sha for request in asked):
+        return None
+    verdict = view.verification.verdict if view.verification else "not_run"
+    return e.ApprovalRequested(
+        approval_id=uuid4().hex[:16],
+        kind="merge",
+        title=f"Merge pull request #{current.number}: {current.title}",
+        detail=f"{repository.slug}: {current.branch} into {current.base}. Checks: {verdict.replace('_', ' ')}.",
+        digest=merge_digest(repository.slug, current.number, current.head_sha),
+        head_sha=current.head_sha,
+        policy_version=policy_version(repository.approvals),
+        expires_at=datetime.now(UTC) + timedelta(minutes=approval_minutes),
+        blocking=False,
+        excluded=tuple(person.id for person in contributors(view)),
+    )
+
+
+class Merger:
+    """Carries approved merges out."""
+
+    def __init__(
+        self,
+        log: Log,
+        effects: Effects,
+        rights: Rights,
+        catalogue: Catalogue,
+        forges: Mapping[str, Forge],
+    ) -> None:
+        self._log = log
+        self._effects = effects
+        self._rights = rights
+        self._catalogue = catalogue
+        self._forges = forges
+
+    async def merge_approved(self, session_id: str, epoch: int) -> None:
+        """Every merge of the session that was approved, or begun and not ended, is carried out or failed aloud.
+
+        Emits: ApprovalUsed, PullRequestStateChanged, MergeFailed, ApprovalVoided.
+        Raises: StaleEpoch, UnknownRepository.
+        """
+        view = await self._log.view(session_id)
+        for item in view.approvals:
+            if item.request.kind == "merge" and (item.state == "given" or _half_done(view, item)):
+                await self._merge(session_id, epoch, item)
+
+    async def _merge(self, session_id: str, epoch: int, item: ApprovalView) -> None:
+        view = await self._log.view(session_id)
+        current = view.pull_request
+        if current is None or view.repository is None or item.by is None:
+            return
+        repository = self._catalogue.get(view.repository.slug)
+        shown = (repository.slug, current.number, item.request.head_sha or "")
+        same = merge_digest(*shown) == item.request.digest and current.head_sha == item.request.head_sha
+        if not same or policy_version(repository.approvals) != item.request.policy_version:
+            reason = "What it showed has changed."
+            void = e.ApprovalVoided(approval_id=item.request.approval_id, reason=reason)
+            await self._log.record(session_id, lambda _: (void,), epoch=epoch)
+            return
+        if item.state == "given":
+            await self._use(session_id, epoch, item)
+        try:
+            merged = await self._at_forge(session_id, epoch, repository, current.number, item)
+        except NotPermitted as error:
+            failed = e.MergeFailed(cause=str(error), advice=error.advice)
+        except ForgeError as error:
+            failed = e.MergeFailed(
+                cause=str(error),
+                advice="Look at the pull request on the forge, and merge it there if it should be.",
+            )
+        else:
+            await self._log.record(session_id, lambda now: _told(now, merged, item), epoch=epoch)
+            return
+        await self._log.record(session_id, lambda _: (failed,), epoch=epoch)
+
+    async def _use(self, session_id: str, epoch: int, item: ApprovalView) -> None:
+        approval_id = item.request.approval_id
+
+        def decide(view: SessionView) -> Sequence[e.Event]:
+            now = view.approval(approval_id)
+            if now is None or now.state != "given":
+                raise ApprovalGone(approval_id)
+            return (e.ApprovalUsed(approval_id=approval_id),)
+
+        await self._log.record(session_id, decide, epoch=epoch)
+
+    async def _at_forge(
+        self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
+    ) -> PullRequestRef:
+        """Merge it, once: an earlier try is found by reading the pull request, which `Forge.merge` does first."""
+        assert item.by is not None
+        forge = self._forges[repository.forge]
+        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
+        head_sha = item.request.head_sha or ""
+        op_key = f"{session_id}:merge:{number}:{head_sha}"
+        effect = await self._effects.begin(op_key, session_id, epoch)
+        if effect.state != "new":
+            found = await forge.pull_request(where, number)
+            if found.state == "merged":
+                await self._effects.finish(op_key, "merged")
+                return found
+        await self._rights.require_write(forge, where, item.by)
+        merged = await forge.merge(
+            where,
+            number,
+            head_sha,
+            as_person=await self._rights.credential(forge, item.by),
+            message=f"Merge pull request #{number}\n\nApproved by {item.by.name}.",
+        )
+        await self._effects.finish(op_key, "merged")
+        return merged
+
+
+class ApprovalGone(Exception):
+    """The yes was taken back before it took effect."""
+
+
+def _half_done(view: SessionView, item: ApprovalView) -> bool:
+    """Whether its merge was begun and neither happened nor failed, as far as the record knows."""
+    current = view.pull_request
+    return (
+        item.state == "used"
+        and current is not None
+        and current.state == "open"
+        and current.head_sha == item.request.head_sha
+        and view.failure is None
+    )
+
+
+def _told(view: SessionView, merged: PullRequestRef, item: ApprovalView) -> Sequence[e.Event]:
+    """Nothing when the forge's own message came first."""
+    if view.pull_request is None or view.pull_request.state == "merged":
+        return ()
+    by = item.by.forge_login or item.by.name if item.by else merged.author
+    return (e.PullRequestStateChanged(number=merged.number, state="merged", by=by),)

@@ -1,0 +1,104 @@
+"""Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from sandbox.environments.protocol import (
+    BoxInfo,
+    Environment,
+    EnvironmentUnavailable,
+    SandboxFailed,
+    SandboxSpec,
+)
+from sandbox.verification import PURPOSE_LABEL
+from session.database import DatabaseDown
+from session.leases import Leases
+from session.log import Log, NoSuchSession
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """After how long without an event a session's box is stopped, and after how long it is removed.
+
+    A removed box is rebuilt from the session's last checkpoint when somebody prompts again.
+    """
+
+    idle: timedelta = timedelta(minutes=10)
+    kept: timedelta = timedelta(days=3)
+
+
+class Reaper:
+    """Sweeps the boxes of one host. `inbound` holds the directories boxes see of the host."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        log: Log,
+        leases: Leases,
+        inbound: Path,
+        lifetimes: Lifetimes | None = None,
+    ) -> None:
+        self._environment = environment
+        self._log = log
+        self._leases = leases
+        self._inbound = inbound
+        self._lifetimes = lifetimes or Lifetimes()
+
+    async def sweep(self, now: datetime | None = None) -> int:
+        """How many boxes were stopped or removed. A box whose session has a live lease is left alone.
+
+        `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
+        """
+        reaped = 0
+        for box in await self._environment.list():
+            try:
+                reaped += await self._look(box, now or datetime.now(UTC))
+            except SandboxFailed as error:
+                log.warning("box not reaped", box=box.name, error=str(error))
+        return reaped
+
+    async def run(self, every_seconds: float = 60.0) -> None:
+        """Sweep for ever; an outage is waited out."""
+        while True:
+            try:
+                await self.sweep()
+            except (EnvironmentUnavailable, DatabaseDown, SandboxFailed) as error:
+                log.warning("boxes not swept", error=str(error))
+            await asyncio.sleep(every_seconds)
+
+    async def _look(self, box: BoxInfo, now: datetime) -> bool:
+        if await self._leases.held(box.session_id):
+            return False
+        try:
+            view = await self._log.view(box.session_id)
+        except NoSuchSession:
+            return await self._remove(box)
+        quiet = now - view.updated_at
+        checking = box.labels.get(PURPOSE_LABEL) == "verification"
+        if checking or view.archived or quiet >= self._lifetimes.kept:
+            return await self._remove(box)
+        if box.running and quiet >= self._lifetimes.idle and not view.needs_worker:
+            return await self._stop(box)
+        return False
+
+    async def _stop(self, box: BoxInfo) -> bool:
+        spec = SandboxSpec(box.session_id, box.name, None, self._inbound / box.name)
+        async with await self._environment.open(spec) as sandbox:
+            await sandbox.stop()
+        log.info("idle box stopped", session_id=box.session_id, box=box.name)
+        return True
+
+    async def _remove(self, box: BoxInfo) -> bool:
+        await self._environment.remove(box.name)
+        await asyncio.to_thread(shutil.rmtree, self._inbound / box.name, ignore_errors=True)
+        log.info("box removed", session_id=box.session_id, box=box.name)
+        return True

@@ -1,0 +1,73 @@
+"""Whether a person may have work done in a repository, asked of the forge each time it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from sandbox.forge.protocol import Credential, Forge, ForgeRepository
+from session.people import Person
+
+WRITING = ("write", "admin")
+
+
+class Accounts(Protocol):
+    """People's own accounts on one forge, by Bellhop's id of the person."""
+
+    async def login(self, person: str) -> str | None:
+        """The person's login, None when no account is linked."""
+        ...
+
+    async def credential(self, person: str) -> Credential | None:
+        """A credential to act as the person, None when there is none."""
+        ...
+
+
+class NotPermitted(Exception):
+    """The person may not have this done; the message says so, `advice` what would help."""
+
+    def __init__(self, cause: str, advice: str) -> None:
+        super().__init__(cause)
+        self.advice = advice
+
+
+class Rights:
+    """What people may do on the forges. `accounts` is by the forge's name; a forge without needs none."""
+
+    def __init__(self, accounts: Mapping[str, Accounts]) -> None:
+        self._accounts = accounts
+
+    async def require_write(self, forge: Forge, repository: ForgeRepository, person: Person) -> None:
+        """Return if the person may write to the repository now.
+
+        Raises: NotPermitted, ForgeUnavailable, ForgeRefused.
+        """
+        login = await self.login(forge, person)
+        if login is None:
+            raise NotPermitted(
+                f"{person.name} has no linked account on {forge.name}, so nobody can tell whether they may "
+                f"change {repository.slug}.",
+                f"Link the {forge.name} account on the account page, then retry.",
+            )
+        permission = await forge.permission(repository, login)
+        if permission not in WRITING:
+            raise NotPermitted(
+                f"{person.name} ({login}) may not write to {repository.slug} on {forge.name}.",
+                "Ask somebody who may, or get write access there, then retry.",
+            )
+
+    async def login(self, forge: Forge, person: Person) -> str | None:
+        """The person's login on the forge; None when no account is linked and the forge needs one."""
+        accounts = self._accounts.get(forge.name)
+        linked = await accounts.login(person.id) if accounts else None
+        own = linked or person.forge_login
+        return own if own or forge.needs_credential else person.name
+
+    async def credential(self, forge: Forge, person: Person) -> Credential | None:
+        """With what the person acts on the forge; None when no account is linked."""
+        accounts = self._accounts.get(forge.name)
+        if accounts is not None:
+            return await accounts.credential(person.id)
+        if forge.needs_credential:
+            return None
+        return Credential(person.forge_login or person.name, "")

@@ -1,0 +1,113 @@
+"""Verdicts: the repository's own checks, run by the harness in a fresh box on exactly one commit.
+
+A fresh box, because whatever an agent left in its own (a `pytest` of its making on the path, a patched package)
+must not speak for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from asyncio import to_thread
+from pathlib import Path
+
+import structlog
+
+from sandbox.agent.output import strip_terminal
+from sandbox.base_commit import BaseCommit
+from sandbox.box_git import HEAD_REF, BoxGit
+from sandbox.broker.git import GitFailed
+from sandbox.broker.quarantine import Quarantine
+from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed, SandboxSpec
+from sandbox.environments.runner_client import RunnerError
+from session.events import CheckResult, Verdict, VerificationFinished
+
+CHECK_SECONDS = 1800.0
+OUTPUT_CHARACTERS = 8000
+PURPOSE_LABEL = "bellhop.purpose"
+NOT_NAMED = "The repository names no checks (`verify` in the catalogue or in .bellhop/config.yaml)."
+log = structlog.get_logger()
+
+
+class Verifier:
+    """Runs checks in boxes of `environment`; `inbound_root` holds their inbound directories."""
+
+    def __init__(self, environment: Environment, bundles: Bundles, inbound_root: Path) -> None:
+        self._environment = environment
+        self._bundles = bundles
+        self._inbound_root = inbound_root
+
+    async def verify(
+        self, session_id: str, turn_id: str, base: BaseCommit, quarantine: Quarantine, head_sha: str
+    ) -> VerificationFinished:
+        """The verdict on `head_sha`, which the quarantine holds: passed, failed or not run, never assumed."""
+        if not base.verify:
+            return VerificationFinished(
+                turn_id=turn_id, head_sha=head_sha, verdict="not_run", reason=NOT_NAMED
+            )
+        name = f"check-{hashlib.sha256(f'{session_id} {head_sha}'.encode()).hexdigest()[:24]}"
+        inbound = self._inbound_root / name
+        labels = {PURPOSE_LABEL: "verification"}
+        try:
+            # What an earlier attempt left is not fresh.
+            await self._environment.remove(name)
+            await self._bundles.place_base(base, inbound)
+            await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
+            spec = SandboxSpec(session_id, name, None, inbound, labels=labels)
+            async with await self._environment.open(spec) as sandbox:
+                git = BoxGit(sandbox.runner, sandbox.inbound_path)
+                await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
+                await git.take_in(WORK_BUNDLE, HEAD_REF)
+                await git.check_out(head_sha)
+                checks = await self._checks(git, base)
+        except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed) as error:
+            log.warning("verification could not run", session_id=session_id, error=str(error))
+            return VerificationFinished(
+                turn_id=turn_id,
+                head_sha=head_sha,
+                verdict="not_run",
+                reason=f"The checks could not be run: {error}",
+            )
+        finally:
+            await self._environment.remove(name)
+            await to_thread(shutil.rmtree, inbound, ignore_errors=True)
+        return VerificationFinished(
+            turn_id=turn_id, head_sha=head_sha, verdict=_verdict(checks), checks=tuple(checks)
+        )
+
+    async def _checks(self, git: BoxGit, base: BaseCommit) -> list[CheckResult]:
+        """The results of set-up and checks; what comes after a failed set-up has not run."""
+        results: list[CheckResult] = []
+        for command in base.setup:
+            prepared = await self._check(git, command)
+            if prepared.verdict != "passed":
+                results.append(prepared)
+                return results
+        for command in base.verify:
+            results.append(await self._check(git, command))
+        return results
+
+    async def _check(self, git: BoxGit, command: str) -> CheckResult:
+        result = await git.run(command, CHECK_SECONDS)
+        verdict: Verdict = "passed" if result.exit_code == 0 else "failed"
+        cause = f"\n[{result.cause}]" if result.cause else ""
+        return CheckResult(
+            command=command,
+            verdict=verdict,
+            exit_code=result.exit_code,
+            duration_seconds=round(result.duration_seconds, 3),
+            output=strip_terminal(result.output)[-OUTPUT_CHARACTERS:] + cause,
+        )
+
+
+def _verdict(checks: list[CheckResult]) -> Verdict:
+    return "passed" if all(check.verdict == "passed" for check in checks) else "failed"
+
+
+def failures(verification: VerificationFinished) -> str:
+    """The failed checks with the end of what they printed, for the agent."""
+    failed = [check for check in verification.checks if check.verdict == "failed"]
+    return "\n\n".join(
+        f"$ {check.command}\n{check.output.rstrip()}\n[exit code {check.exit_code}]" for check in failed
+    )

@@ -1,0 +1,89 @@
+"""A worker process: takes jobs from the queue, keeps the reconciler and the reaper running beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from sandbox.jobs import Jobs
+from sandbox.reaper import Reaper
+from session.queue import worker as queue_worker
+from session.reconciler import Reconciler
+
+log = structlog.get_logger()
+
+RESTART_SECONDS = 1.0
+JOB_MARGIN_SECONDS = 120.0
+"""The queue's own limit lies this far above a turn's, so that the turn's ends it first, with a sentence."""
+LET_GO_SECONDS = 10.0
+
+
+class WorkerProcess:
+    """Runs jobs until it is cancelled.
+
+    `route_session` is called with a session's id; `concurrency` is how many jobs run at once. Losing Redis does
+    not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the reconciler finds.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis_url: str,
+        jobs: Jobs,
+        route_session: Callable[[str], Awaitable[None]],
+        reconciler: Reconciler,
+        reaper: Reaper,
+        concurrency: int,
+        turn_limit_seconds: float,
+    ) -> None:
+        self._redis_url = redis_url
+        self._jobs = jobs
+        self._route_session = route_session
+        self._reconciler = reconciler
+        self._reaper = reaper
+        self._concurrency = concurrency
+        self._job_seconds = turn_limit_seconds + JOB_MARGIN_SECONDS
+
+    async def run(self) -> None:
+        """Work until cancelled; jobs that run then are cancelled, and another worker takes them up."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconciler.run(), name="reconciler")
+            tasks.create_task(self._reaper.run(), name="reaper")
+            tasks.create_task(self._supervise(), name="worker")
+
+    async def _supervise(self) -> None:
+        while True:
+            try:
+                await self._work()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("queue lost", error=str(error) or type(error).__name__)
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _work(self) -> None:
+        worker = queue_worker(
+            self._redis_url,
+            {
+                "route_session": self._route_session,
+                "run_turn": self._jobs.run_turn,
+                "merge_pull_request": self._jobs.merge_pull_request,
+            },
+            concurrency=self._concurrency,
+            job_timeout_seconds=self._job_seconds,
+        )
+        try:
+            await worker.async_run()
+        finally:
+            await asyncio.shield(_let_go(worker))
+
+
+async def _let_go(worker: Worker) -> None:
+    """The worker's jobs are ended and its connection is closed, whether Redis answers or not."""
+    try:
+        async with asyncio.timeout(LET_GO_SECONDS):
+            await worker.close()
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("worker not closed in good order", error=str(error) or type(error).__name__)

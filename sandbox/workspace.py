@@ -1,0 +1,191 @@
+"""A session's box with the repository in it: opened, furnished, lost and rebuilt, saved."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from sandbox.agent.turn_log import TurnLog
+from sandbox.base_commit import BaseCommit
+from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, author_env
+from sandbox.broker.git import GitFailed
+from sandbox.broker.quarantine import Quarantine, QuarantineRefused
+from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
+from sandbox.environments.runner_client import RunnerClient, RunnerError
+from session import events as e
+from session.people import Person
+
+SETUP_SECONDS = 1200.0
+MAX_NAME_CHARACTERS = 51
+log = structlog.get_logger()
+
+
+def box_name(session_id: str) -> str:
+    """The name of a session's box, the same for ever; fit for every backend."""
+    name = f"bellhop-{session_id.lower()}"
+    if re.fullmatch(r"[a-z0-9-]+", name) and len(name) <= MAX_NAME_CHARACTERS and session_id.islower():
+        return name
+    return f"bellhop-{hashlib.sha256(session_id.encode()).hexdigest()[:32]}"
+
+
+class Workspace:
+    """The box of the session that `turn` belongs to. `open` it before anything else.
+
+    `is_new` is True when this turn had to make the box: nothing that ran in an earlier one is known of.
+    """
+
+    def __init__(
+        self,
+        turn: TurnLog,
+        environment: Environment,
+        base: BaseCommit,
+        quarantine: Quarantine,
+        bundles: Bundles,
+        inbound: Path,
+    ) -> None:
+        self._turn = turn
+        self._environment = environment
+        self._base = base
+        self._quarantine = quarantine
+        self._bundles = bundles
+        self._inbound = inbound
+        self._sandbox: Sandbox | None = None
+        self.is_new = False
+
+    @property
+    def path(self) -> str:
+        """The workspace's path as seen in the box."""
+        return self._sandbox.workspace if self._sandbox else WORKSPACE
+
+    @property
+    def runner(self) -> RunnerClient:
+        """Calls into the box."""
+        return self._opened.runner
+
+    def author_env(self, author: Person) -> Mapping[str, str]:
+        """The environment in which the author's commands run."""
+        return author_env(author)
+
+    async def open(self) -> None:
+        """The box is there, with the repository in it and the author's name on its git.
+
+        Emits: SandboxReady; NoteAdded when a set-up command failed.
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        await self.attach()
+        git = self._git
+        restored = ""
+        notes: list[e.Event] = []
+        if not await git.is_laid_out():
+            self.is_new = True
+            restored = await self._furnish(git)
+            notes = await self._set_up(git)
+        await git.mark_ready(self._turn.author)
+        earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
+        ready = e.SandboxReady(
+            backend=self._environment.name,
+            isolation=self._environment.isolation,
+            box=self._spec.name,
+            image=self._spec.image or "",
+            replaced=earlier and self.is_new,
+            restored=restored,
+        )
+        await self._turn.append(ready, *notes)
+
+    async def attach(self) -> None:
+        """The box that is there, as it is. Raises: EnvironmentUnavailable, SandboxFailed."""
+        self._sandbox = await self._environment.open(self._spec)
+
+    async def recover(self) -> None:
+        """The box again after it stopped answering: the same one if it lives, else rebuilt.
+
+        Emits: SandboxLost, SandboxReady. Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        cause = await self._opened.cause_of_death()
+        await self.close()
+        await self._turn.append(e.SandboxLost(cause=cause or "it stopped answering"))
+        await self.open()
+
+    async def hand_over(self, message: str) -> str | None:
+        """The head of everything in the workspace, committed as the turn's author and taken into the quarantine.
+
+        None when nothing differs from the base.
+        Raises: SandboxFailed, RunnerError, QuarantineRefused.
+        """
+        bundle = await self._git.commit_all(message, self._turn.author, self._base.branch)
+        if bundle is None:
+            return None
+        return (await self._quarantine.receive_bundle(bundle)).references[HEAD_REF]
+
+    async def save(self) -> None:
+        """A checkpoint of the workspace is in the quarantine, so that a lost box can be rebuilt.
+
+        Raises: SandboxFailed, RunnerError, QuarantineRefused.
+        """
+        await self._quarantine.receive_bundle(
+            await self._git.checkpoint(self._turn.author, self._base.branch)
+        )
+
+    async def stand_still(self) -> None:
+        """Every process of the box is ended; its files stay. Raises: SandboxFailed."""
+        await self._opened.stop()
+
+    async def close(self) -> None:
+        """The connection is closed; the box goes on."""
+        if self._sandbox is not None:
+            sandbox, self._sandbox = self._sandbox, None
+            await sandbox.__aexit__(None, None, None)
+
+    @property
+    def _opened(self) -> Sandbox:
+        assert self._sandbox is not None, "the workspace is not open"
+        return self._sandbox
+
+    @property
+    def _spec(self) -> SandboxSpec:
+        name = box_name(self._turn.session_id)
+        return SandboxSpec(self._turn.session_id, name, None, self._inbound)
+
+    @property
+    def _git(self) -> BoxGit:
+        return BoxGit(self._opened.runner, self._opened.inbound_path)
+
+    async def _furnish(self, git: BoxGit) -> str:
+        """The repository laid out in a new box; what of the session's earlier work came back, in words."""
+        await self._bundles.place_base(self._base, self._inbound)
+        await git.lay_out(self._base.branch, base_bundle=BASE_BUNDLE, base_sha=self._base.sha)
+        if await self._quarantine.resolve(CHECKPOINT_REF) is None:
+            return ""
+        try:
+            await self._bundles.place_work(self._quarantine, CHECKPOINT_REF, self._base, self._inbound)
+        except GitFailed as error:
+            raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
+        await git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
+        await git.restore()
+        return "all files of the workspace are as they were last saved"
+
+    async def _set_up(self, git: BoxGit) -> list[e.Event]:
+        for command in self._base.setup:
+            result = await git.run(command, SETUP_SECONDS)
+            if result.exit_code != 0:
+                text = (
+                    f"The repository's set-up command `{command}` failed ({result.cause or result.exit_code}). "
+                    f"Its last output:\n{result.output[-2000:]}"
+                )
+                return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
+        return []
+
+
+async def save_quietly(workspace: Workspace, session_id: str) -> str | None:
+    """None when the workspace was saved; otherwise a sentence saying why it was not."""
+    try:
+        await workspace.save()
+    except (SandboxFailed, RunnerError, QuarantineRefused, GitFailed) as error:
+        log.warning("workspace not saved", session_id=session_id, error=str(error))
+        return f"The workspace could not be saved outside its sandbox: {error}"
+    return None
