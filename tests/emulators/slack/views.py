@@ -1,0 +1,130 @@
+"""Modals and home tabs, and the trigger ids that allow them to be opened."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tests.emulators.slack.limits import VIEW_BLOCKS, check_blocks
+from tests.emulators.slack.refusals import Json, Refused
+from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, User, Workspace
+
+TRIGGER_SECONDS = 3.0
+
+
+@dataclass(eq=False, slots=True)
+class View:
+    """A modal or a home tab as one person has it before them."""
+
+    id: str
+    user: User
+    content: Json
+
+    @property
+    def blocks(self) -> list[Json]:
+        """What it is made of."""
+        blocks: list[Json] = self.content["blocks"]
+        return blocks
+
+    def payload(self) -> Json:
+        """The view as interactions carry it."""
+        return {
+            **self.content,
+            "id": self.id,
+            "team_id": TEAM_ID,
+            "app_id": APP_ID,
+            "bot_id": BOT_ID,
+            "root_view_id": self.id,
+            "hash": f"{self.id}.0",
+            "private_metadata": self.content.get("private_metadata", ""),
+            "callback_id": self.content.get("callback_id", ""),
+            "state": {"values": {}},
+        }
+
+
+class Views:
+    """The views of a workspace: a stack of modals and a home tab for each person."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._triggers: dict[str, tuple[User, float]] = {}
+        self._exchanged: set[str] = set()
+        self.modals: dict[str, list[View]] = {}
+        self.homes: dict[str, View] = {}
+
+    def new_trigger(self, user: User) -> str:
+        """A trigger id that allows one view within three seconds."""
+        trigger = self._workspace.new_id("trigger.")
+        self._triggers[trigger] = (user, time.monotonic())
+        return trigger
+
+    def open(self, trigger: str, content: object) -> View:
+        """A modal for the person whose action gave `trigger`.
+
+        Raises:
+            Refused: the trigger is unknown, used or too old, or the view is malformed.
+        """
+        if trigger in self._exchanged:
+            raise Refused("exchanged_trigger_id")
+        if trigger not in self._triggers:
+            raise Refused("invalid_trigger_id")
+        user, given_at = self._triggers[trigger]
+        if time.monotonic() - given_at > TRIGGER_SECONDS:
+            raise Refused("expired_trigger_id")
+        self._exchanged.add(trigger)
+        view = View(self._workspace.new_id("V"), user, check_view(content, "modal"))
+        self.modals.setdefault(user.id, []).append(view)
+        self._workspace.watch.changed()
+        return view
+
+    def update(self, view_id: str, content: object) -> View:
+        """Another content for a modal that is open."""
+        for view in (view for stack in self.modals.values() for view in stack):
+            if view.id == view_id:
+                view.content = check_view(content, "modal")
+                self._workspace.watch.changed()
+                return view
+        raise Refused("view_not_found")
+
+    def publish(self, user_id: str, content: object) -> View:
+        """The home tab of one person."""
+        if user_id not in self._workspace.users:
+            raise Refused("user_not_found")
+        user = self._workspace.users[user_id]
+        view = View(self._workspace.new_id("V"), user, check_view(content, "home"))
+        self.homes[user_id] = view
+        self._workspace.watch.changed()
+        return view
+
+    def close(self, view: View) -> None:
+        """The person has the modal no longer before them."""
+        self.modals[view.user.id].remove(view)
+        self._workspace.watch.changed()
+
+
+def check_view(content: object, kind: str) -> Json:
+    """`content`, if Slack would take it as a view of that kind.
+
+    Raises:
+        Refused: it would not.
+    """
+    if not isinstance(content, dict) or content.get("type") != kind:
+        raise Refused("invalid_arguments", f"a view of type {kind} is needed")
+    if kind == "modal":
+        for name, needed in (("title", True), ("submit", False), ("close", False)):
+            _check_title(content.get(name), name, needed)
+    for name, most in (("callback_id", 255), ("private_metadata", 3_000), ("external_id", 255)):
+        if len(content.get(name) or "") > most:
+            raise Refused("invalid_arguments", f"{name} must be no more than {most} characters")
+    check_blocks(content.get("blocks"), VIEW_BLOCKS)
+    if any(block["type"] == "input" for block in content["blocks"]) and "submit" not in content:
+        raise Refused("invalid_arguments", "a view with input blocks needs `submit`")
+    return content
+
+
+def _check_title(text: object, name: str, needed: bool) -> None:
+    if text is None and not needed:
+        return
+    words = text.get("text") if isinstance(text, dict) and text.get("type") == "plain_text" else None
+    if not isinstance(words, str) or not 1 <= len(words) <= 24:
+        raise Refused("invalid_arguments", f"{name} must be a plain text of 1 to 24 characters")
