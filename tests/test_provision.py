@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -189,11 +190,13 @@ def can_start_engines(require: Callable[[str], None]) -> None:
 @pytest.mark.usefixtures("can_start_engines")
 def test_a_shared_engine_runs_until_its_last_user_leaves(bellhop_home: Path) -> None:
     data, run = bellhop_home / "data", bellhop_home / "run"
-    with docker_engine.shared_engine(data, run) as first:
-        with docker_engine.shared_engine(data, run) as second:
-            assert second == first
-        assert docker_engine.answers(first)
-    assert not docker_engine.answers(first)
+    with contextlib.ExitStack() as later:
+        with docker_engine.shared_engine(data, run) as starter:
+            other = later.enter_context(docker_engine.shared_engine(data, run))
+            assert other == starter
+        gc.collect()
+        assert docker_engine.answers(other), "who started it has left, the other still uses it"
+    assert not docker_engine.answers(other)
 
 
 @pytest.mark.usefixtures("can_start_engines")

@@ -125,6 +125,10 @@ class DockerEngine:
         """End the engine the way a crash would; its containers keep running until `start` finds them."""
         self._server.stop(signal.SIGKILL)
 
+    def leave(self) -> None:
+        """Let the engine go on running after us, for its other users."""
+        self._server.leave()
+
     def remove_leftovers(self) -> None:
         """Remove every container, and images without a name: of a private engine all of them are ours."""
         with contextlib.closing(docker.DockerClient(base_url=self.host)) as client:
@@ -161,6 +165,8 @@ def shared_engine(data: Path, run: Path) -> Iterator[str]:
                 fcntl.flock(users, fcntl.LOCK_UN)
                 if _lock_now(users.fileno(), fcntl.LOCK_EX):
                     private.stop()
+                else:
+                    private.leave()
 
 
 def stop_abandoned() -> None:

@@ -100,6 +100,13 @@ class Server:
                     raise TimeoutError(f"process {pid} of {self.directory} does not end")
         self._pid_file.unlink(missing_ok=True)
 
+    def leave(self) -> None:
+        """Let the server go on running after us; whoever stops it later finds it by its pid file."""
+        if self._child is not None:
+            # Popen warns about a process it was never told the end of, which here is nothing to warn about.
+            self._child.returncode = 0
+            self._child = None
+
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of what the server wrote."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
