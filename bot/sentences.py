@@ -40,15 +40,11 @@ NOTHING_TO_START = "There is no text in that message for me to work from."
 OLD_BUTTON = "That has changed since; please use the newest message."
 THANKS_GOOD = "Thank you, noted that this was good."
 THANKS_BAD = "Thank you, noted. Tell me in a reply what should be different and I will go at it again."
-WRONG_REPOSITORY = (
-    "Sorry about that! Stop me with 🛑 on the card, then ask again in a new thread "
-    "with the right repository in front, like `!repo owner/name`."
-)
+WRONG_REPOSITORY = "**Sorry about that! Which repository is it?** I start anew as soon as you pick."
 DATABASE_DOWN = (
     "My memory does not answer right now, so I have not taken that in. Please try again in a minute."
 )
 GONE = "I do not know that session any more."
-NOT_IN_CATALOGUE = "I do not know a repository called “{slug}”. Pick one from the list above."
 MIDDLE_ON_PAGE = "_… the part in between is on the session's page …_"
 EMPTY_ANSWER = (
     "The agent ended without saying what it did, so please treat this as not done. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from session.fold import apply, fold
 from session.log import Log
 from session.messages import ChatMessages
 from session.outbox import Outbox
+from session.pulse import Pulse, Watch
 from session.view import SessionView
 
 MOST_PARTS = 4
@@ -38,13 +38,14 @@ class FeedRooms:
     outbox: Outbox
     effects: Effects
     messages: ChatMessages
+    pulse: Pulse
 
 
 class SessionFeed:
     """Tells one session's log on one platform, from a cursor on.
 
     `interval_seconds`: least time between two edits of the card while the state only moves along; states that
-    people wait for are shown at once. `ring` wakes `catch_up` while it waits for that time to pass.
+    people wait for are shown at once.
     """
 
     def __init__(
@@ -63,39 +64,35 @@ class SessionFeed:
         self._posts = posts
         self._interval = interval_seconds
         self._now = now
-        self._bell = asyncio.Event()
         self._view: SessionView | None = None
         self._card: str | None = None
         self._shown = 0
         self._next_edit = 0.0
-
-    def ring(self) -> None:
-        """The log may have grown."""
-        self._bell.set()
 
     async def catch_up(self, delivered: int) -> None:
         """Everything in the log stands in the thread, and the cursor says so; `delivered`: the cursor now.
 
         Raises: PlatformError, DatabaseDown: call again later, nothing is told twice.
         """
-        while True:
-            self._bell.clear()
-            records = await self._read()
-            newest = fold(records, self._view) if records else self._view
-            if newest is None:
-                return
-            await self._ensure_card(newest)
-            for record in records:
-                await self._tell(record, delivered)
-            if records:
-                continue
-            if newest.seq > self._shown:
-                if not await self._may_edit(newest):
+        with self._rooms.pulse.watch(self._session_id) as watch:
+            while True:
+                records = await self._read()
+                newest = fold(records, self._view) if records else self._view
+                if newest is None:
+                    return
+                await self._ensure_card(newest)
+                for record in records:
+                    await self._tell(record, delivered)
+                if records:
                     continue
-                await self._edit_card(newest)
-            await self._rooms.outbox.advance(self._platform.name, self._session_id, newest.seq)
-            if not self._bell.is_set():
-                return
+                if newest.seq <= delivered:
+                    return
+                if newest.seq > self._shown:
+                    if not await self._may_edit(newest, watch):
+                        continue
+                    await self._edit_card(newest)
+                await self._rooms.outbox.advance(self._platform.name, self._session_id, newest.seq)
+                delivered = newest.seq
 
     async def _read(self) -> list[e.Recorded]:
         after = self._view.seq if self._view else 0
@@ -139,16 +136,12 @@ class SessionFeed:
         await self._remember(self._card, view, "card", "", view.seq)
         self._shown = view.seq
 
-    async def _may_edit(self, view: SessionView) -> bool:
+    async def _may_edit(self, view: SessionView, watch: Watch) -> bool:
         """Whether the card may be edited now; if not, waits for that time or for news."""
         wait = self._next_edit - self._now()
         if wait <= 0 or at_once(view):
             return True
-        try:
-            await asyncio.wait_for(self._bell.wait(), wait)
-        except TimeoutError:
-            return True
-        return False
+        return not await watch.wait(wait)
 
     async def _edit_card(self, view: SessionView) -> None:
         card = status_card(view, public_url=self._posts.public_url)

@@ -55,12 +55,10 @@ class ThreadFeed:
             while True:
                 try:
                     await self._start_pending(group)
-                    await self._rooms.outbox.wait(self._platform.name)
+                    await self._rooms.outbox.wait(self._platform.name, skip=tuple(self._live))
                 except DatabaseDown as down:
                     _log.warning("feed.database_down", platform=self._platform.name, detail=str(down))
                     await asyncio.sleep(self._backoff)
-                for feed in self._live.values():
-                    feed.ring()
 
     async def _start_pending(self, group: asyncio.TaskGroup) -> None:
         pending = await self._rooms.outbox.pending(self._platform.name, skip=tuple(self._live))

@@ -47,6 +47,9 @@ class Know:
     ref: str
 
 
+OPEN_QUESTION = "open"
+"""The ref of every message that asks for the repository: there is one such question in a session."""
+
 Step = Say | Reword | Mark | Know
 
 
@@ -72,10 +75,11 @@ class ThreadPosts:
             case e.PromptQueued(prompt=prompt) if not prompt.message and record.seq > 2:
                 return [Say(Post("notice", sid, sentences.from_page(prompt.author.name, prompt.text), seq))]
             case e.RepositoryAsked() as asked:
-                return [Say(self._repository_question(sid, seq, asked))]
-            case e.RepositoryChosen() as chosen if before is not None and before.asked is not None:
+                text = sentences.ask_repository(asked)
+                return [Say(repository_menu(sid, text, asked.candidates, self.repositories))]
+            case e.RepositoryChosen(by=by) as chosen if by is not None or (before and before.asked):
                 text = sentences.repository_settled(chosen)
-                return [Reword(Post("repository", sid, text, "open", tone="done"))]
+                return [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
             case e.QuestionAsked() as asked:
@@ -108,24 +112,6 @@ class ThreadPosts:
                 return [Say(Post("notice", sid, sentences.closed(number, login), seq))]
             case _:
                 return []
-
-    def _repository_question(self, sid: str, seq: str, asked: e.RepositoryAsked) -> Post:
-        picks = tuple(
-            Button("pick_repository", one_line(c.slug, 75), seq, c.slug, "primary" if i == 0 else "plain")
-            for i, c in enumerate(asked.candidates[:5])
-        )
-        reasons = tuple(one_line(f"{c.slug}: {c.reason or c.description}", 200) for c in asked.candidates[:5])
-        menu = Menu("pick_repository", "Any other repository…", tuple(self.repositories), seq)
-        return Post(
-            kind="repository",
-            session_id=sid,
-            text=sentences.ask_repository(asked),
-            ref="open",
-            footer=tuple(reason for reason in reasons if not reason.endswith(": ")),
-            buttons=picks,
-            menu=menu if menu.choices else None,
-            tone="waiting",
-        )
 
     def _approval(self, sid: str, item: ApprovalView) -> Post:
         request, ref = item.request, item.request.approval_id
@@ -174,6 +160,31 @@ class ThreadPosts:
         if self.public_url:
             buttons = (*buttons, Button("open_page", "Open page", url=session_url(self.public_url, sid)))
         return Post("failure", sid, text, ref, buttons=buttons, tone="failed")
+
+
+def repository_menu(
+    session_id: str, text: str, candidates: Sequence[e.Candidate], repositories: Sequence[Choice]
+) -> Post:
+    """Buttons for the likely repositories, and a menu of all of them."""
+    likely = candidates[:5]
+    picks = tuple(
+        Button("pick_repository", one_line(c.slug, 75), "", c.slug, "primary" if number == 0 else "plain")
+        for number, c in enumerate(likely)
+    )
+    whys = tuple(
+        one_line(f"{c.slug}: {c.reason or c.description}", 200) for c in likely if c.reason or c.description
+    )
+    menu = Menu("pick_repository", "Any other repository…", tuple(repositories))
+    return Post(
+        kind="repository",
+        session_id=session_id,
+        text=text,
+        ref=OPEN_QUESTION,
+        footer=whys,
+        buttons=picks,
+        menu=menu if menu.choices else None,
+        tone="waiting",
+    )
 
 
 def _question(sid: str, asked: e.QuestionAsked) -> Post:

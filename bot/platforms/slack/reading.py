@@ -119,7 +119,7 @@ class SlackReader:
         )
 
     async def reaction(self, event: Json, event_id: str) -> Reaction | None:
-        """The reaction of a `reaction_added` or `reaction_removed` event; None when it means nothing to us."""
+        """The reaction that was added or removed, as the event says; None when it means nothing to us."""
         item = event.get("item") or {}
         if self._reactions.meaning(str(event["reaction"])) is None:
             return None

@@ -1,0 +1,63 @@
+"""What everything that comes in from chat needs: whom to ask, how to answer, what is already known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.messages import ChatMessage, Choice, Place
+from bot.platforms.protocol import Platform, PlatformError
+from bot.reactions import ReactionTable
+from session.commands import Commands
+from session.directory import Directory
+from session.inbox import Claim
+from session.log import Log
+from session.messages import ChatMessages
+from session.people import Identity
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One platform and the rooms behind it.
+
+    `repositories` are those that may be picked; `mentions_required` makes a mention mandatory in threads.
+    """
+
+    platform: Platform
+    log: Log
+    commands: Commands
+    directory: Directory
+    messages: ChatMessages
+    reactions: ReactionTable
+    repositories: Sequence[Choice] = ()
+    mentions_required: bool = False
+
+    async def tell(self, place: Place, author: Identity, text: str) -> None:
+        """Only `author` sees `text`; a platform that will not is noted in the log."""
+        try:
+            await self.platform.tell(place, author.account, text)
+        except PlatformError as error:
+            _log.warning("chat.cannot_tell", platform=self.platform.name, detail=str(error), text=text)
+
+    async def mark(self, message: ChatMessage, emoji: str) -> None:
+        """Our emoji under the message; without it the command stands all the same, and the card shows it."""
+        try:
+            await self.platform.react(message.place, message.message, emoji)
+        except PlatformError as error:
+            _log.warning("chat.cannot_react", platform=self.platform.name, detail=str(error))
+
+    async def session_in(self, place: Place) -> str | None:
+        """The session that lives in that thread."""
+        return await self.log.find_by_thread(self.platform.name, place.workspace, place.channel, place.thread)
+
+    def claim_event(self, workspace: str, event_id: str) -> Claim:
+        """The claim of one delivery."""
+        return Claim(source=f"{self.platform.name}:{workspace}", event_id=event_id)
+
+    def claim_message(self, message: ChatMessage) -> Claim:
+        """One request per message, however many events a platform makes of it (message, mention, 🛎️)."""
+        return self.claim_event(message.workspace, f"message:{message.channel}:{message.message}")
