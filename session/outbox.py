@@ -69,13 +69,16 @@ class Outbox:
 
         await self._database.run(work)
 
-    async def wait(self, consumer: str, timeout_seconds: float = 1.0) -> None:
+    async def wait(
+        self, consumer: str, timeout_seconds: float = 1.0, *, skip: tuple[str, ...] = ()
+    ) -> None:
         """Return when some log grew, at the latest after `timeout_seconds`.
 
-        Growth before the call does not count: look with `pending` after every wait.
+        Growth before the call does not count: look with `pending` after every wait. skip: sessions that the
+        caller is telling already, so that having something left to tell in them is no news.
         """
         with self._pulse.watch() as watch:
-            if not await self.pending(consumer, limit=1):
+            if not await self.pending(consumer, limit=1, skip=skip):
                 await watch.wait(timeout_seconds)
 
 
