@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 MEBIBYTE = 1024 * 1024
 STDERR_LIMIT_BYTES = 64 * 1024
@@ -108,7 +109,7 @@ async def run_git(
     config: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
     protocols: Iterable[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | BinaryIO = b"",
     timeout_seconds: float = 120.0,
     max_output_bytes: int = 64 * MEBIBYTE,
     truncate: bool = False,
@@ -117,7 +118,8 @@ async def run_git(
     """What git wrote, run on the bare repository `git_dir` (None: on none).
 
     `protocols` are the transports this command may use (`file`, `https`, `http`); `variables` adds to the
-    environment (author names and the like); `accept` lists the exit codes that are answers, not failures.
+    environment (author names and the like); `stdin` is bytes, or a file to be read on from where it stands;
+    `accept` lists the exit codes that are answers, not failures.
 
     Raises: `GitFailed` on another exit code, `GitTimeout`, `GitOutputTooLarge` (unless `truncate`).
     """
@@ -129,7 +131,7 @@ async def run_git(
     command = ["git", *([f"--git-dir={git_dir}"] if git_dir else []), *arguments]
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if isinstance(stdin, bytes) else stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd="/",
@@ -180,8 +182,9 @@ async def _read_capped(
     return bytes(kept), overflowed
 
 
-async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    assert stream is not None
+async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> None:
+    if stream is None or not isinstance(data, bytes):
+        return  # git reads the file by itself
     # git may end without reading all of it; its exit code tells the story.
     with suppress(BrokenPipeError, ConnectionResetError):
         stream.write(data)

@@ -87,7 +87,7 @@ async def _entries(repository: Path, commits: Sequence[str]) -> list[_Entry]:
     listed = await run_git(
         repository, "diff-tree", "--stdin", "-r", "-z", "-c", "--root", "--raw", "--no-renames",
         "--no-abbrev",
-        stdin="\n".join(commits).encode(),
+        stdin=_lines(commits),
     )  # fmt: skip
     fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
     entries: list[_Entry] = []
@@ -105,6 +105,11 @@ async def _entries(repository: Path, commits: Sequence[str]) -> list[_Entry]:
         entries.append(_Entry(commit, fields[position + 1], tuple(modes), modes[-1], blobs[-1]))
         position += 2
     return entries
+
+
+def _lines(commits: Sequence[str]) -> bytes:
+    # Each with its line end: git leaves a last line without one unread, and with it the last commit.
+    return "".join(f"{commit}\n" for commit in commits).encode()
 
 
 def _by_path_and_mode(entry: _Entry) -> list[Finding]:
@@ -165,7 +170,7 @@ async def _secrets(repository: Path, commits: Sequence[str]) -> list[Finding]:
     patch = await run_git(
         repository, "diff-tree", "--stdin", "-r", "--cc", "--root", "-p", "-U0", "--text", "--no-renames",
         "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-        stdin="\n".join(commits).encode(), max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
+        stdin=_lines(commits), max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
     )  # fmt: skip
     findings = _secrets_in_patch(patch.stdout.decode("utf-8", "replace"))
     if patch.truncated:

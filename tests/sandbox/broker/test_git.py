@@ -1,0 +1,51 @@
+"""Git on the host stays within its time, its output and its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.broker.git import GitFailed, GitOutputTooLarge, GitTimeout, run_git
+from tests.sandbox.workbench import Workbench
+
+
+async def test_a_failure_says_what_git_said(mirror: Path) -> None:
+    with pytest.raises(GitFailed, match="nowhere") as failed:
+        await run_git(mirror, "cat-file", "-p", "nowhere")
+    assert failed.value.returncode == 128
+
+
+async def test_accepted_codes_are_answers(mirror: Path) -> None:
+    result = await run_git(mirror, "rev-parse", "--verify", "--quiet", "nowhere", accept=(0, 1))
+    assert (result.text, result.succeeded) == ("", False)
+
+
+async def test_output_is_cut_or_refused(mirror: Path) -> None:
+    cut = await run_git(mirror, "cat-file", "-p", "main", max_output_bytes=10, truncate=True)
+    assert (len(cut.stdout), cut.truncated) == (10, True)
+    with pytest.raises(GitOutputTooLarge):
+        await run_git(mirror, "cat-file", "-p", "main", max_output_bytes=10)
+
+
+async def test_what_runs_too_long_is_killed(mirror: Path) -> None:
+    slow = {"alias.slow": "!sleep 60"}
+    with pytest.raises(GitTimeout):
+        await run_git(mirror, "slow", config=slow, timeout_seconds=0.2)
+
+
+async def test_no_protocol_is_open_unless_asked_for(mirror: Path) -> None:
+    with pytest.raises(GitFailed, match="not allowed"):
+        await run_git(None, "ls-remote", str(mirror))
+    with pytest.raises(GitFailed, match="not allowed"):
+        await run_git(None, "ls-remote", "ext::sh -c 'touch /nowhere'", protocols=("file",))
+    assert "refs/heads/main" in (await run_git(None, "ls-remote", str(mirror), protocols=("file",))).text
+
+
+async def test_hooks_do_not_run(mirror: Path, box: Workbench, tmp_path: Path) -> None:
+    (mirror / "hooks").mkdir(exist_ok=True)
+    hook = mirror / "hooks" / "reference-transaction"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/marker\n")
+    hook.chmod(0o755)
+    await run_git(mirror, "update-ref", "refs/heads/other", "main")
+    assert not (tmp_path / "marker").exists()

@@ -1,0 +1,156 @@
+"""What is found in new commits, and what is let pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.broker.inspection import Finding
+from sandbox.broker.quarantine import Quarantine
+from sandbox.broker.secret_patterns import secrets_in
+from tests.sandbox.workbench import Workbench, git
+
+# Put together here so that no scanner takes this file for a leak.
+GITHUB_TOKEN = "gh" + "p_" + "a1B2" * 9
+AWS_KEY = "AK" + "IA" + "ABCDEFGH12345678"
+
+
+async def found(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> list[tuple[str, str, bool]]:
+    received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    again = await quarantine.inspect("refs/heads/main", received.references["refs/bellhop/work"])
+    assert again == received.findings
+    return [(finding.kind, finding.path, finding.blocking) for finding in received.findings]
+
+
+async def test_plain_work_has_no_findings(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    box.commit("Plain", {"src/über uns.py": "x = 1\n", "app.py": None, "tab\there.txt": "y"})
+    (box.path / "link").symlink_to("src/über uns.py")
+    box.commit_all("A link inside")
+    assert await found(quarantine, box, tmp_path) == []
+
+
+async def test_a_large_file_is_found_even_if_removed_later(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    box.commit("Add", {"dump.sql": "x" * 100_001, "fits.sql": "x" * 100_000})
+    box.commit("Remove", {"dump.sql": None})
+    assert await found(quarantine, box, tmp_path) == [("large_file", "dump.sql", True)]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../x", ".git/config", "../.git/x"])
+async def test_a_link_out_of_the_tree_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path, target: str
+) -> None:
+    (box.path / "link").symlink_to(target)
+    box.commit_all("Link")
+    assert await found(quarantine, box, tmp_path) == [("outside_symlink", "link", True)]
+
+
+async def test_a_link_upwards_within_the_tree_is_fine(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    (box.path / "a" / "b").mkdir(parents=True)
+    (box.path / "a" / "b" / "link").symlink_to("../../README.md")
+    box.commit_all("Link")
+    assert await found(quarantine, box, tmp_path) == []
+
+
+async def test_a_submodule_is_found(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    git(box.path, "update-index", "--add", "--cacheinfo", f"160000,{box.head()},vendor/lib")
+    git(box.path, "commit", "--quiet", "--message", "Submodule")
+    assert await found(quarantine, box, tmp_path) == [("submodule", "vendor/lib", True)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".github/workflows/ci.yml",
+        ".GitHub/Workflows/deep/ci.yml",
+        "CODEOWNERS",
+        "docs/CODEOWNERS",
+        ".gitattributes",
+        "sub/.gitattributes",
+        ".gitmodules",
+        "AGENTS.md",
+        "sub/.mcp.json",
+    ],
+)
+async def test_a_protected_path_needs_an_approval(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path, path: str
+) -> None:
+    box.commit("Change", {path: "[core]\n" if path == ".gitmodules" else "x\n"})
+    assert await found(quarantine, box, tmp_path) == [("protected_path", path, False)]
+
+
+async def test_a_secret_is_found_in_history(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    box.commit("Add", {"deploy notes.txt": f"token = {GITHUB_TOKEN}\n"})
+    box.commit("Remove", {"deploy notes.txt": "token = $TOKEN\n"})
+    assert await found(quarantine, box, tmp_path) == [("secret", "deploy notes.txt", True)]
+
+
+async def test_a_secret_that_was_there_before_is_not_the_sessions(
+    tmp_path: Path, mirror: Path, box: Workbench
+) -> None:
+    box.commit("Old", {"old.txt": f"{AWS_KEY}\n"})
+    git(box.path, "push", "--quiet", str(mirror), "HEAD:main")
+    git(box.path, "fetch", "--quiet")
+    quarantine = await Quarantine.create(tmp_path / "q.git", mirror)
+    box.commit("New line", {"old.txt": f"{AWS_KEY}\nplain\n"})
+    assert await found(quarantine, box, tmp_path) == []
+
+
+async def test_a_secret_in_a_binary_file_and_odd_name_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    box.commit("Binary", {"ü.bin": b"\x00\x01" + AWS_KEY.encode() + b"\x00"})
+    received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    assert [finding.kind for finding in received.findings] == ["secret"]
+    assert AWS_KEY not in received.findings[0].detail
+
+
+async def test_what_only_a_merge_adds_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    git(box.path, "checkout", "--quiet", "-b", "side")
+    box.commit("Side", {"side.txt": "side\n"})
+    git(box.path, "checkout", "--quiet", "main")
+    box.commit("Main", {"main.txt": "main\n"})
+    git(box.path, "merge", "--quiet", "--no-commit", "side")
+    box.commit(
+        "Merge", {"hidden.txt": f"{GITHUB_TOKEN}\n", ".gitattributes": "x\n", "side.txt": f"{AWS_KEY}\n"}
+    )
+    assert await found(quarantine, box, tmp_path) == [
+        ("protected_path", ".gitattributes", False),
+        ("secret", "hidden.txt", True),
+        ("secret", "side.txt", True),
+    ]
+
+
+async def test_findings_name_their_commit(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    box.commit("Plain", {"a.txt": "1"})
+    guilty = box.commit("Guilty", {"b.txt": f"{AWS_KEY}\n"})
+    box.commit("Plain again", {"a.txt": "2"})
+    received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    assert received.findings == (
+        Finding("secret", guilty, "b.txt", "looks like an AWS access key: AKIAABCD…", True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("-----BEGIN " + "RSA PRIVATE KEY-----", "a private key"),
+        ("gh" + "s_" + "a.b-C_" * 80, "a GitHub token"),
+        ("xo" + "xb-123456789012-abcdefghijkl", "a Slack token"),
+        ("s" + "k-proj-" + "A1b2C3d4" * 5, "an OpenAI or Anthropic key"),
+        ("x" * 30_000 + " " + AWS_KEY, "an AWS access key"),
+    ],
+)
+def test_well_known_shapes(text: str, what: str) -> None:
+    assert [hit.what for hit in secrets_in(text)] == [what]
+
+
+@pytest.mark.parametrize("text", ["", "gh" + "p_short", "a sk-etch of a ri-sk-y task", "e" * 40, "AKIA"])
+def test_plain_text_is_no_secret(text: str) -> None:
+    assert secrets_in(text) == []
