@@ -47,13 +47,14 @@ from sandbox.runner import VERSION
 RUNNER_LABEL = "bellhop.runner"
 SNAPSHOT_REPOSITORY = "bellhop/snapshot"
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 START_SECONDS = 30.0
 # What the SDK lets through of the connection below it.
 ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
 class DockerEnvironment:
-    """Containers of the engine at `base_url` (None: the environment's default).
+    """Containers of the engine at `base_url`, which runs on this host.
 
     `run_directory` holds one directory per box with its socket; the engine must see it under the same path.
     `base_image` is made on first use, `cache` keeps what that takes. `runtime` is another container runtime
@@ -66,7 +67,7 @@ class DockerEnvironment:
         run_directory: Path,
         base_image: str,
         cache: Path,
-        base_url: str | None = None,
+        base_url: str = DEFAULT_ENGINE,
         runtime: str | None = None,
     ) -> None:
         self._run_directory = run_directory.absolute()
@@ -146,15 +147,17 @@ class DockerEnvironment:
 
     def _engine(self) -> DockerClient:
         try:
+            # Looked for first: the SDK leaks the socket that it could not connect.
+            scheme, _, path = self._base_url.partition("://")
+            if scheme == "unix" and not Path(path).exists():
+                raise DockerException(f"there is no socket {self._base_url}")
             if self._client is None:
-                self._client = (
-                    DockerClient(base_url=self._base_url) if self._base_url else DockerClient.from_env()
-                )
+                self._client = DockerClient(base_url=self._base_url)
             self._client.ping()
         except ENGINE_ERRORS as error:
             raise EnvironmentUnavailable(
-                f"No Docker engine answers at {self._base_url or 'its default address'}: start one, set "
-                "DOCKER_HOST to its address, or choose another SANDBOX_BACKEND."
+                f"No Docker engine answers at {self._base_url}: start one, set DOCKER_HOST to its address, "
+                "or choose another SANDBOX_BACKEND."
             ) from error
         return self._client
 

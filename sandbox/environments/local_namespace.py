@@ -11,21 +11,16 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sandbox.environments.namespace_plan import (
-    Bind,
-    BoxPlan,
-    Builder,
-    available_builder,
-    host_binds,
-    host_python,
-)
+from sandbox.environments.bubblewrap_builder import bubblewrap_command
+from sandbox.environments.namespace_plan import Bind, BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
     INBOUND,
     NAME_LABEL,
@@ -48,7 +43,12 @@ from sandbox.environments.runner_launch import (
     answering_runner,
     runner_command,
 )
+from sandbox.environments.unshare_builder import unshare_command
 
+Builder = Callable[[BoxPlan], list[str]]
+
+# By the program each needs, the better first.
+BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 TAGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 KEPT = ("workspace", "state", "home")
@@ -76,12 +76,16 @@ class BoxRecord:
 
 
 class LocalEnvironment:
-    """Boxes in `directory`, one folder each; snapshots are copies beside them."""
+    """Boxes in `directory`, one folder each; snapshots are copies beside them.
 
-    def __init__(self, *, directory: Path, builder: tuple[str, Builder] | None = None) -> None:
+    `program` builds the boxes: "bwrap" or "unshare"; None takes the better one that is installed.
+    """
+
+    def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
         self._snapshots = directory.absolute() / "snapshots"
-        self._builder = builder or available_builder()
+        programs = BUILDERS if program is None else {program: BUILDERS[program]}
+        self._program = next((name for name in programs if shutil.which(name)), None)
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -90,20 +94,19 @@ class LocalEnvironment:
 
     @property
     def isolation(self) -> str:
-        program = self._builder[0] if self._builder else "nothing"
         return (
-            f"Linux namespaces of this machine ({program}): no network, most of the host hidden and the rest "
-            "read-only; weaker than a container."
+            f"Linux namespaces of this machine ({self._program}): no network, most of the host hidden and "
+            "the rest read-only; weaker than a container."
         )
 
     async def check(self) -> None:
         """Returns when an empty box can be made. Raises: EnvironmentUnavailable."""
-        if self._builder is None:
+        if self._program is None:
             raise EnvironmentUnavailable(
                 "Boxes without a container engine need bubblewrap (the package `bubblewrap`) or util-linux's "
                 "`unshare`: install one, or start a Docker engine. Nothing is run without isolation."
             )
-        await asyncio.to_thread(self._try_builder, *self._builder)
+        await asyncio.to_thread(self._try_program, self._program)
 
     async def open(self, spec: SandboxSpec) -> LocalSandbox:
         """The box of that name, adopted, restarted or created.
@@ -166,7 +169,7 @@ class LocalEnvironment:
                 return LocalSandbox(self, spec.name, runner, "adopted")
             except RunnerGone:
                 await self.end(spec.name)
-        if self._builder is None:
+        if self._program is None:
             await self.check()
         box = secrets.token_hex(8) if record is None else record.box
         plan = await asyncio.to_thread(self._prepare, spec, box, origin)
@@ -198,12 +201,20 @@ class LocalEnvironment:
         return _plan(spec, box, folder, uid)
 
     def _start(self, plan: BoxPlan, name: str) -> None:
-        assert self._builder is not None
+        assert self._program is not None
         plan.pid_file.unlink(missing_ok=True)
         # setsid --fork lets go of the box at once: it must outlive this process and be nobody's zombie.
-        command = ["setsid", "--fork", *self._builder[1](plan)]
+        command = ["setsid", "--fork", *BUILDERS[self._program](plan)]
         with (self._boxes / name / "log").open("wb") as log:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+            done = subprocess.run(
+                command,
+                # Handed down and not named in the command line, which everyone on the host can read.
+                env=plan.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
         if done.returncode != 0:
             raise SandboxFailed(f"box {name}: setsid ended with {done.returncode}")
 
@@ -222,7 +233,7 @@ class LocalEnvironment:
         path.with_suffix(".new").replace(path)
 
     def _list(self) -> Sequence[BoxInfo]:
-        names = sorted(path.name for path in self._boxes.glob("*") if path.is_dir())
+        names = sorted(path.name for path in self._boxes.glob("[!.]*"))
         records = [record for name in names if (record := self.record(name)) is not None]
         return [
             BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
@@ -234,12 +245,16 @@ class LocalEnvironment:
             raise SandboxFailed(f"{reference!r} is no snapshot of the local backend")
         return self._snapshots / name / tag
 
-    def _try_builder(self, program: str, build: Builder) -> None:
+    def _try_program(self, program: str) -> None:
         binds, links = host_binds()
+        python, python_binds = host_python()
+        binds += python_binds
         self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        plan = BoxPlan(binds, links, 1 << 20, {}, "/", ("/bin/true",), None, self._boxes / "check.pid")
-        done = subprocess.run(build(plan), capture_output=True, text=True, check=False)
-        plan.pid_file.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".check-", dir=self._boxes) as directory:
+            pid_file, root = Path(directory) / "pid", Path(directory) / "root"
+            uid = FIRST_UID if os.geteuid() == 0 else None
+            plan = BoxPlan(binds, links, 1 << 20, {}, "/", ("/bin/true",), uid, pid_file, root, python)
+            done = subprocess.run(BUILDERS[program](plan), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise EnvironmentUnavailable(
                 f"{program} cannot make a box here ({done.stderr.strip()[-300:]}): allow unprivileged user "
@@ -344,6 +359,8 @@ def _plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None) -> BoxPlan
         command=tuple(runner_command(box, *options, python=python)),
         uid=uid,
         pid_file=folder / "pid",
+        root=folder / "root",
+        python=python,
     )
 
 

@@ -95,8 +95,9 @@ def _make_tree(tarball: Path, tag: str, refusal: str) -> None:
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise EnvironmentUnavailable(
             f"The image {tag} is not there and could not be built ({refusal[:300]}). Give the engine a "
-            f"registry to build {DOCKERFILE.name} with, load an image under that name, set SANDBOX_BASE_IMAGE to one "
-            "that has python3, git and bash, or install debootstrap and run this once as root."
+            f"registry to build {DOCKERFILE.name} with, load an image under that name, set "
+            "SANDBOX_BASE_IMAGE to one that has python3, git and bash, or install debootstrap and run this "
+            "once as root."
         )
     tarball.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bellhop-base-") as directory:

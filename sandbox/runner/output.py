@@ -31,11 +31,11 @@ class CapturedOutput:
     def add(self, data: bytes) -> None:
         self.total_bytes += len(data)
         self._lines += data.count(b"\n")
-        if self._spill is None and self.total_bytes <= INLINE_BYTES and self._lines <= INLINE_LINES:
-            self._whole += data
-            return
         if self._spill is None:
-            self._start_spilling()
+            self._whole += data
+            if self.total_bytes > INLINE_BYTES or self._lines > INLINE_LINES:
+                self._start_spilling()
+            return
         self._spill_some(data)
         self._tail += data
         if len(self._tail) > 2 * INLINE_BYTES:

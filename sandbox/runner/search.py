@@ -62,7 +62,7 @@ class Search:
         if code == 2 and not _looks_like_matches(said):
             raise Refused(f"the pattern was not understood: {said.strip()[:500]}")
         lines = said.split("\n")[:-1]
-        return [line[2:] if line.startswith("./") else line for line in map(_cut, lines)]
+        return [_cut(line[2:] if line.startswith("./") else line) for line in lines]
 
     async def _by_hand(
         self, pattern: str, directory: str, file_glob: str | None, ignore_case: bool, limit: int

@@ -13,7 +13,7 @@ from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment, Sandbox
 from tests.sandbox.environments.boxes import Bench
 
-BACKENDS = ("docker", "bubblewrap")
+BACKENDS = ("docker", "bubblewrap", "unshare")
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -51,5 +51,7 @@ def make_environment(backend: str, request: pytest.FixtureRequest, directory: Pa
             cache=directory / "cache",
             base_url=request.getfixturevalue("docker_host"),
         )
-    request.getfixturevalue("require")("bubblewrap")
-    return LocalEnvironment(directory=directory)
+    if backend == "bubblewrap":
+        request.getfixturevalue("require")("bubblewrap")
+        return LocalEnvironment(directory=directory, program="bwrap")
+    return LocalEnvironment(directory=directory, program="unshare")
