@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -130,9 +131,7 @@ class Actions:
 
     async def feedback(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Whether the answer was good."""
-        verdict = form.text("verdict")
-        if verdict != "good" and verdict != "bad":
-            raise NotNow("Say good or bad.")
+        verdict: Literal["good", "bad"] = "good" if form.text("verdict") == "good" else "bad"
         await self._commands.give_feedback(_session(request), verdict, visitor.person)
         return _page(request)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -16,7 +17,7 @@ from companion_web import triggers
 from companion_web.accounts import Accounts
 from companion_web.actions import Actions
 from companion_web.api import Api
-from companion_web.door import Door
+from companion_web.door import Door, problem
 from companion_web.fragments import STATIC, Fragments
 from companion_web.health import Health, HealthCheck
 from companion_web.listing import Listing
@@ -29,6 +30,7 @@ from companion_web.visitors import Visitors
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue
 from session.commands import Commands
+from session.database import DatabaseDown
 from session.directory import Directory
 from session.log import Log
 from session.pulse import Pulse
@@ -89,7 +91,13 @@ def create_app(
             Middleware(ResponseHeaders, https=https),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
         ],
+        exception_handlers={DatabaseDown: _database_down},
     )
+
+
+async def _database_down(request: Request, error: Exception) -> Response:
+    sentence = "Bellhop cannot reach its database at the moment. Nothing is lost; try again in a minute."
+    return problem(503, "The database does not answer", sentence)
 
 
 class KeptStaticFiles(StaticFiles):

@@ -67,7 +67,7 @@ class Fragments:
     def item(self, item: Item, view: SessionView) -> str:
         """One timeline item as a list element."""
         body = str(_macro(self._items, item.kind)(item, item.event, view)).strip()
-        return f'<li id="e{item.at}" class="item {item.kind}" data-at="{item.at}">{body}</li>'
+        return f'<li id="e{item.at}" class="item is-{item.kind}" data-at="{item.at}">{body}</li>'
 
     def parts(self, view: SessionView) -> dict[str, str]:
         """The replaceable parts of the session's page, by element id."""

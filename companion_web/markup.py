@@ -19,11 +19,13 @@ MAX_AGENT_TEXT = 200_000
 MAX_COLOURED_CODE = 40_000
 """Characters of one code block that are coloured; longer ones stay plain."""
 
-_TAGS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s a hr br table thead tbody tr th td span".split()
-)
+_TAGS = {
+    *("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "br"),
+    *("pre", "code", "span", "em", "strong", "s", "a"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "span": {"class"}, "code": {"class"}}
-_SCHEMES = frozenset({"http", "https", "mailto"})
+_SCHEMES = {"http", "https", "mailto"}
 
 _CLASSES: tuple[tuple[_TokenType, str], ...] = (
     (Token.Comment, "tc"),
@@ -55,9 +57,9 @@ def agent_html(text: str) -> Markup:
     return Markup(
         nh3.clean(
             rendered,
-            tags=set(_TAGS),
+            tags=_TAGS,
             attributes=_ATTRIBUTES,
-            url_schemes=set(_SCHEMES),
+            url_schemes=_SCHEMES,
             link_rel="noopener noreferrer nofollow",
         )
     )
@@ -112,7 +114,7 @@ def terminal_html(text: str) -> Markup:
 
 
 def _css_class(kind: _TokenType) -> str:
-    return next((css for parent, css in _CLASSES if kind in parent), "")
+    return next((css for parent, css in _CLASSES if kind[: len(parent)] == parent), "")
 
 
 def _styled(text: str, style: frozenset[str]) -> Markup:

@@ -51,7 +51,8 @@ class ResponseHeaders:
     def _add(self, headers: MutableHeaders, nonce: str) -> None:
         headers.setdefault("Content-Security-Policy", content_security_policy(nonce))
         headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
+        # Under "no-referrer" browsers send `Origin: null` with forms, and ours could not be told from others'.
+        headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")

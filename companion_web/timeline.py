@@ -20,6 +20,7 @@ KINDS: dict[type[e.Event], str] = {
     e.SandboxLost: "sandbox_lost",
     e.ModelReplied: "reply",
     e.NoteAdded: "note",
+    e.ContextCompacted: "compacted",
     e.ToolCalled: "call",
     e.UpdatePosted: "update",
     e.QuestionAsked: "question",

@@ -125,7 +125,7 @@ class GitHubWebhook:
     def _signed(self, body: bytes, given: str) -> bool:
         """Source: GitHub Docs, "Validating webhook deliveries"."""
         digests = ("sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest() for key in self._keys)
-        return any([hmac.compare_digest(digest.encode(), given.encode()) for digest in digests])
+        return any(hmac.compare_digest(digest.encode(), given.encode()) for digest in digests)
 
 
 async def read_capped(request: Request, limit_bytes: int) -> bytes:
