@@ -147,7 +147,7 @@ async def over_sockets(slack: SlackEmulator, seen: Seen) -> AsyncIterator[AsyncS
     handler = AsyncSocketModeHandler(
         make_app(slack, seen),
         app_token=slack.app_token,
-        web_client=AsyncWebClient(token=slack.app_token, base_url=slack.api_url),
+        web_client=AsyncWebClient(token=slack.bot_token, base_url=slack.api_url),
     )
     await handler.connect_async()  # type: ignore[no-untyped-call]
     await slack.wait_for_connection()
@@ -327,7 +327,7 @@ async def _ignore_an_event(seen: Seen) -> None:
         handler = AsyncSocketModeHandler(
             app,
             app_token=slack.app_token,
-            web_client=AsyncWebClient(token=slack.app_token, base_url=slack.api_url),
+            web_client=AsyncWebClient(token=slack.bot_token, base_url=slack.api_url),
         )
         await handler.connect_async()  # type: ignore[no-untyped-call]
         await slack.wait_for_connection()

@@ -210,9 +210,35 @@ async def test_people_are_described(slack: SlackEmulator, client: AsyncWebClient
     assert (await client.users_info(user=guest.id))["user"]["is_restricted"] is True
     found = (await client.users_info(user=stranger.id))["user"]
     assert (found["is_stranger"], found["team_id"]) == (True, "T0ELSEWHERE")
+    assert "email" not in found["profile"]
+    described = (await client.users_info(user=guest.id))["user"]["profile"]
+    assert described["email"] == "grace@emulated.example"
     direct = (await client.conversations_open(users=guest.id))["channel"]["id"]
     await client.chat_postMessage(channel=direct, text="hello")
     assert [m.shown for m in slack.channel_messages(slack.workspace.channels[direct])] == ["hello"]
+
+
+async def test_the_bots_channels_are_listed_by_kind(slack: SlackEmulator, client: AsyncWebClient) -> None:
+    slack.channel("not for the bot", with_bot=False)
+    names = [slack.channel("open").name, slack.channel("closed", kind="group").name]
+    assert await refused(client, "users.conversations", types="everything") == "invalid_types"
+    assert len(slack.take_violations()) == 1
+    first = await client.users_conversations(types="public_channel,private_channel", limit=1)
+    cursor = first["response_metadata"]["next_cursor"]
+    rest = await client.users_conversations(types="public_channel,private_channel", limit=1, cursor=cursor)
+    assert [channel["name"] for channel in [*first["channels"], *rest["channels"]]] == names
+    assert rest["response_metadata"]["next_cursor"] == ""
+
+
+async def test_what_is_said_while_nobody_listens_is_in_the_history(
+    slack: SlackEmulator, client: AsyncWebClient
+) -> None:
+    said = await slack.person("Ada").say(slack.channel("billing"), "anybody?")
+    await slack.deliveries.forget()
+    await slack.wait_for_delivery()
+    assert slack.sent == []
+    history = await client.conversations_history(channel=said.channel.id)
+    assert [message["ts"] for message in history["messages"]] == [said.ts]
 
 
 async def test_files_need_a_token(slack: SlackEmulator, client: AsyncWebClient) -> None:

@@ -18,7 +18,8 @@ _BROADCAST = re.compile(r"<!(channel|here|everyone)(\||>)")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`args` are decoded; `violate` records a rule the caller broke although Slack lets it pass."""
+    """`args` are decoded; `violate` records a rule the caller broke although Slack lets it pass; `scopes` are
+    those of the token."""
 
     method: str
     args: Json
@@ -26,6 +27,18 @@ class Call:
     feed: EventFeed
     views: Views
     violate: Callable[[str], None]
+    scopes: frozenset[str]
+
+    def need(self, *scopes: str) -> None:
+        """Nothing, if the token has all `scopes`.
+
+        Raises:
+            Refused: it has not.
+        """
+        missing = sorted(set(scopes) - self.scopes)
+        if missing:
+            provided = ",".join(sorted(self.scopes))
+            raise Refused("missing_scope", extra={"needed": ",".join(missing), "provided": provided})
 
     def text(self, name: str) -> str:
         """A string argument.

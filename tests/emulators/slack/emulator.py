@@ -93,9 +93,21 @@ class SlackEmulator:
         is_restricted: bool = False,
         is_ultra_restricted: bool = False,
         is_stranger: bool = False,
+        email: str | None = None,
     ) -> SlackPerson:
-        """Someone new: a member, or a guest, or a stranger from a connected workspace."""
-        user = User(self.workspace.new_id("U"), name, is_restricted, is_ultra_restricted, is_stranger)
+        """Someone new: a member, or a guest, or a stranger from a connected workspace.
+
+        `email` None means `<name>@emulated.example`, and none for strangers, whose address Slack hides.
+        """
+        address = "" if is_stranger else f"{name.lower()}@emulated.example"
+        user = User(
+            self.workspace.new_id("U"),
+            name,
+            is_restricted,
+            is_ultra_restricted,
+            is_stranger,
+            email=address if email is None else email,
+        )
         self.workspace.users[user.id] = user
         return SlackPerson(user, self.workspace, self._feed, self.deliveries, self._views, self.base_url)
 

@@ -46,7 +46,7 @@ RULES = {
     "conversations.info": MethodRule(3, per_kind=READ),
     "conversations.members": MethodRule(4, per_kind=READ),
     "conversations.open": MethodRule(3, ("im:write",)),
-    "users.conversations": MethodRule(3, ("channels:read",)),
+    "users.conversations": MethodRule(3),
     "emoji.list": MethodRule(2, ("emoji:read",)),
     "files.info": MethodRule(4, ("files:read",)),
     "reactions.add": MethodRule(3, ("reactions:write",)),
@@ -77,6 +77,7 @@ ALL_BOT_SCOPES = frozenset(
     {"app_mentions:read", "chat:write", "channels:history", "channels:read", "commands", "emoji:read"}
     | {"files:read", "groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read"}
     | {"links:write", "reactions:read", "reactions:write", "users:read"}
+    | {"users:read.email"}
 )
 
 

@@ -58,8 +58,9 @@ def file_payload(file: File) -> Json:
     }
 
 
-def user_payload(user: User) -> Json:
+def user_payload(user: User, *, with_email: bool) -> Json:
     """A person, as `users.info` answers."""
+    email = {"email": user.email} if with_email and user.email else {}
     return {
         "id": user.id,
         "team_id": user.team_id,
@@ -71,7 +72,7 @@ def user_payload(user: User) -> Json:
         "is_restricted": user.is_restricted,
         "is_ultra_restricted": user.is_ultra_restricted,
         "is_stranger": user.is_stranger,
-        "profile": {"display_name": user.name, "real_name": user.name, "team": user.team_id},
+        "profile": {"display_name": user.name, "real_name": user.name, "team": user.team_id, **email},
     }
 
 

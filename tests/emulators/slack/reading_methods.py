@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tests.emulators.slack.calls import Call, Method
+from tests.emulators.slack.method_rules import READ, kind_scope
 from tests.emulators.slack.payloads import channel_payload, file_payload, message_payload, user_payload
 from tests.emulators.slack.refusals import Json, Refused
-from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, Message
+from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, ChannelKind, Message
 
 T = TypeVar("T")
+_KINDS: dict[str, ChannelKind] = {"public_channel": "channel", "private_channel": "group", "im": "im"}
 
 
 async def auth_test(call: Call) -> Json:
@@ -75,10 +77,11 @@ async def conversation_replies(call: Call) -> Json:
 
 async def user_conversations(call: Call) -> Json:
     """The channels the bot is in."""
-    kinds = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
-    wanted = {
-        kinds[kind] for kind in str(call.args.get("types", "public_channel")).replace(" ", "").split(",")
-    }
+    types = str(call.args.get("types", "public_channel")).replace(" ", "").split(",")
+    if not set(types) <= set(_KINDS):
+        raise Refused("invalid_types", ",".join(types))
+    wanted = {_KINDS[name] for name in types}
+    call.need(*(kind_scope(kind, READ) for kind in wanted))
     bot_id = call.workspace.bot.id
     joined = [c for c in call.workspace.channels.values() if bot_id in c.members and c.kind in wanted]
     page, notes = _slice(call, joined, default=100)
@@ -90,7 +93,7 @@ async def user_info(call: Call) -> Json:
     user = call.workspace.users.get(call.text("user"))
     if user is None:
         raise Refused("user_not_found")
-    return {"user": user_payload(user)}
+    return {"user": user_payload(user, with_email="users:read.email" in call.scopes)}
 
 
 async def emoji_list(call: Call) -> Json:

@@ -49,6 +49,7 @@ class SideDoors:
             self.feed,
             self.views,
             self.violate,
+            self.credentials.bot_scopes,
         )
         try:
             self._write(call, user, channel, message)

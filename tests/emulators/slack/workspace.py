@@ -24,7 +24,7 @@ ChannelKind = Literal["channel", "group", "im"]
 
 @dataclass(eq=False, slots=True)
 class User:
-    """Someone in the workspace, or a stranger who shares a channel with it."""
+    """Someone in the workspace, or a stranger who shares a channel with it; `email` may be empty."""
 
     id: str
     name: str
@@ -32,6 +32,7 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     is_bot: bool = False
+    email: str = ""
 
     @property
     def team_id(self) -> str:
