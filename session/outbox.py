@@ -69,9 +69,7 @@ class Outbox:
 
         await self._database.run(work)
 
-    async def wait(
-        self, consumer: str, timeout_seconds: float = 1.0, *, skip: tuple[str, ...] = ()
-    ) -> None:
+    async def wait(self, consumer: str, timeout_seconds: float = 1.0, *, skip: tuple[str, ...] = ()) -> None:
         """Return when some log grew, at the latest after `timeout_seconds`.
 
         Growth before the call does not count: look with `pending` after every wait. skip: sessions that the
