@@ -1,0 +1,222 @@
+"""A whole worker on one machine for tests: real record, real git, real boxes, a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from sandbox.agent.chat_completions import ChatCompletionsModel, Patience
+from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
+from sandbox.agent.tools import discover_tools
+from sandbox.driver import DriverParts, Places, TurnDriver
+from sandbox.environments.local_namespace import LocalEnvironment
+from sandbox.environments.protocol import Environment
+from sandbox.forge.local import LocalForge
+from sandbox.forge.protocol import Forge
+from sandbox.jobs import Jobs, JobTimes
+from sandbox.merging import Merger
+from sandbox.rights import Accounts, Rights
+from session import events as e
+from session.artifacts import Artifacts
+from session.catalogue import Approvals, Catalogue, Repository
+from session.commands import Commands
+from session.database import Database
+from session.directory import Directory
+from session.effects import Effects
+from session.leases import Leases
+from session.log import Log
+from session.people import Identity, Origin, Person, Prompt
+from session.pulse import Pulse
+from session.queue import Queue
+from session.settings import Settings
+from session.view import SessionView
+from skills.library import built_in_source
+from tests.emulators.model.emulator import ModelEmulator
+from tests.provision.places import temporary_home
+from tests.sandbox.workbench import Workbench
+
+MODEL = "scripted"
+SPEC = ModelSpec(MODEL, 100_000, 8_000, None, vision=False, reasoning=False)
+NOBODY = "redis://127.0.0.1:1/0"
+"""Where no Redis answers: jobs are run by the test itself."""
+PATIENCE = Patience(attempts=2, first_delay_seconds=0.01, longest_delay_seconds=0.01)
+FILES: dict[str, str | bytes | None] = {
+    "README.md": "# Billing\n",
+    "billing/invoice.py": "def total(lines):\n    return sum(lines) + 1\n",
+    "check.sh": (
+        "#!/bin/sh\n"
+        'test "$(python3 -c "from billing.invoice import total; print(total([1, 2]))")" = 3 || '
+        "{ echo total is wrong; exit 1; }\n"
+    ),
+}
+
+
+@dataclass(slots=True)
+class Household:
+    """One worker with all its parts; `jobs` is what the queue would call."""
+
+    home: Path
+    model: ModelEmulator
+    database: Database
+    pulse: Pulse
+    log: Log
+    leases: Leases
+    commands: Commands
+    queue: Queue
+    environment: Environment
+    forge: Forge
+    repository: Repository
+    upstream: Workbench
+    jobs: Jobs
+    parts: DriverParts
+    ada: Person
+    grace: Person
+    sessions: list[str] = field(default_factory=list)
+
+    async def opened(self, text: str = "Fix the total of invoices", *, author: Person | None = None) -> str:
+        """A new session whose first prompt waits for a worker."""
+        session_id = f"s{uuid4().hex[:10]}"
+        author = author or self.ada
+        prompt = Prompt(id=f"{session_id}-1", text=text, author=author)
+        chosen = e.RepositoryChosen(
+            slug=self.repository.slug, branch="main", how="named", reason="it was named"
+        )
+        origin = Origin(platform="web")
+        await self.log.create(
+            session_id,
+            [
+                e.SessionOpened(title=text, origin=origin, requester=author),
+                e.PromptQueued(prompt=prompt),
+                chosen,
+            ],
+        )
+        self.sessions.append(session_id)
+        return session_id
+
+    async def prompt(
+        self, session_id: str, text: str, *, author: Person | None = None, steer: bool = False
+    ) -> str:
+        """A further prompt; its id."""
+        prompt = Prompt(
+            id=f"{session_id}-{uuid4().hex[:6]}", text=text, author=author or self.ada, steer=steer
+        )
+        await self.commands.add_prompt(session_id, prompt)
+        return prompt.id
+
+    async def run(self, session_id: str) -> SessionView:
+        """The view after the session's turn ran as far as it goes."""
+        await asyncio.wait_for(self.jobs.run_turn(session_id), 60)
+        return await self.log.view(session_id)
+
+    async def events(self, session_id: str) -> list[e.Event]:
+        """All that happened in the session."""
+        return [record.event for record in await self.log.read(session_id)]
+
+    async def until(
+        self, session_id: str, fits: Callable[[e.Event], bool], seconds: float = 20
+    ) -> e.Recorded:
+        """The first event that fits, waited for."""
+        async with asyncio.timeout(seconds):
+            async for record in self.log.follow(session_id):
+                if fits(record.event):
+                    return record
+        raise AssertionError("the log ended")
+
+
+@asynccontextmanager
+async def household(
+    *,
+    approvals: Approvals | None = None,
+    verify: tuple[str, ...] = ("sh check.sh",),
+    setup: tuple[str, ...] = (),
+    files: dict[str, str | bytes | None] | None = None,
+    settings: dict[str, str] | None = None,
+    spec: ModelSpec = SPEC,
+    environment: Environment | None = None,
+    forge: Forge | None = None,
+    accounts: dict[str, Accounts] | None = None,
+    turn_limit_seconds: float = 60,
+) -> AsyncIterator[Household]:
+    """A household in a directory of its own, gone afterwards with its boxes."""
+    home = temporary_home()
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        upstream = Workbench.new(home / "upstream")
+        upstream.commit("Add billing", {**FILES, **(files or {})})
+        bare = upstream.bare(home / "billing.git")
+        repository = Repository(
+            slug="acme/billing",
+            forge="local",
+            url=str(bare),
+            setup=setup,
+            verify=verify,
+            approvals=approvals or Approvals(),
+        )
+        model = await stack.enter_async_context(ModelEmulator())
+        database = await stack.enter_async_context(await Database.open(f"sqlite://{home / 'bellhop.db'}"))
+        await database.migrate()
+        pulse = await stack.enter_async_context(Pulse(None))
+        queue = await stack.enter_async_context(Queue(NOBODY))
+        own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})
+        log, leases = Log(database, pulse), Leases(database)
+        catalogue = Catalogue([repository])
+        forge = forge or LocalForge(home / "forge")
+        place = environment or LocalEnvironment(directory=home / "boxes")
+        effects, rights = Effects(database), Rights(accounts or {})
+        clients: dict[str, ChatCompletionsModel] = {}
+
+        def client(model_id: str) -> ChatCompletionsModel:
+            if model_id not in clients:
+                clients[model_id] = ChatCompletionsModel(
+                    model.base_url, model.api_key, spec, patience=PATIENCE
+                )
+            return clients[model_id]
+
+        parts = DriverParts(
+            environment=place,
+            forges={forge.name: forge},
+            rights=rights,
+            catalogue=catalogue,
+            effects=effects,
+            artifacts=Artifacts(database),
+            pulse=pulse,
+            models=ModelCatalogue({MODEL: spec}),
+            model=client,
+            tools=discover_tools(),
+            skills=[built_in_source()],
+            settings=own,
+            places=Places.under(home),
+        )
+        jobs = Jobs(
+            log=log,
+            leases=leases,
+            queue=queue,
+            driver=TurnDriver(parts),
+            merger=Merger(log, effects, rights, catalogue, {forge.name: forge}),
+            times=JobTimes(0.2, 20, turn_limit_seconds),
+        )
+        directory = Directory(database)
+        commands = Commands(log, queue, directory, leases, catalogue)
+        ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))
+        made = Household(
+            home, model, database, pulse, log, leases, commands, queue, place, forge, repository, upstream,
+            jobs, parts, ada, grace,
+        )  # fmt: skip
+        try:
+            yield made
+        finally:
+            for box in await place.list():
+                if box.session_id in made.sessions:
+                    await place.remove(box.name)
+            for each in clients.values():
+                await each.__aexit__(None, None, None)
+
+
+def _account(name: str) -> Identity:
+    email = f"{name.lower()}@example.com"
+    return Identity(platform="console", workspace="w", account=name.lower(), name=name, email=email)
