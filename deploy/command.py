@@ -1,0 +1,136 @@
+"""The `bellhop` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+
+from classifier.request import RoutingRequest
+from deploy import processes
+from deploy.bundled_redis import BundledRedisFailed
+from deploy.demo.demo import demo
+from deploy.demo.samples import NoRepository
+from deploy.doctor import examine
+from deploy.logs import configure
+from deploy.work import classifier
+from sandbox.environments.protocol import EnvironmentUnavailable
+from sandbox.forge.protocol import ForgeError
+from session.catalogue import Catalogue, CatalogueError
+from session.database import Database, DatabaseDown
+from session.settings import Settings, SettingsError
+
+_SAID = (
+    SettingsError,
+    CatalogueError,
+    DatabaseDown,
+    EnvironmentUnavailable,
+    ForgeError,
+    BundledRedisFailed,
+    NoRepository,
+)
+"""What goes wrong in ways people can mend: said in a sentence, without a traceback."""
+
+Program = Callable[[argparse.Namespace, Settings], Awaitable[int]]
+
+
+def main() -> int:
+    """Runs one of the programs; returns what the shell is told."""
+    arguments = _parser().parse_args()
+    try:
+        settings = Settings.load()
+        configure(settings.log_level)
+        program: Program = arguments.program
+        return asyncio.run(_until_signalled(program(arguments, settings)))
+    except _SAID as error:
+        print(f"bellhop: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _until_signalled(program: Awaitable[int]) -> int:
+    """What the program returns; SIGTERM and SIGINT end it in good order first, and then count as success."""
+    running = asyncio.ensure_future(program)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return 0
+
+
+def _forever(process: Callable[[Settings], Coroutine[None, None, None]]) -> Program:
+    async def program(arguments: argparse.Namespace, settings: Settings) -> int:
+        await process(settings)
+        return 0
+
+    return program
+
+
+async def _migrate(arguments: argparse.Namespace, settings: Settings) -> int:
+    settings.bellhop_home.mkdir(parents=True, exist_ok=True)
+    database = await Database.open(settings.database_address)
+    try:
+        await database.migrate()
+    finally:
+        await database.aclose()
+    print("The database is up to date.")
+    return 0
+
+
+async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    healthy = True
+    async for finding in examine(settings):
+        mark = {True: "ok  ", False: "FAIL", None: "--  "}[finding.ok]
+        print(f"{mark}  {finding.part}: {finding.sentence}")
+        healthy = healthy and finding.ok is not False
+    return 0 if healthy else 1
+
+
+async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
+    catalogue = Catalogue.load(settings.repositories_file)
+    request = RoutingRequest(text=arguments.text, channel_name=arguments.channel)
+    decision = await classifier(settings, catalogue).classify(request)
+    print(decision.slug or "unknown: the person would be asked")
+    if arguments.explain:
+        print(f"  because: {decision.reason}")
+        print(f"  decided by: {decision.how or 'nobody'}, confidence {decision.confidence:.2f}")
+        for candidate in decision.alternatives:
+            print(f"  could also be: {candidate.slug} ({candidate.description})")
+    return 0
+
+
+async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await demo(settings, arguments.repo)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bellhop", description="A chat-first background coding agent.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, program: Program, words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.set_defaults(program=program)
+        return command
+
+    add("up", _forever(processes.up), "run all processes in one")
+    add("bot", _forever(processes.bot), "run the chat process")
+    add("web", _forever(processes.web), "run the companion pages and webhooks")
+    add("worker", _forever(processes.worker), "run a worker: routing, turns, merges on this host")
+    add("migrate", _migrate, "bring the database's tables up to date")
+    add("doctor", _doctor, "check every outside part and say what to do")
+    demo_ = add("demo", _demo, "see one request go through, with nothing to set up")
+    demo_.add_argument("--repo", metavar="PATH_OR_URL", help="work on a copy of this repository")
+    classify = add("classify", _classify, "say which repository a text is about")
+    classify.add_argument("text")
+    classify.add_argument("--channel", default="", help="name of the channel it was said in")
+    classify.add_argument("--explain", action="store_true", help="say why")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

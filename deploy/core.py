@@ -1,0 +1,85 @@
+"""What every process of Bellhop shares: the record, the queue, the commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from deploy.bundled_redis import bundled_redis
+from deploy.secret_key import secret_key
+from session.artifacts import Artifacts
+from session.catalogue import Catalogue
+from session.commands import Commands
+from session.database import Database
+from session.directory import Directory
+from session.effects import Effects
+from session.leases import Leases
+from session.log import Log
+from session.messages import ChatMessages
+from session.outbox import Outbox
+from session.pulse import Pulse
+from session.queue import Queue
+from session.secret_rows import SecretRows
+from session.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The session room, put together. `redis_url` is the address in use, also when the server is bundled."""
+
+    settings: Settings
+    catalogue: Catalogue
+    redis_url: str
+    secret_key: str
+    database: Database
+    pulse: Pulse
+    queue: Queue
+    log: Log
+    leases: Leases
+    effects: Effects
+    outbox: Outbox
+    messages: ChatMessages
+    artifacts: Artifacts
+    directory: Directory
+    commands: Commands
+    secrets: SecretRows
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Core]:
+    """The shared parts, connected; an embedded Redis runs as long as the context.
+
+    Raises: SettingsError, DatabaseDown, BundledRedisFailed.
+    """
+    async with AsyncExitStack() as stack:
+        key = secret_key(settings)
+        redis_url = settings.redis_url
+        if not redis_url:
+            redis_url = await stack.enter_async_context(bundled_redis(settings.bellhop_home / "redis"))
+        database = await Database.open(settings.database_address)
+        stack.push_async_callback(database.aclose)
+        await database.migrate()
+        pulse = await stack.enter_async_context(Pulse(redis_url))
+        queue = await stack.enter_async_context(Queue(redis_url))
+        log = Log(database, pulse)
+        leases = Leases(database, settings.lease_seconds)
+        directory = Directory(database, settings.default_role)
+        yield Core(
+            settings=settings,
+            catalogue=catalogue,
+            redis_url=redis_url,
+            secret_key=key,
+            database=database,
+            pulse=pulse,
+            queue=queue,
+            log=log,
+            leases=leases,
+            effects=Effects(database),
+            outbox=Outbox(database, pulse),
+            messages=ChatMessages(database),
+            artifacts=Artifacts(database),
+            directory=directory,
+            commands=Commands(log, queue, directory, leases, catalogue),
+            secrets=SecretRows(database),
+        )

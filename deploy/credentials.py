@@ -1,0 +1,63 @@
+"""Where credentials are kept, and who acts with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from companion_web.accounts import GitHubTokens
+from deploy.core import Core
+from sandbox.broker.accounts import GitHubAccounts, GitHubOAuth, UserTokens
+from sandbox.broker.vault import KeyRing, Vault
+from sandbox.forge import create as create_forge
+from sandbox.forge.protocol import Forge
+from session.settings import Settings
+
+
+def github_accounts(core: Core) -> GitHubAccounts:
+    """People's GitHub accounts, their tokens sealed in the vault."""
+    settings = core.settings
+    vault = Vault(core.secrets, KeyRing([core.secret_key]))
+    oauth = GitHubOAuth(settings.github_url, settings.github_client_id, settings.github_client_secret)
+    return GitHubAccounts(vault, oauth)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAccounts:
+    """Takes tokens from the sign-in page and hands them to the vault."""
+
+    accounts: GitHubAccounts
+
+    async def store(self, person_id: str, tokens: GitHubTokens) -> None:
+        """Keep these in place of former ones."""
+        await self.accounts.link(
+            person_id,
+            UserTokens(
+                login=tokens.login,
+                access_token=tokens.access_token,
+                refresh_token=tokens.refresh_token,
+                expires_at=_in(tokens.expires_in),
+                refresh_expires_at=_in(tokens.refresh_token_expires_in),
+            ),
+        )
+
+
+def _in(seconds: float | None) -> float | None:
+    return None if seconds is None else time.time() + seconds
+
+
+def forges(core: Core) -> Mapping[str, Forge]:
+    """The forges that the catalogue's repositories live on, by name.
+
+    Raises: ForgeError, when a setting of one is missing or malformed.
+    """
+    names = sorted({repository.forge for repository in core.catalogue.repositories})
+    return {name: open_forge(name, core.settings) for name in names}
+
+
+def open_forge(name: str, settings: Settings) -> Forge:
+    """The forge of that name. Raises: ForgeError."""
+    known = ("GITHUB_API_URL", "GITHUB_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
+    values = {setting: str(getattr(settings, setting.lower())) for setting in known}
+    return create_forge(name, directory=settings.bellhop_home / "forge" / name, settings=values)

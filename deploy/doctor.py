@@ -1,0 +1,166 @@
+"""`bellhop doctor`: asks every outside part whether it answers, and says what to do where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import openai
+from openai import AsyncOpenAI
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from deploy.boxes import open_environment
+from deploy.credentials import open_forge
+from deploy.secret_key import secret_key
+from sandbox.environments.protocol import EnvironmentUnavailable
+from sandbox.forge.protocol import ForgeError
+from session.catalogue import Catalogue, CatalogueError
+from session.database import Database, DatabaseDown
+from session.queue import Queue
+from session.settings import Settings, SettingsError
+
+_PATIENCE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about one part. `ok` None means that it is not set up, which may be fine."""
+
+    part: str
+    ok: bool | None
+    sentence: str
+
+
+Check = Callable[[Settings], Awaitable[Finding]]
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """A finding about each part, as they come; no check can hold up the others for long."""
+    for part, check in _CHECKS.items():
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                yield await check(settings)
+        except TimeoutError:
+            yield Finding(part, False, f"did not answer within {_PATIENCE_SECONDS} s")
+
+
+async def _key(settings: Settings) -> Finding:
+    try:
+        secret_key(settings)
+    except SettingsError as error:
+        return Finding("secret key", False, str(error))
+    return Finding("secret key", True, "is there")
+
+
+async def _catalogue(settings: Settings) -> Finding:
+    try:
+        catalogue = Catalogue.load(settings.repositories_file)
+    except CatalogueError as error:
+        return Finding("catalogue", False, str(error))
+    if not catalogue.active:
+        return Finding("catalogue", False, f"{settings.repositories_file} lists no repository to work in")
+    return Finding("catalogue", True, f"{len(catalogue.active)} repositories")
+
+
+async def _database(settings: Settings) -> Finding:
+    try:
+        database = await Database.open(settings.database_address)
+    except DatabaseDown as error:
+        return Finding("database", False, f"{error}. Check DATABASE_URL")
+    try:
+        await database.clock()
+    except DatabaseDown as error:
+        return Finding("database", False, f"{error}. Check DATABASE_URL")
+    finally:
+        await database.aclose()
+    return Finding("database", True, "answers")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if not settings.redis_url:
+        return Finding("redis", True, "the bundled server is used (REDIS_URL is empty)")
+    async with Queue(settings.redis_url) as queue:
+        wrong = await queue.check()
+    if wrong is not None:
+        return Finding("redis", False, f"{wrong}. Check REDIS_URL")
+    return Finding("redis", True, "answers")
+
+
+async def _sandbox(settings: Settings) -> Finding:
+    try:
+        environment = await open_environment(settings)
+    except EnvironmentUnavailable as error:
+        return Finding("sandbox", False, str(error))
+    try:
+        boxes = await environment.list()
+    finally:
+        await environment.aclose()
+    running = sum(box.running for box in boxes)
+    return Finding("sandbox", True, f"{environment.name}: {environment.isolation} Boxes running: {running}")
+
+
+async def _model(settings: Settings) -> Finding:
+    if not settings.openai_api_key:
+        return Finding("model", False, "OPENAI_API_KEY is missing: without it no work can be done")
+    client = AsyncOpenAI(
+        base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0, timeout=8
+    )
+    async with client:
+        try:
+            known = {model.id async for model in client.models.list()}
+        except openai.AuthenticationError:
+            return Finding("model", False, "the key is refused. Check OPENAI_API_KEY and OPENAI_BASE_URL")
+        except openai.OpenAIError as error:
+            where = settings.openai_base_url
+            return Finding("model", False, f"{where} does not answer ({type(error).__name__}): {error}")
+    missing = {settings.agent_model, settings.classifier_model} - known
+    if known and missing:
+        names = ", ".join(sorted(missing))
+        return Finding("model", False, f"does not offer {names}. Check AGENT_MODEL and CLASSIFIER_MODEL")
+    return Finding("model", True, f"answers, and offers {settings.agent_model}")
+
+
+async def _slack(settings: Settings) -> Finding:
+    if not settings.slack_bot_token:
+        return Finding("slack", None, "not set up (SLACK_BOT_TOKEN is empty); see docs/set-up-slack.md")
+    client = AsyncWebClient(settings.slack_bot_token, base_url=settings.slack_api_url, timeout=8)
+    try:
+        answer = await client.auth_test()
+    except SlackApiError as error:
+        return Finding("slack", False, f"refuses the token: {error.response['error']}. Check SLACK_BOT_TOKEN")
+    except OSError as error:
+        return Finding("slack", False, f"{settings.slack_api_url} does not answer: {error}")
+    if not settings.slack_app_token and not settings.slack_signing_secret:
+        sentence = "needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (events over HTTP)"
+        return Finding("slack", False, sentence)
+    return Finding("slack", True, f"answers as {answer['user']} in {answer['team']}")
+
+
+async def _forges(settings: Settings) -> Finding:
+    try:
+        catalogue = Catalogue.load(settings.repositories_file)
+    except CatalogueError:
+        return Finding("forge", None, "cannot be checked before the catalogue can be read")
+    names = sorted({repository.forge for repository in catalogue.active})
+    for name in names:
+        try:
+            await open_forge(name, settings).check()
+        except ForgeError as error:
+            return Finding("forge", False, str(error))
+    return Finding(
+        "forge", True if names else None, f"answers: {', '.join(names)}" if names else "none in use"
+    )
+
+
+_CHECKS: dict[str, Check] = {
+    "secret key": _key,
+    "catalogue": _catalogue,
+    "database": _database,
+    "redis": _redis,
+    "sandbox": _sandbox,
+    "model": _model,
+    "forge": _forges,
+    "slack": _slack,
+}

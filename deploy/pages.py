@@ -1,0 +1,96 @@
+"""The companion pages, and what they need from the other rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bot.platforms.slack.platform import SlackPlatform
+from companion_web.app import create_app
+from companion_web.health import HealthCheck
+from deploy.core import Core
+from deploy.credentials import SignInAccounts, github_accounts
+from deploy.web_server import serving
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable
+from session.database import DatabaseDown
+
+_PATIENCE_SECONDS = 3
+
+
+def health_check(core: Core, environment: Environment | None) -> HealthCheck:
+    """What `/healthz` tells; the engine only where boxes are made in this process."""
+
+    async def check() -> Mapping[str, str | None]:
+        database, redis, engine = await asyncio.gather(
+            _database(core), core.queue.check(), _engine(environment)
+        )
+        parts: dict[str, str | None] = {"database": database, "redis": redis}
+        return parts if environment is None else {**parts, "engine": engine}
+
+    return check
+
+
+async def _database(core: Core) -> str | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await core.database.clock()
+    except (DatabaseDown, TimeoutError):
+        return "The database does not answer."
+    return None
+
+
+async def _engine(environment: Environment | None) -> str | None:
+    if environment is None:
+        return None
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await environment.check()
+    except (EnvironmentUnavailable, TimeoutError) as error:
+        return f"Sandboxes cannot be opened: {error}"
+    return None
+
+
+def web(
+    core: Core,
+    listener: socket.socket,
+    *,
+    environment: Environment | None = None,
+    slack: SlackPlatform | None = None,
+) -> AbstractAsyncContextManager[None]:
+    """Serves the companion pages on `listener` as long as the context; with `slack`, its HTTP door too."""
+    app = create_app(
+        core.settings,
+        core.log,
+        core.commands,
+        core.directory,
+        core.artifacts,
+        core.pulse,
+        core.catalogue,
+        SignInAccounts(github_accounts(core)),
+        health_check(core, environment),
+        _slack_routes(slack),
+        secret_key=core.secret_key,
+    )
+    return serving(app, listener)
+
+
+def _slack_routes(slack: SlackPlatform | None) -> Sequence[BaseRoute]:
+    if slack is None:
+        return ()
+    paths = ("/slack/events", "/slack/interactive")
+    return [Route(path, _Whole(slack.http), methods=["POST"]) for path in paths]
+
+
+class _Whole:
+    """Hands a request on with its path as it is; a class, since Starlette takes functions for endpoints."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)

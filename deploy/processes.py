@@ -1,0 +1,91 @@
+"""The processes of Bellhop: each puts together what it needs and runs until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from bot.platforms.slack.platform import SlackPlatform
+from companion_web.sign_in import one_time_link, owner
+from deploy import chat, pages
+from deploy.boxes import open_environment
+from deploy.core import Core, open_core
+from deploy.web_server import listen
+from deploy.work import worker as make_worker
+from session.catalogue import Catalogue
+from session.settings import Settings, SettingsError
+
+_log = structlog.get_logger(__name__)
+
+_NO_CHAT = (
+    "SLACK_BOT_TOKEN is missing, so there is no chat to serve. Example: SLACK_BOT_TOKEN=xoxb-…; "
+    "docs/set-up-slack.md says where to get it"
+)
+
+
+async def bot(settings: Settings) -> None:
+    """Chat. Raises: SettingsError, when no platform is set up."""
+    async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
+        await chat.chat(core, _slack(core))
+
+
+async def web(settings: Settings) -> None:
+    """Pages, streams, webhooks; Slack's events too, where they come over HTTP."""
+    listener = listen(settings.web_host, settings.web_port)
+    async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
+        slack = chat.slack(core) if not settings.slack_app_token else None
+        async with pages.web(core, listener, slack=slack), asyncio.TaskGroup() as group:
+            _log.info("serving", address=settings.page_address)
+            if slack is not None:
+                group.create_task(chat.listen(core, slack), name="slack over http")
+            await asyncio.Event().wait()
+
+
+async def worker(settings: Settings) -> None:
+    """Routing, turns and merges on this host."""
+    async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
+        environment = await open_environment(settings)
+        try:
+            await make_worker(core, environment).run()
+        finally:
+            await environment.aclose()
+
+
+async def up(settings: Settings) -> None:
+    """All of them in one process, on embedded defaults where nothing else is set."""
+    listener = listen(settings.web_host, settings.web_port)
+    bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
+    async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:
+        environment = await open_environment(bound)
+        slack = chat.slack(core)
+        try:
+            async with (
+                pages.web(core, listener, environment=environment, slack=slack),
+                asyncio.TaskGroup() as group,
+            ):
+                group.create_task(make_worker(core, environment).run(), name="worker")
+                if slack is not None:
+                    group.create_task(chat.chat(core, slack), name="slack")
+                await _greet(core, slack)
+        finally:
+            await environment.aclose()
+
+
+async def _greet(core: Core, slack: SlackPlatform | None) -> None:
+    """Says where to go; in the embedded set-up with a link that signs its owner in."""
+    if slack is None:
+        print("No chat is set up (SLACK_BOT_TOKEN is empty): use the companion page.")
+    if core.settings.embedded:
+        person = await owner(core.directory, "Owner")
+        link = await one_time_link(core.directory, core.settings.page_address, person)
+        print(f"Sign in, once: {link}")
+    else:
+        print(f"Companion page: {core.settings.page_address}")
+
+
+def _slack(core: Core) -> SlackPlatform:
+    platform = chat.slack(core)
+    if platform is None:
+        raise SettingsError(_NO_CHAT)
+    return platform

@@ -1,0 +1,62 @@
+"""An ASGI application on a port, as long as a context."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from session.settings import SettingsError
+
+_GRACE_SECONDS = 3
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process, and tells when it has begun to serve."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises: SettingsError, when the port is taken.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise SettingsError(
+            f"WEB_PORT={port} cannot be used on {host} ({error.strerror}). Choose another, for example "
+            "WEB_PORT=8301, or WEB_PORT=0 for any free one"
+        ) from error
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves until the context ends; streams that are still open get a moment, then are cut."""
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve([listener]), name="web server")
+    try:
+        await server.ready.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()

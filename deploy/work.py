@@ -1,0 +1,99 @@
+"""The worker: routing, turns, merges, on one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from openai import AsyncOpenAI
+
+from classifier.decision import Classifier
+from classifier.fast_model import FastModel
+from classifier.routing import Routing
+from deploy.core import Core
+from deploy.credentials import forges, github_accounts
+from sandbox.agent.chat_completions import ChatCompletionsModel
+from sandbox.agent.model import Model
+from sandbox.agent.model_catalogue import ModelCatalogue, load_models
+from sandbox.agent.tools import discover_tools
+from sandbox.driver import DriverParts, Places, TurnDriver
+from sandbox.environments.protocol import Environment
+from sandbox.jobs import Jobs, JobTimes
+from sandbox.merging import Merger
+from sandbox.reaper import Reaper
+from sandbox.rights import Rights
+from sandbox.worker import WorkerProcess
+from session.catalogue import Catalogue
+from session.reconciler import Reconciler
+from session.settings import Settings, SettingsError
+from skills.library import built_in_source
+
+_NO_KEY = (
+    "OPENAI_API_KEY is missing: the worker asks the model with it. Example: OPENAI_API_KEY=sk-…; any "
+    "OpenAI-compatible endpoint will do (OPENAI_BASE_URL)"
+)
+
+
+def worker(core: Core, environment: Environment) -> WorkerProcess:
+    """The worker process; `run` it.
+
+    Raises: SettingsError, when there is no model key; ForgeError, when a forge is not set up.
+    """
+    settings = core.settings
+    if not settings.openai_api_key:
+        raise SettingsError(_NO_KEY)
+    open_forges = forges(core)
+    rights = Rights({"github": github_accounts(core)})
+    models = load_models()
+    parts = DriverParts(
+        environment=environment,
+        forges=open_forges,
+        rights=rights,
+        catalogue=core.catalogue,
+        effects=core.effects,
+        artifacts=core.artifacts,
+        pulse=core.pulse,
+        models=models,
+        model=_models(settings, models),
+        tools=discover_tools(),
+        skills=(built_in_source(),),
+        settings=settings,
+        places=Places.under(settings.bellhop_home),
+    )
+    jobs = Jobs(
+        log=core.log,
+        leases=core.leases,
+        queue=core.queue,
+        driver=TurnDriver(parts),
+        merger=Merger(core.log, core.effects, rights, core.catalogue, open_forges),
+        times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
+    )
+    routing = Routing(core.log, core.commands, core.catalogue, classifier(settings, core.catalogue))
+    return WorkerProcess(
+        redis_url=core.redis_url,
+        jobs=jobs,
+        route_session=routing.route_session,
+        reconciler=Reconciler(core.database, core.log, core.leases, core.queue),
+        reaper=Reaper(environment, core.log, core.leases, parts.places.inbound),
+        concurrency=settings.worker_concurrency,
+        turn_limit_seconds=settings.turn_limit_seconds,
+    )
+
+
+def classifier(settings: Settings, catalogue: Catalogue) -> Classifier:
+    """The classifier over that catalogue, with the fast model of the settings."""
+    client = AsyncOpenAI(base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0)
+    return Classifier(catalogue, FastModel(client, settings.classifier_model))
+
+
+def _models(settings: Settings, models: ModelCatalogue) -> Callable[[str], Model]:
+    """The client of each model, made once."""
+    clients: dict[str, Model] = {}
+
+    def client(model_id: str) -> Model:
+        if model_id not in clients:
+            clients[model_id] = ChatCompletionsModel(
+                settings.openai_base_url, settings.openai_api_key, models.spec(model_id)
+            )
+        return clients[model_id]
+
+    return client
