@@ -86,19 +86,26 @@ class Quarantine:
 
         Raises: `QuarantineRefused` when the bundle is too large, damaged, has other refs, or fails fsck.
         """
-        incoming = self.path / f"incoming-{uuid4().hex}"
+        receipt = uuid4().hex
+        incoming = self.path / f"incoming-{receipt}"
         try:
             self._copy_in(bundle, incoming)
             brought = await self._listed(incoming)
-            await self._unpack(incoming, brought)
-        finally:
-            incoming.unlink(missing_ok=True)
-        try:
+            await self._unpack(incoming, brought, receipt)
             commits = await self._new_commits(brought.values())
             findings = await inspect_commits(self.path, commits, max_file_bytes=self.limits.file_bytes)
-            await self._keep(brought)
+            await self._point(brought)
+        except GitTimeout as failure:
+            raise QuarantineRefused(
+                "The bundle took too long to take in; hand over less at once."
+            ) from failure
+        except GitFailed as failure:
+            raise QuarantineRefused(
+                f"The bundle did not pass git's checks: {failure.stderr.strip()[-300:]}"
+            ) from failure
         finally:
-            await self._drop_incoming()
+            incoming.unlink(missing_ok=True)
+            await self._drop(receipt)
         return Received(brought, commits, findings)
 
     async def inspect(self, base: str, head: str) -> tuple[Finding, ...]:
@@ -164,33 +171,31 @@ class Quarantine:
             raise QuarantineRefused(f"The bundle has {len(brought)} refs; it may have 1 to {MAX_REFERENCES}.")
         return brought
 
-    async def _unpack(self, incoming: Path, brought: dict[str, str]) -> None:
+    async def _unpack(self, incoming: Path, brought: dict[str, str], receipt: str) -> None:
         """Take the bundle's objects in, each checked by fsck, and see that nothing they need is missing."""
-        try:
-            # Unbuffered, so that git goes on reading where the header ended.
-            with incoming.open("rb", buffering=0) as file:
-                while file.readline(MAX_HEADER_LINE_BYTES) not in (b"\n", b""):
-                    pass
-                # `git fetch` does not run fsck on a bundle before git 2.46; index-pack always does when told.
-                await run_git(
-                    self.path, "index-pack", "--stdin", "--fix-thin", "--strict",
-                    f"--max-input-size={self.limits.bundle_bytes}",
-                    stdin=file, timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
-                )  # fmt: skip
+        # Unbuffered, so that git goes on reading where the header ended.
+        with incoming.open("rb", buffering=0) as file:
+            while file.readline(MAX_HEADER_LINE_BYTES) not in (b"\n", b""):
+                pass
+            # `git fetch` does not run fsck on a bundle before git 2.46; index-pack always does when told.
             await run_git(
-                self.path, "rev-list", "--objects", "--quiet", *set(brought.values()), "--not", "--all",
-                timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
+                self.path, "index-pack", "--stdin", "--fix-thin", "--strict",
+                f"--max-input-size={self.limits.bundle_bytes}",
+                stdin=file, timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
             )  # fmt: skip
-            updates = "".join(f"update {_incoming(name)} {sha}\n" for name, sha in brought.items())
-            await run_git(self.path, "update-ref", "--stdin", stdin=updates.encode())
-        except GitTimeout as failure:
-            raise QuarantineRefused(
-                "The bundle took too long to unpack; hand over less at once."
-            ) from failure
-        except GitFailed as failure:
-            raise QuarantineRefused(
-                f"The bundle did not pass git's checks: {failure.stderr.strip()[-300:]}"
-            ) from failure
+        await run_git(
+            self.path, "rev-list", "--objects", "--quiet", *set(brought.values()), "--not", "--all",
+            timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
+        )  # fmt: skip
+        await self._check_commits(brought)
+        await self._point({f"refs/incoming/{receipt}/{name}": sha for name, sha in brought.items()})
+
+    async def _check_commits(self, brought: dict[str, str]) -> None:
+        listed = "".join(f"{sha}\n" for sha in brought.values()).encode()
+        kinds = await run_git(self.path, "cat-file", "--batch-check=%(objecttype)", stdin=listed)
+        for name, kind in zip(brought, kinds.text.splitlines(), strict=True):
+            if kind != "commit":
+                raise QuarantineRefused(f"The bundle's {name} is a {kind}; only commits may be handed over.")
 
     async def _new_commits(self, heads: Iterable[str]) -> tuple[str, ...]:
         listed = await run_git(
@@ -204,18 +209,14 @@ class Quarantine:
             )
         return commits
 
-    async def _keep(self, brought: dict[str, str]) -> None:
-        updates = "".join(f"update {name} {sha}\n" for name, sha in brought.items())
+    async def _point(self, wanted: dict[str, str]) -> None:
+        updates = "".join(f"update {name} {sha}\n" for name, sha in wanted.items())
         await run_git(self.path, "update-ref", "--stdin", stdin=updates.encode())
 
-    async def _drop_incoming(self) -> None:
-        left = await references(self.path, "refs/incoming/")
+    async def _drop(self, receipt: str) -> None:
+        left = await references(self.path, f"refs/incoming/{receipt}/")
         removals = "".join(f"delete {name}\n" for name in left)
         await run_git(self.path, "update-ref", "--stdin", stdin=removals.encode())
-
-
-def _incoming(name: str) -> str:
-    return name.replace(SESSION_REFERENCES, "refs/incoming/", 1)
 
 
 async def references(repository: Path, prefix: str) -> dict[str, str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,19 +13,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.emulators.github import repositories
-from tests.emulators.github.access import Access, Actor, Refused
-from tests.emulators.github.faults import Fault, Faults
-from tests.emulators.github.openapi import Description, match
+from tests.emulators.github.access import Access
+from tests.emulators.github.answering import API_PREFIX, Answering, Request
+from tests.emulators.github.faults import Faults
+from tests.emulators.github.openapi import Description
 from tests.emulators.github.pulls import PullEndpoints
-from tests.emulators.github.rest import Call, GeneralEndpoints, Handler
+from tests.emulators.github.rest import GeneralEndpoints
 from tests.emulators.github.shapes import Shapes
 from tests.emulators.github.sign_in import SignIn
 from tests.emulators.github.state import App, CheckRun, Level, Pull, Repository, User, World
 from tests.emulators.github.webhooks import WEBHOOKS, Webhooks
 
-API_PREFIX = "/api/v3"
 MAX_BODY_BYTES = 256 * 1024 * 1024
-GIT_PATH = re.compile(r"/([^/]+/[^/]+?)(?:\.git)?(/info/refs|/git-upload-pack|/git-receive-pack)")
 PERMISSIONS = {
     "metadata": "read",
     "contents": "write",
@@ -36,18 +32,6 @@ PERMISSIONS = {
     "issues": "write",
     "checks": "write",
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it was answered. `body` is the JSON sent, None for git and sign-in."""
-
-    method: str
-    path: str
-    query: str
-    actor: str
-    status: int
-    body: Any
 
 
 class GitHubEmulator:
@@ -85,9 +69,18 @@ class GitHubEmulator:
         self.webhooks = Webhooks(self.world, shapes, self._check_webhook)
         self._pulls = PullEndpoints(self.world, self._access, shapes, self.webhooks)
         general = GeneralEndpoints(self.world, self._access, shapes)
-        self._routes: dict[tuple[str, str], Handler] = {**general.routes(), **self._pulls.routes()}
+        routes = {**general.routes(), **self._pulls.routes()}
         # The first time on a machine this installs the description, which takes seconds.
-        self._description = await asyncio.to_thread(Description, list(self._routes), WEBHOOKS)
+        self._description = await asyncio.to_thread(Description, list(routes), WEBHOOKS)
+        self._answering = Answering(
+            self._access,
+            self._pulls,
+            routes,
+            self._description,
+            self.faults,
+            self.requests,
+            self.violations,
+        )
         self._delivering = asyncio.create_task(self.webhooks.run())
 
     async def aclose(self) -> None:
@@ -218,109 +211,14 @@ class GitHubEmulator:
         """The commit a branch is at, or None."""
         return await repositories.head(self.repository(slug).path, branch)
 
-    # Answering
-
     def _check_webhook(self, name: str, payload: Any) -> None:
         self.violations += self._description.webhook_faults(name, payload)
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
-        path = request.rel_url.raw_path.removeprefix(API_PREFIX)
-        body = _json(await request.read())
-        if fault := self.faults.take(request.method, path, "before"):
-            return self._fault(request, path, fault, body)
-        actor = Actor()
-        try:
-            actor = self._access.actor(request.headers.get("Authorization"))
-            status, answer = await self._answer(request, path, actor, body)
-        except Refused as refusal:
-            status, answer = refusal.status, _refusal(refusal)
-        if fault := self.faults.take(request.method, path, "after"):
-            return self._fault(request, path, fault, body)
-        self._log(request, path, actor.name, status, body)
-        return web.json_response(
-            answer, status=status, headers={"X-GitHub-Media-Type": "github.v3; format=json"}
-        )
-
-    async def _answer(self, request: web.Request, path: str, actor: Actor, body: Any) -> tuple[int, Any]:
-        endpoint = f"{request.method} {path}"
-        if "User-Agent" not in request.headers:
-            self.violations.append(f"{endpoint}: no User-Agent")
-        for (method, template), handler in self._routes.items():
-            parameters = match(template, path) if method == request.method else None
-            if parameters is None:
-                continue
-            query = dict(request.query)
-            faults = self._description.request_faults(method, template, parameters, query, body)
-            if faults:
-                self.violations += [f"{endpoint}: {fault}" for fault in faults]
-                raise Refused(422, "Validation Failed", [{"code": "invalid", "message": faults[0]}])
-            try:
-                status, answer = await handler(Call(actor, parameters, query, body))
-            except Refused as refusal:
-                status, answer = refusal.status, _refusal(refusal)
-            wrong = self._description.response_faults(method, template, status, answer)
-            self.violations += [f"{endpoint}: {fault}" for fault in wrong]
-            return status, answer
-        self.violations.append(f"{endpoint}: the emulator has no such endpoint")
-        raise Refused(404, "Not Found")
+        return await self._answering.rest(request)
 
     async def _git(self, request: web.Request) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        found = GIT_PATH.fullmatch(path)
-        if found is None:
-            return web.Response(status=404, text="Not Found")
-        if fault := self.faults.take(request.method, path, "before"):
-            return self._fault(request, path, fault, None)
-        slug, suffix = found.groups()
-        service = request.query.get("service") or suffix.removeprefix("/")
-        pushing = service == "git-receive-pack"
-        actor = Actor()
-        try:
-            actor = self._access.actor(request.headers.get("Authorization"))
-            repository = self._access.repository(actor, slug, "contents", "write" if pushing else "read")
-        except Refused as refusal:
-            # Asked without a name, GitHub answers 401 to what it would hide, so that git offers one.
-            status = 401 if actor.token is None else refusal.status
-            self._log(request, path, actor.name, status, None)
-            headers = {"WWW-Authenticate": 'Basic realm="GitHub"'} if status == 401 else {}
-            return web.Response(status=status, text=refusal.message, headers=headers)
-        response = await repositories.serve(
-            repository.path, suffix, request, await request.read(), actor.name
-        )
-        if suffix == "/git-receive-pack":
-            pusher = actor.token.user if actor.token and actor.token.user else repository.owner
-            await self._pulls.after_push(repository, pusher)
-        if fault := self.faults.take(request.method, path, "after"):
-            return self._fault(request, path, fault, None)
-        self._log(request, path, actor.name, response.status, None)
-        return response
-
-    def _fault(self, request: web.Request, path: str, fault: Fault, body: Any) -> web.Response:
-        self._log(request, path, "fault", fault.status, body)
-        if fault.status == 0:
-            assert request.transport is not None
-            request.transport.abort()
-        answer = {"message": fault.message, "documentation_url": "https://docs.github.com/rest"}
-        return web.json_response(answer, status=fault.status or 502, headers=fault.headers)
-
-    def _log(self, request: web.Request, path: str, actor: str, status: int, body: Any) -> None:
-        self.requests.append(Request(request.method, path, request.query_string, actor, status, body))
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return json.loads(content) if content else None
-    except ValueError:
-        return content.decode("utf-8", "replace")
-
-
-def _refusal(refusal: Refused) -> dict[str, Any]:
-    answer = {
-        "message": refusal.message,
-        "documentation_url": "https://docs.github.com/rest",
-        "status": str(refusal.status),
-    }
-    return answer if refusal.errors is None else {**answer, "errors": refusal.errors}
+        return await self._answering.git(request)
 
 
 def _new_app() -> App:

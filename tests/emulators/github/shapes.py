@@ -97,6 +97,7 @@ class Shapes:
             "private_gists": 0,
             "total_private_repos": 0,
             "two_factor_authentication": True,
+            "user_view_type": "private",
             "name": user.login.title(),
             "created_at": BEGINNING,
             "updated_at": BEGINNING,

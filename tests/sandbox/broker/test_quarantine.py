@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -189,3 +190,36 @@ async def test_a_bundle_carries_only_what_is_new(mirror: Path, box: Workbench, t
 async def test_remove_leaves_nothing(quarantine: Quarantine) -> None:
     quarantine.remove()
     assert not quarantine.path.exists()
+
+
+async def test_a_reference_to_what_is_no_commit_is_refused(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    box.commit("One", {"a.txt": "1"})
+    git(box.path, "update-ref", "refs/bellhop/tree", git(box.path, "rev-parse", "HEAD^{tree}"))
+    git(box.path, "bundle", "create", "--quiet", str(tmp_path / "b"), "refs/bellhop/tree", "^origin/main")
+    with pytest.raises(QuarantineRefused):
+        await quarantine.receive_bundle(tmp_path / "b")
+    assert await received_references(quarantine) == {}
+
+
+async def test_references_in_each_others_way_are_refused(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    head = box.commit("One", {"a.txt": "1"})
+    await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    git(box.path, "update-ref", "-d", "refs/bellhop/work")
+    box.commit("Two", {"a.txt": "2"})
+    with pytest.raises(QuarantineRefused):
+        await quarantine.receive_bundle(box.bundle(tmp_path / "b", reference="work/more"))
+    assert await received_references(quarantine) == {"refs/bellhop/work": head}
+
+
+async def test_two_bundles_at_once(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    first = box.commit("One", {"a.txt": "1"})
+    one = box.bundle(tmp_path / "one", reference="one")
+    second = box.commit("Two", {"a.txt": "2"})
+    two = box.bundle(tmp_path / "two", reference="two")
+    await asyncio.gather(quarantine.receive_bundle(one), quarantine.receive_bundle(two))
+    assert await received_references(quarantine) == {"refs/bellhop/one": first, "refs/bellhop/two": second}
+    assert await references(quarantine.path, "refs/incoming/") == {}
