@@ -51,7 +51,7 @@ class ResponseHeaders:
     def _add(self, headers: MutableHeaders, nonce: str) -> None:
         headers.setdefault("Content-Security-Policy", content_security_policy(nonce))
         headers.setdefault("X-Content-Type-Options", "nosniff")
-        # Under "no-referrer" browsers send `Origin: null` with forms, and ours could not be told from others'.
+        # Under "no-referrer" browsers send `Origin: null` with forms: ours would look like a stranger's.
         headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")

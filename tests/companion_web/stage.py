@@ -97,18 +97,30 @@ class Stage:
     async def serve(self) -> AsyncIterator[str]:
         """A real web server for the application, at the URL it gives."""
         config = uvicorn.Config(self.app, log_level="warning", lifespan="off", access_log=False)
-        server = uvicorn.Server(config)
+        server = AnnouncedServer(config)
         self.listener.listen(2048)
         running = asyncio.create_task(server.serve(sockets=[self.listener]))
         try:
             async with asyncio.timeout(10):
-                while not server.started:
-                    await asyncio.sleep(0.005)
+                await server.ready.wait()
             yield self.url
         finally:
             server.should_exit = True
             server.force_exit = True
             await running
+
+
+class AnnouncedServer(uvicorn.Server):
+    """A web server that says when it takes connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.ready.set()
 
 
 class Browserlike:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -190,10 +191,37 @@ def ending() -> Iterator[e.Event]:
     yield e.TurnFinished(turn_id="t1", summary=ANSWER, evidence=f"Checks passed on {HEAD[:9]}.")
 
 
-PATCHES = """[
- {"path": "billing/money.py", "old_path": null, "status": "modified", "insertions": 4, "deletions": 2,
-  "patch": "--- a/billing/money.py\\n+++ b/billing/money.py\\n@@ -10,8 +10,10 @@ from decimal import Decimal\\n \\n def format_amount(amount: Decimal, locale: str) -> str:\\n     \\"\\"\\"The amount as people in that country write it.\\"\\"\\"\\n-    language = locale.split(\\"_\\")[0]\\n-    return format_decimal(amount, locale=language)\\n+    known = Locale.parse(locale)  # raises UnknownLocaleError\\n+    if known.territory is None:\\n+        raise ValueError(f\\"{locale} names no country\\")\\n+    return format_decimal(amount, locale=known)\\n \\n \\n def parse_amount(text: str) -> Decimal:\\n"},
- {"path": "tests/test_money.py", "old_path": null, "status": "added", "insertions": 5, "deletions": 0,
-  "patch": "--- /dev/null\\n+++ b/tests/test_money.py\\n@@ -0,0 +1,5 @@\\n+from decimal import Decimal\\n+\\n+\\n+def test_swiss_francs() -> None:\\n+    assert format_amount(Decimal(\\"1234.50\\"), \\"de_CH\\") == \\"1’234.50\\"\\n"},
- {"path": "README.md", "old_path": "README", "status": "renamed", "insertions": 0, "deletions": 0, "patch": ""}
-]"""
+MONEY_PATCH = """\
+--- a/billing/money.py
++++ b/billing/money.py
+@@ -10,8 +10,10 @@ from decimal import Decimal
+ 
+ def format_amount(amount: Decimal, locale: str) -> str:
+     \"\"\"The amount as people in that country write it.\"\"\"
+-    language = locale.split("_")[0]
+-    return format_decimal(amount, locale=language)
++    known = Locale.parse(locale)  # raises UnknownLocaleError
++    if known.territory is None:
++        raise ValueError(f"{locale} names no country")
++    return format_decimal(amount, locale=known)
+ 
+ 
+ def parse_amount(text: str) -> Decimal:
+"""
+TEST_PATCH = """\
+--- /dev/null
++++ b/tests/test_money.py
+@@ -0,0 +1,5 @@
++from decimal import Decimal
++
++
++def test_swiss_francs() -> None:
++    assert format_amount(Decimal("1234.50"), "de_CH") == "1’234.50"
+"""
+PATCHES = json.dumps(
+    [
+        {"path": "billing/money.py", "insertions": 4, "deletions": 2, "patch": MONEY_PATCH},
+        {"path": "tests/test_money.py", "status": "added", "insertions": 5, "patch": TEST_PATCH},
+        {"path": "README.md", "old_path": "README", "status": "renamed"},
+    ]
+)

@@ -1,0 +1,38 @@
+"""Texts that try to become more than text."""
+
+from __future__ import annotations
+
+XSS = (
+    "<script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "<svg onload=window.pwned=1>",
+    "</li></ol><script>window.pwned=1</script>",
+    '"><script>window.pwned=1</script>',
+    "' autofocus onfocus=window.pwned=1 x='",
+    "<iframe srcdoc='<script>parent.pwned=1</script>'></iframe>",
+    "<details open ontoggle=window.pwned=1>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=window.pwned=1>",
+    "<a href='javascript:window.pwned=1'>press</a>",
+    "[press](javascript:window.pwned=1)",
+    "[press](JaVaScRiPt:window.pwned=1)",
+    "[press](data:text/html,<script>window.pwned=1</script>)",
+    '![x](x" onerror="window.pwned=1)',
+    "![track](https://example.invalid/pixel.png)",
+    "[a]: javascript:window.pwned=1\n[a]",
+    "<javascript:window.pwned=1>",
+    "```html\n<script>window.pwned=1</script>\n```",
+    '```"><script>window.pwned=1</script>\nx\n```',
+    "`<img src=x onerror=window.pwned=1>`",
+    "| <img src=x onerror=window.pwned=1> |\n|---|\n| x |",
+    "<style>body{display:none}</style>",
+    "<base href='https://example.invalid/'>",
+    "<meta http-equiv=refresh content='0;url=https://example.invalid'>",
+    "<form action=https://example.invalid><button>press</button></form>",
+    "<template><script>window.pwned=1</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=window.pwned=1>'>",
+    "\x1b]8;;javascript:window.pwned=1\x07press\x1b]8;;\x07",
+    "\x1b[31m<script>window.pwned=1</script>\x1b[0m",
+    "{{ 7*7 }}{% for x in y %}",
+    "\u202e<script>window.pwned=1</script>",
+    "\ndata: <script>window.pwned=1</script>\n\nevent: change\ndata: x",
+)
