@@ -18,6 +18,7 @@ from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
 from sandbox.environments.protocol import (
     INBOUND,
@@ -360,3 +361,16 @@ def _remove(container: Container) -> None:
         # Someone else is removing it, or has.
         if error.status_code not in (404, 409):
             raise
+
+
+def _make(settings: EnvironmentSettings) -> DockerEnvironment:
+    return DockerEnvironment(
+        run_directory=settings.directory / "run",
+        base_image=settings.base_image,
+        cache=settings.directory / "cache",
+        base_url=settings.docker_host or DEFAULT_ENGINE,
+        runtime=settings.runtime,
+    )
+
+
+BACKEND = Backend("docker", 1, _make)

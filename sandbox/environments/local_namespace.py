@@ -7,19 +7,19 @@ import json
 import os
 import re
 import secrets
-import select
 import shutil
-import signal
 import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sandbox.environments.bubblewrap_builder import bubblewrap_command
+from sandbox.environments.choice import Backend, EnvironmentSettings
+from sandbox.environments.local_files import KEPT, copy_box
+from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
 from sandbox.environments.namespace_plan import Bind, BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
     INBOUND,
@@ -51,28 +51,10 @@ Builder = Callable[[BoxPlan], list[str]]
 BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 TAGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-KEPT = ("workspace", "state", "home")
 START_SECONDS = 15.0
-END_SECONDS = 10.0
 # Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
 FIRST_UID = 200_000
 UIDS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class BoxRecord:
-    """What is written down of a box. `pid` and `started_ticks` are those of its first process, if any."""
-
-    name: str
-    session_id: str
-    labels: dict[str, str]
-    box: str
-    pid: int | None
-    started_ticks: int | None
-
-    def running(self) -> bool:
-        """Whether that very process lives; its number alone may be another's by now."""
-        return self.pid is not None and _started_ticks(self.pid) == self.started_ticks
 
 
 class LocalEnvironment:
@@ -142,7 +124,7 @@ class LocalEnvironment:
         """
         record = await asyncio.to_thread(self.record, name)
         if record is not None and record.running() and record.pid is not None:
-            await asyncio.to_thread(_end, record.pid, name)
+            await asyncio.to_thread(end, record.pid, name)
 
     def record(self, name: str) -> BoxRecord | None:
         """What is written down of the box, None when there is none."""
@@ -156,7 +138,7 @@ class LocalEnvironment:
         """A copy of the box's files under that tag. Raises: SandboxFailed."""
         reference = f"local:{name}/{tag}"
         target = self._snapshot_path(reference)
-        await asyncio.to_thread(_copy, self._boxes / name, target, None)
+        await asyncio.to_thread(copy_box, self._boxes / name, target, None)
         return reference
 
     async def _open(self, spec: SandboxSpec) -> LocalSandbox:
@@ -175,9 +157,9 @@ class LocalEnvironment:
         plan = await asyncio.to_thread(self._prepare, spec, box, origin)
         await asyncio.to_thread(self._start, plan, spec.name)
         try:
-            runner = await answering_runner(socket_path, START_SECONDS, lambda: not _lives(plan.pid_file))
+            runner = await answering_runner(socket_path, START_SECONDS, lambda: not lives(plan.pid_file))
         except RunnerGone as error:
-            await asyncio.to_thread(_end_from, plan.pid_file, spec.name)
+            await asyncio.to_thread(end_from, plan.pid_file, spec.name)
             said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
             raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
@@ -191,7 +173,7 @@ class LocalEnvironment:
         if origin == "created":
             shutil.rmtree(folder, ignore_errors=True)
             if spec.image is not None:
-                _copy(self._snapshot_path(spec.image), folder, uid)
+                copy_box(self._snapshot_path(spec.image), folder, uid)
         for name in (*KEPT, "socket"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             if uid is not None:
@@ -219,14 +201,14 @@ class LocalEnvironment:
             raise SandboxFailed(f"box {name}: setsid ended with {done.returncode}")
 
     def _write_record(self, spec: SandboxSpec, box: str, pid_file: Path) -> None:
-        pid = _pid_in(pid_file.read_text())
+        pid = pid_in(pid_file.read_text())
         record = {
             "name": spec.name,
             "session_id": spec.session_id,
             "labels": {**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
             "box": box,
             "pid": pid,
-            "started_ticks": _started_ticks(pid),
+            "started_ticks": started_ticks_of(pid),
         }
         path = self._boxes / spec.name / "box.json"
         path.with_suffix(".new").write_text(json.dumps(record))
@@ -364,75 +346,8 @@ def _plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None) -> BoxPlan
     )
 
 
-def _copy(source: Path, target: Path, uid: int | None) -> None:
-    """The kept folders of a box, copied beside the target and then put in its place."""
-    if not source.is_dir():
-        raise SandboxFailed(f"there is no {source.parent.name}/{source.name} to copy")
-    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
-    beside.mkdir(parents=True)
-    try:
-        kept = [str(source / name) for name in KEPT if (source / name).is_dir()]
-        _run(["cp", "--archive", "--reflink=auto", "--", *kept, str(beside)])
-        if uid is not None:
-            _run(["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", "--", str(beside)])
-        shutil.rmtree(target, ignore_errors=True)
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+def _make(settings: EnvironmentSettings) -> LocalEnvironment:
+    return LocalEnvironment(directory=settings.directory)
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SandboxFailed(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
-
-
-def _lives(pid_file: Path) -> bool:
-    """Whether the process of a box that is being built lives; True while its number is not known yet."""
-    try:
-        return _started_ticks(_pid_in(pid_file.read_text())) is not None
-    except (FileNotFoundError, ValueError):
-        return True
-
-
-def _end_from(pid_file: Path, name: str) -> None:
-    try:
-        pid = _pid_in(pid_file.read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    _end(pid, name)
-
-
-def _pid_in(said: str) -> int:
-    """The process id as bubblewrap tells it (JSON) or as a plain number."""
-    content = json.loads(said)
-    return int(content["child-pid"] if isinstance(content, dict) else content)
-
-
-def _started_ticks(pid: int) -> int | None:
-    """When a living process started, in the kernel's ticks since boot; None when it does not live.
-
-    Source: proc(5), /proc/pid/stat, field 22.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _end(pid: int, name: str) -> None:
-    """The first process of a namespace takes all others with it."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-        readable, _, _ = select.select([handle], [], [], END_SECONDS)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(handle)
-    if not readable:
-        raise SandboxFailed(f"box {name}: its processes do not end (first process {pid})")
+BACKEND = Backend("local", 2, _make)

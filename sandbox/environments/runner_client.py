@@ -58,6 +58,7 @@ __all__ = [
 
 CANCEL_SECONDS = 5.0
 MOST_SENDS = 3
+POLL_SECONDS = 0.005
 ANSWER_SECONDS = 60.0
 LONG_ANSWER_SECONDS = 300.0
 
@@ -296,7 +297,7 @@ class RunnerClient:
             except ConnectionLost as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise RunnerGone(f"the box does not answer ({error})") from error
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _connect_to_same_box(self) -> RunnerConnection:
         connection = await connect(self.socket_path)
@@ -328,4 +329,5 @@ def _background_status(frame: Frame) -> BackgroundStatus:
         exit_code=optional_int_of(frame, "exit_code"),
         total_bytes=int_of(frame, "total_bytes"),
         age_seconds=seconds_of(frame, "age_seconds"),
+        cause=optional_text_of(frame, "cause"),
     )

@@ -103,7 +103,10 @@ class GlobResult:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundStatus:
-    """A command that goes on beside the calls. `exit_code` is None while it runs or when it was stopped."""
+    """A command that goes on beside the calls. `exit_code` is None while it runs or when it was ended.
+
+    `cause` says why it was ended ("stopped", "out of memory", …), None when it was not.
+    """
 
     job_id: str
     command: str
@@ -111,6 +114,7 @@ class BackgroundStatus:
     exit_code: int | None
     total_bytes: int
     age_seconds: float
+    cause: str | None
 
 
 @dataclass(frozen=True, slots=True)

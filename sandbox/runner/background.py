@@ -9,6 +9,7 @@ import time
 from typing import BinaryIO
 
 from .arguments import Args, Result, optional_text, text, texts, whole
+from .limits import Limits
 from .output import PipeReader
 from .places import Places
 from .processes import Process, Processes, exit_code_of
@@ -28,7 +29,8 @@ class Job:
         self.log = log
         self.total_bytes = 0
         self.started = time.monotonic()
-        self.stopped = False
+        self.ending: asyncio.Task[None] | None = None
+        self.cause: str | None = None
 
     def keep(self, data: bytes) -> None:
         kept = data[: max(0, KEPT_OUTPUT_BYTES - self.total_bytes)]
@@ -38,7 +40,7 @@ class Job:
     def status(self) -> Result:
         ended = self.process.ended.done()
         code: int | None = None
-        if ended and not self.stopped:
+        if ended and self.cause is None:
             code = exit_code_of(self.process.ended.result())
         return {
             "job_id": self.job_id,
@@ -47,15 +49,17 @@ class Job:
             "exit_code": 128 - code if code is not None and code < 0 else code,
             "total_bytes": self.total_bytes,
             "age_seconds": time.monotonic() - self.started,
+            "cause": self.cause,
         }
 
 
 class Background:
     """The box's jobs by id."""
 
-    def __init__(self, processes: Processes, places: Places) -> None:
+    def __init__(self, processes: Processes, places: Places, limits: Limits) -> None:
         self._processes = processes
         self._places = places
+        self._limits = limits
         self._jobs: dict[str, Job] = {}
 
     async def start(self, call_id: str, args: Args) -> Result:
@@ -70,7 +74,15 @@ class Background:
         job = Job(job_id, command, process, log)
         pipe = PipeReader(process.output, job.keep, asyncio.get_event_loop())
 
+        def over(cause: str) -> None:
+            if job.cause is None:
+                job.cause = cause
+                job.ending = asyncio.get_event_loop().create_task(self._processes.kill_tree(process))
+
+        watcher = asyncio.get_event_loop().create_task(self._limits.watch(over))
+
         def close(_: asyncio.Future[int]) -> None:
+            watcher.cancel()
             pipe.finish()
             log.close()
             self._processes.finished(process)
@@ -101,7 +113,7 @@ class Background:
         """The job asked to end, then ended with everything below it. Raises: Refused."""
         job = self._job(args)
         if not job.process.ended.done():
-            job.stopped = True
+            job.cause = "stopped"
             os.killpg(job.process.pid, signal.SIGTERM)
             await asyncio.wait([job.process.ended], timeout=GENTLE_SECONDS)
         await self._processes.kill_tree(job.process)

@@ -39,7 +39,7 @@ class Operations:
         self._files = Files(places)
         self._under_way: dict[str, asyncio.Task[Result]] = {}
         self._started = time.monotonic()
-        background, search = Background(processes, places), Search(processes, places)
+        background, search = Background(processes, places, limits), Search(processes, places)
         self._plain: dict[str, Operation] = {
             "ping": self._ping,
             "stats": self._stats,

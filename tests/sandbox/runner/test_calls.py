@@ -187,10 +187,20 @@ async def test_background_jobs_run_beside_the_calls(runner: RunnerClient) -> Non
             part = await runner.background_output(job.job_id, offset)
             text, offset = text + part.text, part.next_offset
     ended = await runner.background_stop(job.job_id)
-    assert not ended.running
+    assert (ended.running, ended.exit_code, ended.cause) == (False, None, "stopped")
     assert (await runner.background_output(job.job_id, offset)).text.endswith("bye\n")
     with pytest.raises(ToolRefused, match="no background job"):
         await runner.background_status("job-none")
+
+
+async def test_a_background_job_over_a_limit_is_ended_with_its_cause(place: Place) -> None:
+    hog = "exec python3 -c 'import time; x = b\"x\" * (1 << 27); time.sleep(100)'"
+    async with place.runner("--memory-bytes", str(100 << 20)) as (runner, _):
+        job = await runner.background_start("b1", hog)
+        async with asyncio.timeout(20):
+            while job.running:
+                job = await runner.background_status(job.job_id)
+        assert (job.exit_code, job.cause) == (None, "out of memory")
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])

@@ -1,0 +1,36 @@
+"""Copies of a box's folders: snapshots, and boxes made from them."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox.environments.protocol import SandboxFailed
+
+KEPT = ("workspace", "state", "home")
+
+
+def copy_box(source: Path, target: Path, uid: int | None) -> None:
+    """The kept folders of a box, copied beside the target and then put in its place."""
+    if not source.is_dir():
+        raise SandboxFailed(f"there is no {source.parent.name}/{source.name} to copy")
+    beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
+    beside.mkdir(parents=True)
+    try:
+        kept = [str(source / name) for name in KEPT if (source / name).is_dir()]
+        _run(["cp", "--archive", "--reflink=auto", "--", *kept, str(beside)])
+        if uid is not None:
+            _run(["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", "--", str(beside)])
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SandboxFailed(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
