@@ -13,7 +13,7 @@ import httpx
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RateLimitExceeded, RequestError, RequestFailed
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from sandbox.forge.protocol import ForgeRefused, ForgeUnavailable
 
@@ -99,8 +99,11 @@ class GitHubApi:
             try:
                 answer = await request(client)
                 return model.model_validate(answer.json())
-            except ValidationError as error:
-                raise ForgeUnavailable(f"{doing}: GitHub's answer cannot be read ({error}).") from error
+            except ValueError as error:
+                # Neither shown nor chained: the answer may hold a token.
+                raise ForgeUnavailable(
+                    f"{doing}: GitHub's answer cannot be read ({type(error).__name__}). Try again later."
+                ) from None
             except GitHubException as failure:
                 wait = self._patience.wait(attempt, _retry_after(doing, failure))
                 if settled and not isinstance(failure, RateLimitExceeded) and (done := await settled()):

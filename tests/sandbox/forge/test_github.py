@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from sandbox.broker.git import clean_environment
 from sandbox.forge import create
@@ -303,3 +304,22 @@ async def test_merged_and_closed_on_the_page_are_seen(github: GitHubEmulator, gi
     assert (again.number, again.adopted) == (2, False)
     await github.merge(SLUG, 2, "grace")
     assert (await github_site.forge.pull_request(github_site.repository, 2)).state == "merged"
+
+
+async def test_an_answer_that_makes_no_sense_is_told_without_its_content(tmp_path: Path) -> None:
+    async def nonsense(request: web.Request) -> web.Response:
+        return web.Response(text="<p>ghs_not-for-eyes</p>", content_type="text/html")
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", nonsense)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        address = "http://{}:{}".format(*runner.addresses[0][:2])
+        forge = GitHubForge(tmp_path, api_url=address, web_url=address, app=None, patience=QUICK)
+        with pytest.raises(ForgeUnavailable, match="cannot be read") as unavailable:
+            await forge.check()
+        assert "not-for-eyes" not in str(unavailable.value)
+    finally:
+        await runner.cleanup()
