@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
+from typing import TypeVar
 
 from session import events as e
 from session.artifacts import Artifacts
@@ -26,6 +29,7 @@ from tests.session.people import ORIGIN, identity, prompt
 CATALOGUE = Catalogue(
     Repository(slug=slug, forge="local", url=f"/srv/{slug}.git") for slug in ("acme/web", "acme/api")
 )
+T = TypeVar("T")
 _numbers = count(1)
 
 
@@ -111,6 +115,16 @@ class Room:
         )
         await self.log.record(session_id, lambda _: [request])
         return request.approval_id
+
+
+async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 10.0) -> T:
+    """What `ask` gives once it gives something; it is asked again until then. Raises: TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = await ask()
+            if answer is not None and answer is not False:
+                return answer
+            await asyncio.sleep(0.01)
 
 
 def turn_id(view: SessionView) -> str:
