@@ -115,7 +115,7 @@ class SessionPages:
             tab="log",
             records=records,
             older=max(after - LOG_EVENTS, 0) if after else None,
-            newer=after + LOG_EVENTS if after < newest else None,
+            newer=min(after + LOG_EVENTS, newest) if after < newest else None,
         )
 
     async def call(self, request: Request, visitor: Visitor) -> Response:
