@@ -60,4 +60,6 @@ def open_forge(name: str, settings: Settings) -> Forge:
     """The forge of that name. Raises: ForgeError."""
     known = ("GITHUB_API_URL", "GITHUB_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
     values = {setting: str(getattr(settings, setting.lower())) for setting in known}
+    # The local forge has no pages of its own; the companion pages show its pull requests.
+    values["LOCAL_FORGE_WEB_URL"] = f"{settings.page_address}/forge"
     return create_forge(name, directory=settings.bellhop_home / "forge" / name, settings=values)

@@ -90,7 +90,7 @@ async def _redis(settings: Settings) -> Finding:
 
 async def _sandbox(settings: Settings) -> Finding:
     try:
-        environment = await open_environment(settings)
+        environment = await open_environment(settings, prepare=False)
     except EnvironmentUnavailable as error:
         return Finding("sandbox", False, str(error))
     try:

@@ -25,3 +25,5 @@ def configure(level: str) -> None:
     )
     # The libraries' own information is about their insides; their warnings matter.
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), stream=sys.stderr)
+    # Every job of ours tells of its own failures; arq would repeat them, and call a shutdown an error.
+    logging.getLogger("arq").setLevel(logging.CRITICAL)

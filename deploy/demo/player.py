@@ -136,12 +136,15 @@ class Conversation:
 
     async def sees(self, predicate: Callable[[SessionView], bool]) -> SessionView:
         """The session's state, as soon as `predicate` holds. Raises: TimeoutError."""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            session_id = await self._session()
-            async for _ in self._log.follow(session_id):
-                view = await self._log.view(session_id)
-                if predicate(view):
-                    return view
+        session_id = await self._session()
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                async for _ in self._log.follow(session_id):
+                    view = await self._log.view(session_id)
+                    if predicate(view):
+                        return view
+        except TimeoutError as error:
+            raise NotAsItShould(f"it did not get that far within {_PATIENCE_SECONDS} s") from error
         raise AssertionError("following a log does not end")
 
     async def _session(self) -> str:

@@ -47,8 +47,10 @@ def found_backends() -> Mapping[str, Backend]:
     return {backend.name: backend for backend in sorted(found, key=lambda backend: backend.rank)}
 
 
-async def choose_environment(name: str, settings: EnvironmentSettings) -> Environment:
-    """The backend of that name, checked; for "auto" the best that works here.
+async def choose_environment(
+    name: str, settings: EnvironmentSettings, *, prepare: bool = True
+) -> Environment:
+    """The backend of that name, checked and prepared; for "auto" the best that works here.
 
     Raises: EnvironmentUnavailable, with what each backend lacks and what to do.
     """
@@ -62,6 +64,8 @@ async def choose_environment(name: str, settings: EnvironmentSettings) -> Enviro
         environment = backend.make(settings)
         try:
             await environment.check()
+            if prepare:
+                await environment.prepare()
             return environment
         except EnvironmentUnavailable as error:
             await environment.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import re
 import secrets
@@ -21,6 +22,7 @@ from docker.models.containers import Container
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
 from sandbox.environments.protocol import (
+    HOME_LABEL,
     INBOUND,
     NAME_LABEL,
     SESSION_LABEL,
@@ -39,6 +41,7 @@ from sandbox.environments.runner_launch import (
     SOCKET_MOUNT,
     SOCKET_NAME,
     STATE,
+    adopted_runner,
     answering_runner,
     runner_command,
 )
@@ -46,6 +49,8 @@ from sandbox.images.base_image import READY_LABEL, ensure_base_image
 from sandbox.runner import VERSION
 
 RUNNER_LABEL = "bellhop.runner"
+# Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
+OWNER_LABEL = "bellhop.owner"
 SNAPSHOT_REPOSITORY = "bellhop/snapshot"
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
@@ -76,6 +81,7 @@ class DockerEnvironment:
         self._cache = cache
         self._base_url = base_url
         self._runtime = runtime
+        self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._client: DockerClient | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
@@ -88,9 +94,22 @@ class DockerEnvironment:
         runtime = f" under {self._runtime}" if self._runtime else ""
         return f"A container of its own{runtime}: no network, no privileges, a filtered kernel surface."
 
+    @property
+    def owner(self) -> str:
+        """What tells this installation's containers and snapshots from another's in the same engine."""
+        return self._owner
+
     async def check(self) -> None:
         """Returns when the engine answers. Raises: EnvironmentUnavailable."""
         await asyncio.to_thread(self._engine)
+
+    async def prepare(self) -> None:
+        """The base image is there; without a registry it is put together, which takes a minute or two once.
+
+        Raises: EnvironmentUnavailable.
+        """
+        client = await asyncio.to_thread(self._engine)
+        await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
 
     async def open(self, spec: SandboxSpec) -> DockerSandbox:
         """The box of that name, adopted, restarted or created.
@@ -106,9 +125,12 @@ class DockerEnvironment:
                 raise SandboxFailed(f"box {spec.name}: the engine refused: {error}") from error
 
     async def list(self) -> Sequence[BoxInfo]:
-        """Every box of this project on the engine. Raises: EnvironmentUnavailable."""
+        """Every box made with this run directory. Raises: EnvironmentUnavailable."""
         client = await asyncio.to_thread(self._engine)
-        filters: dict[str, str | list[str] | bool] = {"label": NAME_LABEL}
+        filters: dict[str, str | list[str] | bool] = {
+            # An engine may serve several Bellhops; nobody sweeps another's boxes.
+            "label": [NAME_LABEL, f"{HOME_LABEL}={self._run_directory}"]
+        }
         found = await asyncio.to_thread(
             client.containers.list, all=True, filters=filters, ignore_removed=True
         )
@@ -125,7 +147,7 @@ class DockerEnvironment:
     async def remove(self, name: str) -> None:
         """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
         client = await asyncio.to_thread(self._engine)
-        container = await asyncio.to_thread(_find, client, name)
+        container = await asyncio.to_thread(_find, client, name, self._owner)
         if container is not None:
             await asyncio.to_thread(_remove, container)
         await asyncio.to_thread(shutil.rmtree, self._run_directory / name, ignore_errors=True)
@@ -164,7 +186,7 @@ class DockerEnvironment:
 
     async def _open(self, spec: SandboxSpec) -> DockerSandbox:
         client = await asyncio.to_thread(self._engine)
-        container = await asyncio.to_thread(_find, client, spec.name)
+        container = await asyncio.to_thread(_find, client, spec.name, self._owner)
         socket_path = self._run_directory / spec.name / SOCKET_NAME
         origin: Origin = "restarted"
         if container is None:
@@ -172,7 +194,7 @@ class DockerEnvironment:
             origin = "created"
         elif container.status == "running":
             try:
-                runner = await answering_runner(socket_path, 2.0)
+                runner = await adopted_runner(socket_path)
                 return DockerSandbox(self, container, spec.name, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
@@ -193,6 +215,13 @@ class DockerEnvironment:
                 f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
             ) from error
 
+    def _labels(self, spec: SandboxSpec) -> dict[str, str]:
+        return {
+            NAME_LABEL: spec.name,
+            SESSION_LABEL: spec.session_id,
+            HOME_LABEL: str(self._run_directory),
+        }
+
     def _create(self, client: DockerClient, spec: SandboxSpec) -> Container:
         image = spec.image or ensure_base_image(client, self._base_image, self._cache)
         sockets = self._run_directory / spec.name
@@ -212,13 +241,13 @@ class DockerEnvironment:
         try:
             container = client.containers.create(
                 image,
-                name=f"bellhop-{spec.name}",
+                name=f"bellhop-{self._owner}-{spec.name}",
                 hostname="bellhop",
                 entrypoint=runner_command(secrets.token_hex(8), *options),
                 command=[],
                 working_dir=WORKSPACE,
                 environment={"HOME": HOME, **spec.env},
-                labels={**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
+                labels={**spec.labels, **self._labels(spec)},
                 **hardened_options(spec.limits, mounts, self._runtime, seccomp),
             )
         except ImageNotFound as error:
@@ -271,7 +300,7 @@ class DockerSandbox:
 
     async def snapshot(self, tag: str) -> str:
         """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
-        repository = f"{SNAPSHOT_REPOSITORY}-{self._name}"
+        repository = f"{SNAPSHOT_REPOSITORY}-{self._environment.owner}-{self._name}"
         changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
         try:
             # Pausing a busy container often fails, and git's own files are written to survive a cut.
@@ -344,14 +373,11 @@ def own_directories() -> bytes:
     return buffer.getvalue()
 
 
-def _find(client: DockerClient, name: str) -> Container | None:
+def _find(client: DockerClient, name: str, owner: str) -> Container | None:
     try:
-        container = client.containers.get(f"bellhop-{name}")
+        return client.containers.get(f"bellhop-{owner}-{name}")
     except NotFound:
         return None
-    if container.labels.get(NAME_LABEL) != name:
-        raise SandboxFailed(f"a container named bellhop-{name} is there but is no box: remove or rename it")
-    return container
 
 
 def _remove(container: Container) -> None:

@@ -40,6 +40,7 @@ from sandbox.environments.runner_launch import (
     SOCKET_MOUNT,
     SOCKET_NAME,
     STATE,
+    adopted_runner,
     answering_runner,
     runner_command,
 )
@@ -89,6 +90,9 @@ class LocalEnvironment:
                 "`unshare`: install one, or start a Docker engine. Nothing is run without isolation."
             )
         await asyncio.to_thread(self._try_program, self._program)
+
+    async def prepare(self) -> None:
+        """Nothing: boxes are made of what the host has."""
 
     async def open(self, spec: SandboxSpec) -> LocalSandbox:
         """The box of that name, adopted, restarted or created.
@@ -147,7 +151,7 @@ class LocalEnvironment:
         origin: Origin = "created" if record is None else "restarted"
         if record is not None and record.running():
             try:
-                runner = await answering_runner(socket_path, 2.0)
+                runner = await adopted_runner(socket_path)
                 return LocalSandbox(self, spec.name, runner, "adopted")
             except RunnerGone:
                 await self.end(spec.name)

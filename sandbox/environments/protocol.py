@@ -13,6 +13,7 @@ from sandbox.environments.runner_client import BoxStats, RunnerClient
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
+HOME_LABEL = "bellhop.home"
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
 
@@ -154,6 +155,13 @@ class Environment(Protocol):
         """
         ...
 
+    async def prepare(self) -> None:
+        """Whatever the first box would have to wait for is there, such as its image; may take minutes once.
+
+        Raises: EnvironmentUnavailable, saying what to do.
+        """
+        ...
+
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """The box of that name: the running one adopted, else the stopped one started, else a new one.
 
@@ -162,7 +170,7 @@ class Environment(Protocol):
         ...
 
     async def list(self) -> Sequence[BoxInfo]:
-        """Every box of this project on this host, running or not."""
+        """Every box that was made with this backend's own directory, running or not."""
         ...
 
     async def remove(self, name: str) -> None:

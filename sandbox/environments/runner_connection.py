@@ -100,7 +100,7 @@ class RunnerConnection:
             return
         if isinstance(text := frame.get("output"), str):
             if waiting.on_output is not None:
-                waiting.on_output(text)
+                _show(waiting, waiting.on_output, text)
         elif isinstance(error := frame.get("error"), dict):
             kind = ToolRefused if error.get("kind") == "refused" else RunnerError
             waiting.answer.set_exception(kind(str(error.get("message"))))
@@ -115,6 +115,13 @@ class RunnerConnection:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(ConnectionLost(why))
+
+
+def _show(waiting: Waiting, on_output: OnOutput, text: str) -> None:
+    try:
+        on_output(text)
+    except Exception as error:  # noqa: BLE001 - the listener's own error goes to the listener's call alone
+        waiting.answer.set_exception(error)
 
 
 async def connect(socket_path: Path) -> RunnerConnection:

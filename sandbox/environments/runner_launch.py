@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
+from sandbox.runner import VERSION
 
 RUNNER_SOURCE = Path(__file__).resolve().parent.parent / "runner"
 RUNNER_MOUNT = "/opt/bellhop/runner"
@@ -14,6 +15,7 @@ SOCKET_MOUNT = "/run/bellhop"
 STATE = "/bellhop/state"
 HOME = "/bellhop/home"
 SOCKET_NAME = "runner.sock"
+ADOPT_SECONDS = 2.0
 # Isolated from PYTHON… variables and the workspace: what the agent leaves there must not become the runner.
 BOOT = (
     "import runpy, sys; sys.path.insert(0, '/opt/bellhop'); runpy.run_module('runner', run_name='__main__')"
@@ -23,6 +25,22 @@ BOOT = (
 def runner_command(box: str, *options: str, python: str = "python3") -> list[str]:
     """The command line of the runner inside a box; `box` is an id that no other box ever has."""
     return [python, "-I", "-B", "-c", BOOT, "--box", box, *options]
+
+
+async def adopted_runner(socket_path: Path) -> RunnerClient:
+    """A client of a runner that was there before, in the version that this program speaks.
+
+    Raises: RunnerGone when it does not answer, or was started by another version of this program.
+    """
+    client = await answering_runner(socket_path, ADOPT_SECONDS)
+    try:
+        version = (await client.ping()).version
+        if version != VERSION:
+            raise RunnerGone(f"the runner has version {version}, not {VERSION}")
+    except BaseException:
+        await client.aclose()
+        raise
+    return client
 
 
 async def answering_runner(
