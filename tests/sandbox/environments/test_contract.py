@@ -264,7 +264,9 @@ async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_jour
     done_id = call_id()
     async with bench.box() as box:
         await box.runner.exec(done_id, "echo once >> log; ln -s log link; chmod 700 log", timeout_seconds=10)
-        await box.runner.background_start(call_id(), "while :; do date > busy; done")
+        await box.runner.background_start(
+            call_id(), "while :; do mkdir busy; touch busy/{1..200}; rm -r busy; done"
+        )
         reference = await box.snapshot("turn-1")
         await run(box, "echo later >> log")
     try:

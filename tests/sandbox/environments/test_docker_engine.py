@@ -66,7 +66,8 @@ async def container(containers: Bench) -> AsyncIterator[Sandbox]:
 
 async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine: DockerClient) -> None:
     seccomp = SECCOMP_PROFILE.read_text()
-    found = engine.containers.list(all=True, filters={"label": "bellhop.box"})
+    # Another run of these tests may remove its own meanwhile.
+    found = engine.containers.list(all=True, filters={"label": "bellhop.box"}, ignore_removed=True)
     assert container.name in [box.labels["bellhop.box"] for box in found]
     for box in found:
         assert softened(box.attrs["HostConfig"], seccomp) == []
@@ -96,7 +97,8 @@ async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine
 async def test_a_flag_that_is_missing_is_noticed(
     container: Sandbox, engine: DockerClient, key: str, value: object
 ) -> None:
-    attributes = engine.containers.get(f"bellhop-{container.name}").attrs["HostConfig"]
+    (found,) = engine.containers.list(filters={"label": f"bellhop.box={container.name}"})
+    attributes = found.attrs["HostConfig"]
     assert softened({**attributes, key: value}, SECCOMP_PROFILE.read_text()) != []
 
 
@@ -147,6 +149,25 @@ async def test_an_image_without_our_user_and_directories_works_too(
             assert set(done.output.split()) == {"10001"}
     finally:
         engine.images.remove("bellhop-test/plain:1")
+
+
+async def test_two_installations_share_an_engine_and_not_their_boxes(
+    containers: Bench, container: Sandbox, docker_host: str, base_image: str, tmp_path: Path
+) -> None:
+    other = DockerEnvironment(
+        run_directory=tmp_path / "run", base_image=base_image, cache=tmp_path, base_url=docker_host
+    )
+    assert await other.list() == []
+    await other.remove(container.name)
+    same_name = containers.spec(name=container.name)
+    async with await other.open(same_name) as box:
+        assert box.origin == "created"
+        await run(box, "touch other")
+        assert (await run(container, "ls other")).exit_code != 0
+    await other.remove(container.name)
+    assert container.name in [info.name for info in await containers.environment.list()]
+    assert (await run(container, "true")).exit_code == 0
+    await other.aclose()
 
 
 async def test_an_image_that_is_not_there_is_said(containers: Bench) -> None:

@@ -90,6 +90,15 @@ async def test_output_comes_while_the_command_runs_and_characters_stay_whole(
     assert "".join(seen) == "starté end"
 
 
+async def test_an_error_of_the_listener_reaches_its_call_and_no_other(runner: RunnerClient) -> None:
+    def fail(text: str) -> None:
+        raise LookupError(text)
+
+    with pytest.raises(LookupError):
+        await runner.exec("c1", "echo up; sleep 1", timeout_seconds=5, on_output=fail)
+    assert (await runner.exec("c2", "echo two", timeout_seconds=5)).output == "two\n"
+
+
 async def test_many_calls_run_at_once_on_one_connection(runner: RunnerClient) -> None:
     command = "touch here-{n}; until [ $(ls | grep -c here) = 8 ]; do sleep 0.02; done; echo {n}"
     done = await asyncio.gather(
