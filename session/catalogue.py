@@ -136,6 +136,8 @@ def _entry(name: str, node: yaml.Node) -> Repository:
         raise _wrong(name, node.start_mark.line, "must be a repository with slug, forge and url")
     lines: dict[str, int] = {}
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _wrong(name, key.start_mark.line, "a setting's name must be plain text")
         if key.value in lines:
             raise _wrong(name, key.start_mark.line, f"{key.value!r} is there twice")
         lines[key.value] = key.start_mark.line

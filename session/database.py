@@ -113,9 +113,7 @@ class Database:
         if _is_postgres(url):
             connection["credentials"].update(minsize=1, maxsize=pool_size)
         else:
-            await asyncio.to_thread(
-                Path(url.removeprefix("sqlite://")).parent.mkdir, parents=True, exist_ok=True
-            )
+            await _make_directory(Path(url.removeprefix("sqlite://")).parent)
             pragmas = {"busy_timeout": _SQLITE_BUSY_MILLISECONDS, "synchronous": "FULL", "foreign_keys": "ON"}
             connection["credentials"].update(pragmas)
         context = TortoiseContext()
@@ -231,6 +229,13 @@ def when(value: datetime | str) -> datetime:
 def marks(number: int) -> str:
     """So many parameters in brackets: `(?, ?)`."""
     return f"({', '.join(['?'] * number)})"
+
+
+async def _make_directory(path: Path) -> None:
+    try:
+        await asyncio.to_thread(path.mkdir, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseDown(f"the directory of the SQLite file cannot be made: {error}") from error
 
 
 def _is_postgres(url: str) -> bool:

@@ -99,9 +99,23 @@ class Queue:
             return self._redis
 
 
+class JobWorker(Worker):
+    """arq's worker, whose `close` waits for its jobs and leaves no connection open."""
+
+    async def close(self) -> None:
+        """End the jobs that run, then the connection."""
+        running = [task for task in (self.main_task, *self.tasks.values()) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        if self._pool is not None:
+            await self._pool.aclose(close_connection_pool=True)
+            self._pool = None
+
+
 def worker(
     redis_url: str, handlers: Mapping[JobName, Handler], *, concurrency: int, job_timeout_seconds: float
-) -> Worker:
+) -> JobWorker:
     """The arq worker that runs the jobs `Queue` enqueues, by their names; `await worker.async_run()`.
 
     handlers: called with the session's id. A handler is never run twice for one job: whatever is left undone
@@ -112,7 +126,7 @@ def worker(
         func(_job(handler), name=name, max_tries=1, keep_result=0, timeout=job_timeout_seconds)
         for name, handler in handlers.items()
     ]
-    return Worker(
+    return JobWorker(
         functions,
         queue_name=_QUEUE,
         redis_settings=redis_settings(redis_url),

@@ -18,7 +18,9 @@ from session.events import (
     SessionStopped,
     TurnFailed,
     TurnStarted,
+    UnknownEvent,
 )
+from session.fold import FoldError
 from session.leases import Leases
 from session.listing import Need, need
 from session.log import Conflict, Log
@@ -94,7 +96,11 @@ class Reconciler:
         )
         acted = 0
         for row in rows:
-            acted += await self._look(row, now)
+            try:
+                acted += await self._look(row, now)
+            except (UnknownEvent, FoldError) as error:  # one unreadable session must not hold up the others
+                _log.error("session_unreadable", session_id=row["id"], error=str(error))
+                await self._database.execute("UPDATE sessions SET drive_at = ? WHERE id = ?", now, row["id"])
         return acted
 
     async def _look(self, row: Row, now: datetime) -> bool:
@@ -153,7 +159,7 @@ class Reconciler:
             await self._events.append(look.view.id, events, expected_seq=look.view.seq)
         except Conflict:
             return False  # it lives after all
-        _log.warning("ended", session_id=look.view.id, event=type(events[-1]).__name__)
+        _log.warning("ended", session_id=look.view.id, by=type(events[-1]).__name__)
         return True
 
     async def _put_off(self, view: SessionView, looked_at: datetime) -> None:

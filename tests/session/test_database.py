@@ -1,0 +1,130 @@
+"""The database: migrations at once, several processes, outages, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from session.database import Database, DatabaseDown, Transaction
+from session.people import Person
+from tests.provision.places import CHECKOUT
+from tests.provision.postgres import PostgresServer
+from tests.session.room import Room
+
+WRITER = """
+import asyncio, sys
+from session.database import Database
+from session.events import NoteAdded
+from session.log import Log
+from session.pulse import Pulse
+
+async def main(url, session_id, number):
+    async with await Database.open(url) as database, Pulse(None) as pulse:
+        await database.migrate()
+        log = Log(database, pulse)
+        for text in range(int(number)):
+            if session_id:
+                await log.record(session_id, lambda _: [NoteAdded(turn_id="t", text=str(text))])
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def process(url: str, session_id: str = "", number: int = 0) -> None:
+    """Another process that migrates and then writes."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        WRITER,
+        url,
+        session_id,
+        str(number),
+        cwd=CHECKOUT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await child.communicate()
+    assert child.returncode == 0, errors.decode()
+
+
+async def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    await asyncio.gather(*(process(database_url) for _ in range(3)))
+    async with await Database.open(database_url) as database:
+        await database.migrate()
+        assert await database.rows("SELECT * FROM sessions") == []
+        assert len(await database.rows("SELECT name FROM tortoise_migrations")) == 1
+
+
+async def test_several_processes_write_one_log(room: Room, ada: Person, database_url: str) -> None:
+    view = await room.opened(ada)
+    here = asyncio.create_task(process(database_url, view.id, 20))
+    there = asyncio.create_task(process(database_url, view.id, 20))
+    for _ in range(20):
+        await room.commands.edit_prompt(view.id, view.prompts[0].prompt.id, f"text {_}", ada)
+    await asyncio.gather(here, there)
+    records = await room.log.read(view.id)
+    assert [record.seq for record in records] == list(range(1, view.seq + 61))
+    assert (await room.log.view(view.id)).seq == view.seq + 60
+
+
+async def test_a_transaction_happens_whole_or_not_at_all(database: Database) -> None:
+    async def half(transaction: Transaction) -> None:
+        await transaction.execute("INSERT INTO participants (session_id, person_id) VALUES (?, ?)", "s", "p")
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        await database.run(half)
+    assert await database.rows("SELECT * FROM participants") == []
+
+
+async def test_the_clock_runs_forward_and_knows_its_zone(database: Database) -> None:
+    first, second = await database.clock(), await database.clock()
+    assert second >= first
+    assert first.utcoffset() is not None
+
+
+async def test_an_insert_tells_how_many_rows_it_made(database: Database) -> None:
+    insert = "INSERT INTO participants (session_id, person_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+    assert await database.execute(insert, "s", "p") == 1
+    assert await database.execute(insert, "s", "p") == 0
+    assert await database.execute("UPDATE participants SET person_id = ? WHERE session_id = ?", "q", "s") == 1
+    assert await database.execute("DELETE FROM participants WHERE session_id = ?", "other") == 0
+
+
+async def test_a_database_that_is_not_there_is_said() -> None:
+    with pytest.raises(DatabaseDown):
+        await Database.open("postgres://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(DatabaseDown):
+        await Database.open("sqlite:///proc/nowhere/bellhop.db")
+
+
+async def test_sqlite_waits_its_turn_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    async with await Database.open(f"sqlite://{tmp_path / 'new' / 'bellhop.db'}") as database:
+        values = {}
+        for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
+            values[pragma] = next(iter((await database.rows(f"PRAGMA {pragma}"))[0].values()))
+    assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000}
+
+
+@pytest.mark.needs("postgres")
+async def test_a_killed_postgres_is_said_and_the_room_recovers(tmp_path: Path) -> None:
+    from tests.provision import places, processes
+    from tests.provision.postgres import reachable_parent
+
+    with processes.private_directory(reachable_parent(places.CACHE / "postgres")) as directory:
+        server = PostgresServer(directory)
+        server.start()
+        try:
+            async with await Database.open(server.create_database()) as database:
+                await database.migrate()
+                server.kill()
+                with pytest.raises(DatabaseDown):
+                    await database.clock()
+                with pytest.raises(DatabaseDown):
+                    await database.run(lambda transaction: transaction.clock())
+                server.start()
+                assert await database.rows("SELECT * FROM sessions") == []
+        finally:
+            server.stop()

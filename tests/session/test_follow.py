@@ -1,0 +1,148 @@
+"""Following: every event once and in order, with a live Redis, a dead one, or none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+from session import events as e
+from session.commands import Commands
+from session.database import Database
+from session.directory import Directory
+from session.leases import Leases
+from session.log import Log
+from session.people import Person
+from session.pulse import Pulse
+from session.queue import Queue
+from tests.provision import places, processes
+from tests.provision.valkey import ValkeyServer
+from tests.session.people import ORIGIN, identity, prompt
+from tests.session.room import CATALOGUE, Room, eventually
+
+TOTAL = 60
+
+
+def note(text: str) -> e.NoteAdded:
+    return e.NoteAdded(turn_id="t", text=text)
+
+
+async def first(number: int, events: AsyncIterator[e.Recorded]) -> list[e.Recorded]:
+    """The next so many events."""
+    seen: list[e.Recorded] = []
+    async with contextlib.aclosing(events) as following:  # type: ignore[type-var]
+        async for record in following:
+            seen.append(record)
+            if len(seen) == number:
+                break
+    return seen
+
+
+async def write(log: Log, session_id: str, number: int) -> None:
+    for text in range(number):
+        await log.record(session_id, lambda _, t=text: [note(str(t))])
+
+
+async def test_followers_see_all_of_concurrent_writers_once_and_in_order(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    starts = (0, 1, 2, 0)
+    followers = [
+        asyncio.create_task(first(TOTAL + view.seq - after, room.log.follow(view.id, after)))
+        for after in starts
+    ]
+    await asyncio.gather(*(write(room.log, view.id, TOTAL // 4) for _ in range(4)))
+    async with asyncio.timeout(20):
+        seen = await asyncio.gather(*followers)
+    for after, records in zip(starts, seen, strict=True):
+        assert [record.seq for record in records] == list(range(after + 1, TOTAL + view.seq + 1))
+
+
+async def test_a_follower_that_asks_beyond_the_end_gets_what_comes_after(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    ahead = asyncio.create_task(first(1, room.log.follow(view.id, view.seq + 3)))
+    behind = asyncio.create_task(first(view.seq + 5, room.log.follow(view.id)))
+    await write(room.log, view.id, 5)
+    async with asyncio.timeout(10):
+        assert [record.seq for record in await ahead] == [view.seq + 4]
+        assert [record.seq for record in await behind] == list(range(1, view.seq + 6))
+
+
+async def test_a_slow_follower_catches_up_from_the_database(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    slow = room.log.follow(view.id)
+    assert (await anext(slow)).seq == 1
+    for _ in range(3):  # more than a tail keeps in memory
+        await room.log.record(view.id, lambda _: [note("x")] * 200)
+    rest = await first(600 + view.seq - 1, slow)
+    assert [record.seq for record in rest] == list(range(2, 600 + view.seq + 1))
+
+
+async def second_process(database_url: str, redis_url: str | None) -> tuple[Database, Pulse, Log]:
+    """What another process would have of its own."""
+    database = await Database.open(database_url)
+    pulse = await Pulse(redis_url).__aenter__()
+    return database, pulse, Log(database, pulse)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def ask() -> bool:
+        return condition()
+
+    assert await eventually(ask)
+
+
+async def test_another_process_hears_by_redis_and_notices_without(database_url: str) -> None:
+    with processes.private_directory(places.CACHE / "valkey") as directory:
+        server = ValkeyServer(directory)
+        server.start()
+        here = await second_process(database_url, server.url)
+        await here[0].migrate()
+        there = await second_process(database_url, server.url)
+        queue = Queue(server.url)
+        directory_of_people = Directory(here[0])
+        ada = await directory_of_people.resolve(identity("Ada"))
+        commands = Commands(here[2], queue, directory_of_people, Leases(here[0]), CATALOGUE)
+        try:
+            view = await commands.open_session(prompt(ada), ORIGIN)
+            await until(lambda: here[1].connected and there[1].connected)
+            following = there[2].follow(view.id)
+            await anext(following)
+            await anext(following)
+            began = time.monotonic()
+            await write(here[2], view.id, 1)
+            assert (await anext(following)).seq == 3
+            heard = time.monotonic() - began
+            server.kill()
+            await until(lambda: not there[1].connected)
+            began = time.monotonic()
+            await write(here[2], view.id, 1)
+            assert (await anext(following)).seq == 4
+            polled = time.monotonic() - began
+            assert heard < 4.0  # less than the look that needs no ring
+            assert polled < 4.0
+            assert await queue.enqueue("run_turn", view.id, 1) == "unreachable"
+            accepted = await commands.add_prompt(view.id, prompt(ada, "still taken"))
+            assert len(accepted.view.waiting_prompts) == 2
+            server.start()
+            await until(lambda: here[1].connected and there[1].connected)
+        finally:
+            await queue.__aexit__()
+            for database, pulse, _ in (here, there):
+                await pulse.__aexit__()
+                await database.aclose()
+            server.stop()
+
+
+async def test_words_in_flight_reach_other_processes(redis_url: str) -> None:
+    async with Pulse(redis_url) as worker, Pulse(redis_url) as web:
+        await until(lambda: web.connected and worker.connected)
+        heard = web.tokens("s1")
+        own = worker.tokens("s1")
+        waiting = [asyncio.create_task(anext(heard)), asyncio.create_task(anext(own))]  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await worker.publish_tokens("s2", "t", "not this")
+        await worker.publish_tokens("s1", "t", "Hel")
+        async with asyncio.timeout(5):
+            deltas = await asyncio.gather(*waiting)
+        assert [(delta.turn_id, delta.text) for delta in deltas] == [("t", "Hel")] * 2

@@ -1,0 +1,83 @@
+"""The queue and the worker that it agrees with."""
+
+from __future__ import annotations
+
+import asyncio
+
+import redis.asyncio as redis
+
+from session.queue import Queue, deserialize, serialize, worker
+from tests.session.room import eventually
+
+
+async def test_a_job_is_in_line_once_runs_and_may_be_in_line_again(redis_url: str) -> None:
+    ran: asyncio.Queue[str] = asyncio.Queue()
+    async with Queue(redis_url) as queue:
+        assert await queue.enqueue("run_turn", "s1", 1) == "new"
+        assert await queue.enqueue("run_turn", "s1", 1) == "known"
+        assert await queue.enqueue("run_turn", "s1", 2) == "new"
+        assert await queue.depth() == 2
+        assert await queue.status("run_turn", "s1", 1) == "queued"
+        arq = worker(redis_url, {"run_turn": ran.put}, concurrency=2, job_timeout_seconds=30)
+        running = asyncio.create_task(arq.async_run())
+        try:
+            async with asyncio.timeout(10):
+                assert [await ran.get(), await ran.get()] == ["s1", "s1"]
+
+            async def gone() -> bool:
+                return await queue.status("run_turn", "s1", 1) == "absent"
+
+            assert await eventually(gone)
+            assert await queue.enqueue("run_turn", "s1", 1) == "new"
+            async with asyncio.timeout(10):
+                assert await ran.get() == "s1"
+        finally:
+            await arq.close()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_job_that_fails_is_not_tried_again_by_arq(redis_url: str) -> None:
+    tries = 0
+
+    async def fail(session_id: str) -> None:
+        nonlocal tries
+        tries += 1
+        raise ValueError(session_id)
+
+    async with Queue(redis_url) as queue:
+        await queue.enqueue("route_session", "s1", 1)
+        arq = worker(redis_url, {"route_session": fail}, concurrency=1, job_timeout_seconds=30)
+        running = asyncio.create_task(arq.async_run())
+
+        async def gone() -> bool:
+            return tries > 0 and await queue.status("route_session", "s1", 1) == "absent"
+
+        try:
+            assert await eventually(gone)
+        finally:
+            await arq.close()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert tries == 1
+
+
+async def test_nothing_in_redis_can_run_code_here(redis_url: str) -> None:
+    async with Queue(redis_url) as queue, redis.Redis.from_url(redis_url) as client:
+        await queue.enqueue("run_turn", "s1", 1)
+        body = await client.get("arq:job:run_turn:s1:1")
+    assert deserialize(body)["a"] == ["s1"]
+    assert serialize(deserialize(body)) == body
+
+
+async def test_a_dead_redis_is_said_and_never_raised() -> None:
+    async with Queue("redis://127.0.0.1:1/0") as queue:
+        assert await queue.enqueue("run_turn", "s1", 1) == "unreachable"
+        assert await queue.status("run_turn", "s1", 1) == "unreachable"
+        assert await queue.depth() is None
+        assert "does not answer" in (await queue.check() or "")
+
+
+async def test_a_live_redis_has_nothing_to_complain_of(redis_url: str) -> None:
+    async with Queue(redis_url) as queue:
+        assert await queue.check() is None

@@ -1,0 +1,159 @@
+"""What the room keeps beside the log: cursors, effects, messages, artifacts, people, tickets, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from session.artifacts import MAX_BYTES, ArtifactTooLarge
+from session.directory import IdentityTaken
+from session.leases import StaleEpoch
+from session.messages import ChatMessageRow, ChatMessages
+from session.people import Person
+from session.secret_rows import SecretRows
+from tests.session.people import identity, prompt
+from tests.session.room import Room
+
+
+async def test_cursors_move_forward_only_and_the_longest_waiting_comes_first(room: Room, ada: Person) -> None:
+    first, second = await room.opened(ada), await room.opened(ada)
+    assert [item.session_id for item in await room.outbox.pending("slack")] == [first.id, second.id]
+    assert [item.session_id for item in await room.outbox.pending("slack", skip=(first.id,))] == [second.id]
+    assert len(await room.outbox.pending("slack", limit=1)) == 1
+    await room.outbox.advance("slack", first.id, 1)
+    assert [item.session_id for item in await room.outbox.pending("slack")] == [second.id, first.id]
+    await room.outbox.advance("slack", first.id, 2)
+    await room.outbox.advance("slack", first.id, 1)
+    assert [item.session_id for item in await room.outbox.pending("slack")] == [second.id]
+    await room.commands.add_prompt(first.id, prompt(ada))
+    pending = {item.session_id: item for item in await room.outbox.pending("slack")}
+    assert (pending[first.id].delivered_seq, pending[first.id].seq) == (2, 3)
+
+
+async def test_other_consumers_follow_what_they_subscribed_to(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    assert await room.outbox.pending("discord") == []
+    await room.outbox.subscribe("discord", view.id, delivered_seq=view.seq)
+    await room.outbox.subscribe("discord", view.id)
+    await room.outbox.subscribe("discord", "nowhere")
+    assert await room.outbox.pending("discord") == []
+    waiting = asyncio.create_task(room.outbox.wait("discord", timeout_seconds=10))
+    await room.commands.add_prompt(view.id, prompt(ada))
+    async with asyncio.timeout(5):
+        await waiting
+    assert [item.delivered_seq for item in await room.outbox.pending("discord")] == [view.seq]
+
+
+async def test_an_effect_is_new_once_then_begun_then_done(room: Room, ada: Person) -> None:
+    view = await room.queued(ada)
+    lease = await room.leases.acquire(view.id, "worker")
+    assert lease is not None
+    tries = await asyncio.gather(*(room.effects.begin("push:1", view.id, lease.epoch) for _ in range(6)))
+    assert sorted(effect.state for effect in tries) == ["begun"] * 5 + ["new"]
+    await room.effects.finish("push:1", "sha1")
+    await room.effects.finish("push:1", "sha2")
+    done = await room.effects.begin("push:1", view.id)
+    assert (done.state, done.result) == ("done", "sha1")
+    with pytest.raises(StaleEpoch):
+        await room.effects.begin("push:2", view.id, lease.epoch + 1)
+    assert (await room.effects.begin("push:2", view.id)).state == "new"
+
+
+async def test_chat_messages_are_found_both_ways_and_never_go_back(room: Room, ada: Person) -> None:
+    messages = ChatMessages(room.database)
+    view = await room.opened(ada)
+    await messages.remember("slack", "C1", "1.0", view.id, "card", revision=3)
+    await messages.remember("slack", "C1", "1.0", view.id, "card", revision=2)
+    await messages.remember("slack", "C1", "2.0", view.id, "approval", "a1", 1)
+    card = await messages.by_message("slack", "C1", "1.0")
+    assert card == ChatMessageRow("slack", "C1", "1.0", view.id, "card", "", 3)
+    found = await messages.find(view.id, "approval", "a1")
+    assert found is not None
+    assert found.message_id == "2.0"
+    assert await messages.find(view.id, "approval", "a1", platform="discord") is None
+    assert await messages.by_message("slack", "C2", "1.0") is None
+
+
+async def test_artifacts_come_back_as_they_were_and_only_to_their_session(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    added = await room.artifacts.put(view.id, "image", "page.png", "image/png", b"\x00\xff" * 50)
+    assert added.size_bytes == 100
+    artifact = await room.artifacts.get(view.id, added.artifact_id)
+    assert artifact is not None
+    assert (artifact.content, artifact.media_type) == (b"\x00\xff" * 50, "image/png")
+    assert await room.artifacts.get("another", added.artifact_id) is None
+    with pytest.raises(ArtifactTooLarge):
+        await room.artifacts.put(view.id, "log", "big", "text/plain", b"x" * (MAX_BYTES + 1))
+
+
+async def test_people_are_made_once_and_follow_their_platform(room: Room) -> None:
+    people = await asyncio.gather(*(room.directory.resolve(identity("Ada")) for _ in range(6)))
+    assert len({person.id for person in people}) == 1
+    renamed = await room.directory.resolve(
+        identity("Ada").model_copy(update={"name": "Ada L.", "email": "ada@example.com"})
+    )
+    assert (renamed.id, renamed.name, renamed.email) == (people[0].id, "Ada L.", "ada@example.com")
+    await room.directory.set_forge_login(renamed.id, "ada")
+    person = await room.directory.person(renamed.id)
+    assert person is not None
+    assert person.forge_login == "ada"
+    assert await room.directory.role("nobody") == "viewer"
+
+
+async def test_a_guest_stays_a_viewer_whatever_the_role(room: Room) -> None:
+    guest = await room.directory.resolve(identity("Guest", guest=True))
+    await room.directory.set_role(guest.id, "admin")
+    assert await room.directory.role(guest.id) == "viewer"
+    assert guest.id not in await room.directory.approvers()
+
+
+async def test_accounts_are_linked_to_one_person(room: Room) -> None:
+    ada = await room.directory.resolve(identity("Ada"))
+    discord = identity("Ada", platform="discord")
+    stranger = await room.directory.resolve(discord)
+    await room.directory.link(ada.id, discord)
+    assert (await room.directory.resolve(discord)).id == ada.id
+    assert await room.directory.person(stranger.id) is None
+    assert await room.directory.approvers() == (ada.id,)
+    assert {item.platform for item in await room.directory.identities(ada.id)} == {"slack", "discord"}
+    grace = await room.directory.resolve(identity("Grace"))
+    with pytest.raises(IdentityTaken):
+        await room.directory.link(grace.id, discord)
+
+
+async def test_a_ticket_opens_once_for_its_purpose_and_in_time(room: Room) -> None:
+    token = await room.directory.issue_ticket("sign_in", "ada", 60)
+    assert await room.directory.redeem_ticket("link", token) is None
+    answers = await asyncio.gather(*(room.directory.redeem_ticket("sign_in", token) for _ in range(5)))
+    assert sorted(answer or "" for answer in answers) == ["", "", "", "", "ada"]
+    late = await room.directory.issue_ticket("sign_in", "ada", -1)
+    assert await room.directory.redeem_ticket("sign_in", late) is None
+    assert await room.directory.redeem_ticket("sign_in", "made up") is None
+    rows = await room.database.rows("SELECT token_hash FROM tickets")
+    assert token not in {row["token_hash"] for row in rows}
+
+
+async def test_sealed_secrets_are_kept_by_name_and_locked_one_at_a_time(room: Room) -> None:
+    rows = SecretRows(room.database)
+    await rows.put("b", b"\x01")
+    await rows.put("a", b"\x02")
+    await rows.put("b", b"\x03")
+    assert await rows.names() == ["a", "b"]
+    assert await rows.get("b") == b"\x03"
+    await rows.delete("b")
+    assert await rows.get("b") is None
+    inside = 0
+    most = 0
+
+    async def refresh() -> None:
+        nonlocal inside, most
+        async with rows.lock("a"):
+            inside += 1
+            most = max(most, inside)
+            await rows.put("a", b"\x04")
+            inside -= 1
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(refresh() for _ in range(5)))
+    assert most == 1
