@@ -11,18 +11,15 @@ import shutil
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-import requests
 from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
+from sandbox.environments.docker_box import ENGINE_ERRORS, DockerSandbox
 from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
 from sandbox.environments.protocol import (
-    HOME_LABEL,
     INBOUND,
     NAME_LABEL,
     SESSION_LABEL,
@@ -33,7 +30,7 @@ from sandbox.environments.protocol import (
     SandboxFailed,
     SandboxSpec,
 )
-from sandbox.environments.runner_client import BoxStats, RunnerClient, RunnerGone
+from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import (
     HOME,
     RUNNER_MOUNT,
@@ -46,17 +43,12 @@ from sandbox.environments.runner_launch import (
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL, ensure_base_image
-from sandbox.runner import VERSION
 
-RUNNER_LABEL = "bellhop.runner"
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
 OWNER_LABEL = "bellhop.owner"
-SNAPSHOT_REPOSITORY = "bellhop/snapshot"
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 START_SECONDS = 30.0
-# What the SDK lets through of the connection below it.
-ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
 class DockerEnvironment:
@@ -94,11 +86,6 @@ class DockerEnvironment:
         runtime = f" under {self._runtime}" if self._runtime else ""
         return f"A container of its own{runtime}: no network, no privileges, a filtered kernel surface."
 
-    @property
-    def owner(self) -> str:
-        """What tells this installation's containers and snapshots from another's in the same engine."""
-        return self._owner
-
     async def check(self) -> None:
         """Returns when the engine answers. Raises: EnvironmentUnavailable."""
         await asyncio.to_thread(self._engine)
@@ -129,7 +116,7 @@ class DockerEnvironment:
         client = await asyncio.to_thread(self._engine)
         filters: dict[str, str | list[str] | bool] = {
             # An engine may serve several Bellhops; nobody sweeps another's boxes.
-            "label": [NAME_LABEL, f"{HOME_LABEL}={self._run_directory}"]
+            "label": [NAME_LABEL, f"{OWNER_LABEL}={self._owner}"]
         }
         found = await asyncio.to_thread(
             client.containers.list, all=True, filters=filters, ignore_removed=True
@@ -195,12 +182,17 @@ class DockerEnvironment:
         elif container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
-                return DockerSandbox(self, container, spec.name, runner, "adopted")
+                return self._box(container, spec, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
-        return DockerSandbox(self, container, spec.name, runner, origin)
+        return self._box(container, spec, runner, origin)
+
+    def _box(
+        self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
+    ) -> DockerSandbox:
+        return DockerSandbox(self, container, spec.name, runner, origin, self._owner)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:
@@ -214,13 +206,6 @@ class DockerEnvironment:
             raise SandboxFailed(
                 f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
             ) from error
-
-    def _labels(self, spec: SandboxSpec) -> dict[str, str]:
-        return {
-            NAME_LABEL: spec.name,
-            SESSION_LABEL: spec.session_id,
-            HOME_LABEL: str(self._run_directory),
-        }
 
     def _create(self, client: DockerClient, spec: SandboxSpec) -> Container:
         image = spec.image or ensure_base_image(client, self._base_image, self._cache)
@@ -247,7 +232,12 @@ class DockerEnvironment:
                 command=[],
                 working_dir=WORKSPACE,
                 environment={"HOME": HOME, **spec.env},
-                labels={**spec.labels, **self._labels(spec)},
+                labels={
+                    **spec.labels,
+                    NAME_LABEL: spec.name,
+                    SESSION_LABEL: spec.session_id,
+                    OWNER_LABEL: self._owner,
+                },
                 **hardened_options(spec.limits, mounts, self._runtime, seccomp),
             )
         except ImageNotFound as error:
@@ -255,111 +245,6 @@ class DockerEnvironment:
         if container.labels.get(READY_LABEL) is None:
             container.put_archive("/", own_directories())
         return container
-
-
-class DockerSandbox:
-    """One container. Made by `DockerEnvironment.open`."""
-
-    def __init__(
-        self,
-        environment: DockerEnvironment,
-        container: Container,
-        name: str,
-        runner: RunnerClient,
-        origin: Origin,
-    ) -> None:
-        self._environment = environment
-        self._container = container
-        self._name = name
-        self._runner = runner
-        self._origin = origin
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def adopted(self) -> bool:
-        return self._origin == "adopted"
-
-    @property
-    def origin(self) -> Origin:
-        return self._origin
-
-    @property
-    def workspace(self) -> str:
-        return WORKSPACE
-
-    @property
-    def inbound_path(self) -> str:
-        return INBOUND
-
-    @property
-    def runner(self) -> RunnerClient:
-        return self._runner
-
-    async def snapshot(self, tag: str) -> str:
-        """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
-        repository = f"{SNAPSHOT_REPOSITORY}-{self._environment.owner}-{self._name}"
-        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
-        try:
-            # Pausing a busy container often fails, and git's own files are written to survive a cut.
-            await asyncio.to_thread(
-                self._container.commit, repository, tag, pause=False, changes="\n".join(changes)
-            )
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name}: no snapshot: {error}") from error
-        return f"{repository}:{tag}"
-
-    async def stop(self) -> None:
-        """The container has ended; its filesystem stays. Raises: SandboxFailed."""
-        await self._runner.aclose()
-        try:
-            await asyncio.to_thread(self._container.stop, timeout=2)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name} does not stop: {error}") from error
-
-    async def kill(self) -> None:
-        """The container was killed; its filesystem stays. Raises: SandboxFailed."""
-        try:
-            await asyncio.to_thread(self._container.kill)
-            await asyncio.to_thread(self._container.wait)
-        except APIError as error:
-            if error.status_code not in (404, 409):
-                raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
-
-    async def remove(self) -> None:
-        """The container is gone. Raises: EnvironmentUnavailable."""
-        await self._runner.aclose()
-        await self._environment.remove(self._name)
-
-    async def stats(self) -> BoxStats:
-        return await self._runner.stats()
-
-    async def cause_of_death(self) -> str | None:
-        """Why the container is not running; None when it is. Raises: SandboxFailed."""
-        try:
-            await asyncio.to_thread(self._container.reload)
-        except NotFound:
-            return "removed"
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name}: the engine does not answer: {error}") from error
-        state = self._container.attrs["State"]
-        if state["Running"]:
-            return None
-        if state["OOMKilled"]:
-            return "out of memory"
-        return "killed" if state["ExitCode"] == 137 else f"exited with {state['ExitCode']}"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._runner.aclose()
 
 
 def own_directories() -> bytes:

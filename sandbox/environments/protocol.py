@@ -13,7 +13,6 @@ from sandbox.environments.runner_client import BoxStats, RunnerClient
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
-HOME_LABEL = "bellhop.home"
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
 

@@ -1,0 +1,129 @@
+"""One container of a Docker engine, as a box."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import requests
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+
+from sandbox.environments.protocol import INBOUND, WORKSPACE, Environment, Origin, SandboxFailed
+from sandbox.environments.runner_client import BoxStats, RunnerClient
+from sandbox.images.base_image import READY_LABEL
+from sandbox.runner import VERSION
+
+RUNNER_LABEL = "bellhop.runner"
+SNAPSHOT_REPOSITORY = "bellhop/snapshot"
+# What the SDK lets through of the connection below it.
+ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
+
+
+class DockerSandbox:
+    """One container. Made by `DockerEnvironment.open`."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        container: Container,
+        name: str,
+        runner: RunnerClient,
+        origin: Origin,
+        owner: str,
+    ) -> None:
+        """owner: tells this installation's snapshots from another's in the same engine."""
+        self._environment = environment
+        self._container = container
+        self._name = name
+        self._runner = runner
+        self._origin = origin
+        self._owner = owner
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def adopted(self) -> bool:
+        return self._origin == "adopted"
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
+
+    @property
+    def workspace(self) -> str:
+        return WORKSPACE
+
+    @property
+    def inbound_path(self) -> str:
+        return INBOUND
+
+    @property
+    def runner(self) -> RunnerClient:
+        return self._runner
+
+    async def snapshot(self, tag: str) -> str:
+        """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
+        repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{self._name}"
+        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
+        try:
+            # Pausing a busy container often fails, and git's own files are written to survive a cut.
+            await asyncio.to_thread(
+                self._container.commit, repository, tag, pause=False, changes="\n".join(changes)
+            )
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name}: no snapshot: {error}") from error
+        return f"{repository}:{tag}"
+
+    async def stop(self) -> None:
+        """The container has ended; its filesystem stays. Raises: SandboxFailed."""
+        await self._runner.aclose()
+        try:
+            await asyncio.to_thread(self._container.stop, timeout=2)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name} does not stop: {error}") from error
+
+    async def kill(self) -> None:
+        """The container was killed; its filesystem stays. Raises: SandboxFailed."""
+        try:
+            await asyncio.to_thread(self._container.kill)
+            await asyncio.to_thread(self._container.wait)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+
+    async def remove(self) -> None:
+        """The container is gone. Raises: EnvironmentUnavailable."""
+        await self._runner.aclose()
+        await self._environment.remove(self._name)
+
+    async def stats(self) -> BoxStats:
+        return await self._runner.stats()
+
+    async def cause_of_death(self) -> str | None:
+        """Why the container is not running; None when it is. Raises: SandboxFailed."""
+        try:
+            await asyncio.to_thread(self._container.reload)
+        except NotFound:
+            return "removed"
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name}: the engine does not answer: {error}") from error
+        state = self._container.attrs["State"]
+        if state["Running"]:
+            return None
+        if state["OOMKilled"]:
+            return "out of memory"
+        return "killed" if state["ExitCode"] == 137 else f"exited with {state['ExitCode']}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.aclose()
