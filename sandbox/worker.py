@@ -19,7 +19,6 @@ log = structlog.get_logger()
 RESTART_SECONDS = 1.0
 JOB_MARGIN_SECONDS = 120.0
 """The queue's own limit lies this far above a turn's, so that the turn's ends it first, with a sentence."""
-LET_GO_SECONDS = 10.0
 
 
 class WorkerProcess:
@@ -53,18 +52,23 @@ class WorkerProcess:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
-            tasks.create_task(self._supervise(), name="worker")
+            tasks.create_task(self._supervise(tasks), name="worker")
 
-    async def _supervise(self) -> None:
+    async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
         while True:
+            worker = self._worker()
             try:
-                await self._work()
+                await worker.async_run()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("queue lost", error=str(error) or type(error).__name__)
+                tasks.create_task(_see_out(worker), name="jobs of a worker that lost the queue")
+            except asyncio.CancelledError:
+                await _end(worker)
+                raise
             await asyncio.sleep(RESTART_SECONDS)
 
-    async def _work(self) -> None:
-        worker = queue_worker(
+    def _worker(self) -> Worker:
+        return queue_worker(
             self._redis_url,
             {
                 "route_session": self._route_session,
@@ -74,16 +78,24 @@ class WorkerProcess:
             concurrency=self._concurrency,
             job_timeout_seconds=self._job_seconds,
         )
-        try:
-            await worker.async_run()
-        finally:
-            await asyncio.shield(_let_go(worker))
 
 
-async def _let_go(worker: Worker) -> None:
-    """The worker's jobs are ended and its connection is closed, whether Redis answers or not."""
+async def _see_out(worker: Worker) -> None:
+    """The jobs that ran when Redis was lost go on to their end: they need the record, not the queue."""
     try:
-        async with asyncio.timeout(LET_GO_SECONDS):
-            await worker.close()
-    except (RedisError, OSError, TimeoutError) as error:
-        log.warning("worker not closed in good order", error=str(error) or type(error).__name__)
+        await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+    finally:
+        await _end(worker)
+
+
+async def _end(worker: Worker) -> None:
+    """The worker's jobs are over and its connections closed, whether Redis answers or not.
+
+    arq's own `close` asks Redis something first, and leaves the connections open when it does not answer.
+    """
+    tasks = [*worker.tasks.values()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if worker._pool is not None:
+        await worker._pool.aclose(close_connection_pool=True)

@@ -91,19 +91,19 @@ def _with(
 
 
 def _tail_start(records: Sequence[e.Recorded], spec: ModelSpec) -> int:
-    """The seq of the model's answer from which on the conversation is kept as it is."""
+    """The seq of the model's answer from which on the conversation is kept as it is: at least the last one."""
     room = KEPT_SHARE * _room(spec) * CHARACTERS_PER_TOKEN
-    start = records[-1].seq + 1
+    start = None
     for record in reversed(records):
         match record.event:
             case e.ToolReturned(output=output):
                 room -= len(output)
             case e.ModelReplied(text=text, tool_calls=calls):
                 room -= len(text) + sum(len(call.arguments) for call in calls)
-                if room < 0:
+                if start is not None and room < 0:
                     break
                 start = record.seq
-    return start
+    return start if start is not None else records[-1].seq + 1
 
 
 async def _summarise(

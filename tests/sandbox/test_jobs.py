@@ -96,7 +96,7 @@ async def test_follow_ups_wait_in_line_and_know_what_was_said() -> None:
         assert (view.state, view.answer) == ("queued", "The total is right now.")
         view = await house.run(session_id)
         assert (view.state, view.answer, view.turns) == ("idle", "Second.", 2)
-        texts = [m.text for m in house.model.requests_to(MODEL)[-1].messages if m.role == "user"]
+        texts = [m.text for m in house.model.requests_to(MODEL)[-1].said_by("user")]
         assert any("Ada writes:\nFix the total" in text for text in texts)
         assert any("Grace writes:\nAnd the tax?" in text for text in texts)
 

@@ -1,0 +1,70 @@
+"""A worker process takes jobs from a real Redis, and outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sandbox.reaper import Reaper
+from sandbox.worker import WorkerProcess
+from session import events as e
+from session.queue import Queue
+from session.reconciler import Reconciler
+from tests.emulators.model.turns import Held
+from tests.provision.places import temporary_home
+from tests.provision.valkey import ValkeyServer
+from tests.sandbox.household import MODEL, Household, household
+from tests.sandbox.test_jobs import FINISH
+
+pytestmark = pytest.mark.needs("redis")
+
+
+async def route_nothing(session_id: str) -> None:
+    """Sessions of these tests come with their repository."""
+
+
+def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
+    return WorkerProcess(
+        redis_url=redis_url,
+        jobs=house.jobs,
+        route_session=route_nothing,
+        reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
+        reaper=Reaper(house.environment, house.log, house.leases, house.parts.places.inbound),
+        concurrency=2,
+        turn_limit_seconds=60,
+    )
+
+
+def finished(event: e.Event) -> bool:
+    return isinstance(event, e.TurnFinished)
+
+
+async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
+    directory = temporary_home()
+    server = ValkeyServer(Path(directory))
+    server.start()
+    try:
+        async with household() as house, Queue(server.url) as queue:
+            held = Held(FINISH)
+            house.model.script(MODEL, FINISH, held, FINISH)
+            first, through, second = await house.opened(), await house.opened(), await house.opened()
+            running = asyncio.create_task(process(house, server.url, queue).run())
+            try:
+                await queue.enqueue("run_turn", first, 1)
+                await house.until(first, finished)
+                await queue.enqueue("run_turn", through, 1)
+                await asyncio.wait_for(held.reached.wait(), 20)
+                server.kill()
+                held.release()
+                await house.until(through, finished)
+                server.start()
+                await queue.enqueue("run_turn", second, 1)
+                await house.until(second, finished, 30)
+                assert not running.done()
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+    finally:
+        server.stop()
