@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 256 * 1024
 
 
 class BadBase(Exception):
-    """The base cannot be worked from: the branch is missing or the repository's configuration is malformed."""
+    """The base cannot be worked from: its branch is missing or the repository's configuration malformed."""
 
 
 class RepositoryConfig(BaseModel):
@@ -46,8 +46,8 @@ class RepositoryConfig(BaseModel):
 class BaseCommit:
     """Where a session's work starts from, and what holds there.
 
-    `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has one
-    source for each folder the repository keeps skills in.
+    `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has
+    one source for each folder the repository keeps skills in.
     """
 
     repository: Repository

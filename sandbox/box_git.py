@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from shlex import quote
 from uuid import uuid4
 
-from sandbox.environments.runner_client import ExecResult, RunnerClient, RunnerError
 from sandbox.environments.protocol import SandboxFailed
+from sandbox.environments.runner_client import ExecResult, RunnerClient, RunnerError
 from session.people import Person
 
 GIT_SECONDS = 300.0
@@ -77,7 +77,8 @@ class BoxGit:
         Raises: SandboxFailed.
         """
         await self._must(
-            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && {QUIET} reset --quiet --mixed {CHECKPOINT_REF}^",
+            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && "
+            f"{QUIET} reset --quiet --mixed {CHECKPOINT_REF}^",
             "restoring the workspace",
         )
 

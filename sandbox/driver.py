@@ -1,4 +1,5 @@
-"""One turn from its first event to its last: rights, base, box, agent, and what must be saved before the end."""
+"""One turn from its first event to its last: rights, base, box, agent, and what must be saved before the
+end."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ from session.view import SessionView
 from skills.library import SkillSet, SkillSource, load_skills
 
 TOKEN_INTERVAL_SECONDS = 0.05
-"""Least time between two publications of words in flight: faster than anybody reads, slower than they come."""
+"""Least time between two publications of words in flight: faster than anybody reads, slower than they
+come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class TurnDriver:
             await workspace.close()
 
     async def still(self, turn: TurnLog) -> None:
-        """After a stop: the work saved, and every process of the box ended. Nothing is made that is not there."""
+        """After a stop: the work saved, and every process of the box ended. Nothing is made that is not
+        there."""
         environment = self._parts.environment
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):

@@ -62,12 +62,19 @@ class Jobs:
             return
         try:
             await self._turn_under(lease)
+        except asyncio.CancelledError:
+            # This worker is told to go, as deploys do: rung for now, another takes the turn up at once, and
+            # the reconciler does not count it as a try that failed.
+            await self._leases.release(lease)
+            await self._ring_again(session_id)
+            raise
         finally:
             await self._leases.release(lease)
         await self._ring_again(session_id)
 
     async def merge_pull_request(self, session_id: str) -> None:
-        """Every approved merge of the session is carried out; nothing is done while a worker has the session."""
+        """Every approved merge of the session is carried out; nothing is done while a worker has the
+        session."""
         lease = await self._leases.acquire(session_id, self._holder)
         if lease is None:
             return
@@ -76,7 +83,7 @@ class Jobs:
             await self._guarded(lease, work, self._times.turn_limit_seconds)
         except (*QUIET_ENDINGS, ApprovalGone) as error:
             log.info("merge left", session_id=session_id, reason=str(error))
-        except Exception as error:  # noqa: BLE001 - the edge of a job: it becomes a failure people see
+        except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("merge failed", session_id=session_id)
             failed = e.MergeFailed(
                 cause=f"Something went wrong inside Bellhop ({type(error).__name__}).",
@@ -107,7 +114,7 @@ class Jobs:
                     advice="The work is saved. Say how to go on.",
                 ),
             )
-        except Exception as error:  # noqa: BLE001 - the edge of a job: it becomes a failure people see
+        except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("turn failed", session_id=turn.session_id)
             await self._fail(turn, told(turn.turn_id, error))
 
@@ -138,7 +145,8 @@ class Jobs:
             task.result()
 
     async def _heartbeat(self, lease: Lease) -> None:
-        """Holds on to the lease. Raises: LeaseLost, also when the database was silent for as long as it lasts."""
+        """Holds on to the lease. Raises: LeaseLost, also when the database was silent for as long as it
+        lasts."""
         heard = time.monotonic()
         while True:
             await asyncio.sleep(self._times.heartbeat_seconds)
@@ -175,7 +183,7 @@ class Jobs:
             still = self._driver.still(turn)
             async with asyncio.timeout(self._times.turn_limit_seconds):
                 await self._held(lease, still)
-        except Exception:  # noqa: BLE001 - people were told that it stopped; the box is swept later
+        except Exception:  # people were told; the box is swept later
             log.exception("box not stopped", session_id=turn.session_id)
 
     async def _held(self, lease: Lease, work: Coroutine[None, None, None]) -> None:

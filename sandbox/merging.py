@@ -19,7 +19,8 @@ from session.view import ApprovalView, SessionView
 def merge_request(
     view: SessionView, repository: Repository, approval_minutes: int
 ) -> e.ApprovalRequested | None:
-    """The question whether to merge, where the repository's policy asks it and nobody was asked for this commit.
+    """The question whether to merge, where the repository's policy asks it and nobody was asked for this
+    commit.
 
     Nobody whose prompt is in the pull request may approve it.
     """
@@ -34,7 +35,9 @@ def merge_request(
         approval_id=uuid4().hex[:16],
         kind="merge",
         title=f"Merge pull request #{current.number}: {current.title}",
-        detail=f"{repository.slug}: {current.branch} into {current.base}. Checks: {verdict.replace('_', ' ')}.",
+        detail=(
+            f"{repository.slug}: {current.branch} into {current.base}. Checks: {verdict.replace('_', ' ')}."
+        ),
         digest=merge_digest(repository.slug, current.number, current.head_sha),
         head_sha=current.head_sha,
         policy_version=policy_version(repository.approvals),
@@ -62,7 +65,8 @@ class Merger:
         self._forges = forges
 
     async def merge_approved(self, session_id: str, epoch: int) -> None:
-        """Every merge of the session that was approved, or begun and not ended, is carried out or failed aloud.
+        """Every merge of the session that was approved, or begun and not ended, is carried out or failed
+        aloud.
 
         Emits: ApprovalUsed, PullRequestStateChanged, MergeFailed, ApprovalVoided.
         Raises: StaleEpoch, UnknownRepository.
@@ -115,7 +119,8 @@ class Merger:
     async def _at_forge(
         self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
     ) -> PullRequestRef:
-        """Merge it, once: an earlier try is found by reading the pull request, which `Forge.merge` does first."""
+        """Merge it, once: an earlier try is found by reading the pull request, which `Forge.merge` does
+        first."""
         assert item.by is not None
         forge = self._forges[repository.forge]
         where = ForgeRepository(repository.slug, repository.url, repository.default_branch)

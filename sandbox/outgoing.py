@@ -1,6 +1,7 @@
 """Effects on the forge, each once as seen from outside: the branch, the pull request.
 
-Every one is written into the ledger before it is tried; what an earlier try left is found by reading the forge.
+Every one is written into the ledger before it is tried; what an earlier try left is found by reading the
+forge.
 """
 
 from __future__ import annotations

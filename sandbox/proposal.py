@@ -36,7 +36,8 @@ def slug(title: str) -> str:
 
 
 def branch_name(view: SessionView, title: str) -> str:
-    """Where the session's work is published: the branch of its open pull request, else one named by the title.
+    """Where the session's work is published: the branch of its open pull request, else one named by the
+    title.
 
     A branch whose pull request is merged or closed is not used again.
     """

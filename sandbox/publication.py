@@ -80,7 +80,8 @@ class Publication:
     async def propose(self, call_id: str, proposal: Proposal) -> ToolOutcome:
         """What became of the proposal: asked about, published, or sent back with the reason.
 
-        Emits: ChangesRecorded, VerificationFinished, ApprovalRequested, ApprovalUsed, and what publishing does.
+        Emits: ChangesRecorded, VerificationFinished, ApprovalRequested, ApprovalUsed, and what publishing
+        does.
         """
         approvals = self._turn.view.approvals
         asked = next((item for item in approvals if item.request.call_id == call_id), None)
@@ -239,14 +240,16 @@ class Publication:
 
 
 _GIVE_UP = (
-    f"\n\nThe checks have failed {ROUNDS} times in this turn. If you cannot repair it, call finish and say plainly "
+    f"\n\nThe checks have failed {ROUNDS} times in this turn. If you cannot repair it, call finish and say "
+    f"plainly "
     "what fails and what you know about why."
 )
 
 
 def _sent_back(verification: e.VerificationFinished) -> str:
     return (
-        "The repository's checks failed on this commit, in a fresh sandbox. Repair the cause, not the check.\n\n"
+        "The repository's checks failed on this commit, in a fresh sandbox. Repair the cause, not the "
+        "check.\n\n"
         f"{failures(verification)}"
     )
 
@@ -256,7 +259,8 @@ def _must_not_leave(findings: tuple[Finding, ...]) -> str:
     return (
         "This must not leave the sandbox as it is:\n"
         + "\n".join(lines)
-        + "\nTake it out of the commits themselves (git reset --soft, then remove it), not only out of the last one."
+        + "\nTake it out of the commits themselves (git reset --soft, then remove it), "
+        "not only out of the last one."
     )
 
 

@@ -1,4 +1,5 @@
-"""Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows them."""
+"""Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows
+them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Verdicts: the repository's own checks, run by the harness in a fresh box on exactly one commit.
 
-A fresh box, because whatever an agent left in its own (a `pytest` of its making on the path, a patched package)
-must not speak for it.
+A fresh box, because whatever an agent left in its own (a `pytest` of its making on the path, a patched
+package) must not speak for it.
 """
 
 from __future__ import annotations

@@ -24,8 +24,10 @@ JOB_MARGIN_SECONDS = 120.0
 class WorkerProcess:
     """Runs jobs until it is cancelled.
 
-    `route_session` is called with a session's id; `concurrency` is how many jobs run at once. Losing Redis does
-    not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the reconciler finds.
+    `route_session` is called with a session's id; `concurrency` is how many jobs run at once. Losing Redis
+    does
+    not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the reconciler
+    finds.
     """
 
     def __init__(

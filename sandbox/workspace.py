@@ -112,7 +112,8 @@ class Workspace:
         await self.open()
 
     async def hand_over(self, message: str) -> str | None:
-        """The head of everything in the workspace, committed as the turn's author and taken into the quarantine.
+        """The head of everything in the workspace, committed as the turn's author and taken into the
+        quarantine.
 
         None when nothing differs from the base.
         Raises: SandboxFailed, RunnerError, QuarantineRefused.
@@ -174,8 +175,8 @@ class Workspace:
             result = await git.run(command, SETUP_SECONDS)
             if result.exit_code != 0:
                 text = (
-                    f"The repository's set-up command `{command}` failed ({result.cause or result.exit_code}). "
-                    f"Its last output:\n{result.output[-2000:]}"
+                    f"The repository's set-up command `{command}` failed "
+                    f"({result.cause or result.exit_code}). Its last output:\n{result.output[-2000:]}"
                 )
                 return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
         return []

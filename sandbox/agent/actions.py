@@ -15,8 +15,9 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (
-            r"^(?:python3? -m )?(?:pytest|unittest|tox|nox)\b|phpunit\b|^(?:npm|yarn|pnpm|composer|make|cargo|"
-            r"bundle exec|mvn|(?:\./)?gradlew?) (?:run )?(?:test|check|rspec)\b|^go test\b|^php .*tests?[/.]|"
+            r"^(?:python3? -m )?(?:pytest|unittest|tox|nox)\b|phpunit\b|^(?:npm|yarn|pnpm|composer|make|"
+            r"cargo|bundle exec|mvn|(?:\./)?gradlew?) (?:run )?(?:test|check|rspec)\b|^go test\b|"
+            r"^php .*tests?[/.]|"
             r"^(?:npx )?(?:jest|vitest|playwright test|rspec)\b|^dotnet test\b",
             "running the tests",
         ),

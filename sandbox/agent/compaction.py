@@ -1,4 +1,4 @@
-"""Making a long conversation fit its model's window again: old outputs go first, then a summary takes over."""
+"""Making a long conversation fit its model's window again: old outputs go first, then a summary follows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ CHARACTERS_PER_TOKEN = 4
 IMAGE_TOKENS = 1500
 
 SUMMARY_REQUEST = (
-    "Bellhop notes: this conversation is about to be shortened. Write the hand-over for whoever continues, under "
-    "these headings: Goal; Instructions and decisions of people; Findings; Done (with file paths); Left to do; "
-    "Files that matter. Be exact about names, paths, commands and numbers; leave out what no longer matters. "
-    "Answer with the hand-over alone."
+    "Bellhop notes: this conversation is about to be shortened. Write the hand-over for whoever continues, "
+    "under these headings: Goal; Instructions and decisions of people; Findings; Done (with file paths); "
+    "Left to do; Files that matter. Be exact about names, paths, commands and numbers; leave out what no "
+    "longer matters. Answer with the hand-over alone."
 )
 
 
@@ -41,7 +41,8 @@ class CompactionFailed(Exception):
 
 
 def is_due(records: Sequence[e.Recorded], spec: ModelSpec) -> bool:
-    """Whether the provider's own count says that the window is nearly full, and nothing was done about it yet."""
+    """Whether the provider's own count says that the window is nearly full, with nothing done about it
+    yet."""
     for record in reversed(records):
         match record.event:
             case e.ContextCompacted():
@@ -91,7 +92,8 @@ def _with(
 
 
 def _tail_start(records: Sequence[e.Recorded], spec: ModelSpec) -> int:
-    """The seq of the model's answer from which on the conversation is kept as it is: at least the last one."""
+    """The seq of the model's answer from which on the conversation is kept as it is: at least the last
+    one."""
     room = KEPT_SHARE * _room(spec) * CHARACTERS_PER_TOKEN
     start = None
     for record in reversed(records):
@@ -118,7 +120,7 @@ async def _summarise(
     try:
         return (await model.reply([*conversation, request], ())).text.strip()
     except ContextOverflow:
-        # Too long even for this: the head (task) and the tail (where it stands) as plain text, half a window's worth.
+        # Too long even for this: its head (the task) and tail (where it stands), a quarter of a window.
         limit = _room(spec) * CHARACTERS_PER_TOKEN // 4
         text = "\n\n".join(_plain(message) for message in conversation[1:])
         short = f"{text[: limit // 4]}\n[…]\n{text[-(limit - limit // 4) :]}"

@@ -30,7 +30,8 @@ class InlineOutput:
 
 
 def inline(text: str, *, max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> InlineOutput:
-    """At most `max_lines` lines and `max_bytes` bytes of `text`, head and tail, with a line saying what is missing."""
+    """At most `max_lines` lines and `max_bytes` bytes of `text`: head, tail, and a line on what is
+    missing."""
     clean = strip_terminal(text)
     total_bytes = len(clean.encode("utf-8", "replace"))
     lines = clean.split("\n")
@@ -52,7 +53,8 @@ def inline(text: str, *, max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES)
 
 
 def strip_terminal(text: str) -> str:
-    """The text without escape sequences and control characters; of a line redrawn by carriage returns, the last."""
+    """The text without escape sequences and control characters; of a line that was redrawn, the last
+    state."""
     text = CONTROLS.sub("", ESCAPES.sub("", text).replace("\r\n", "\n"))
     if "\r" not in text:
         return text

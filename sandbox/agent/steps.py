@@ -75,7 +75,7 @@ def replied(reply: ModelReply, turn: TurnLog, models: ModelCatalogue) -> e.Model
 
 
 def finishing_reply(turn_id: str, text: str, model: str) -> e.ModelReplied:
-    """An answer that calls finish in the name of an agent that stopped talking, so that its checks hold here too."""
+    """An answer that calls finish for an agent that just stopped, so that its checks hold here too."""
     call = e.ToolRequest(call_id=_new_id(), tool="finish", arguments=json.dumps({"summary": text}))
     return e.ModelReplied(turn_id=turn_id, text="", tool_calls=(call,), model=model, cost_usd=Decimal(0))
 

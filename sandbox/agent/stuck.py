@@ -39,7 +39,7 @@ class _Step:
 
 
 def look(records: Sequence[e.Recorded]) -> Remark | None:
-    """What the turn's records so far call for; None when it goes on well, or when it was dealt with already."""
+    """What the turn's records so far call for; None when it goes on well, or was dealt with already."""
     steps = _steps(records)
     if not steps or not _ends_with_a_step(records):
         return None

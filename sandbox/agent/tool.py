@@ -41,8 +41,8 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """A call that waits for a person: `events` are recorded, the worker is given back, and the call runs again
-    with the same id once there is an answer."""
+    """A call that waits for a person: `events` are recorded, the worker is given back, and the call runs
+    again with the same id once there is an answer."""
 
     events: tuple[Event, ...] = ()
 
@@ -63,8 +63,9 @@ A_contra = TypeVar("A_contra", bound=Arguments, contravariant=True)
 class Tool(Protocol[A_contra]):
     """Something the agent can do.
 
-    `mutates` is False for calls that only look: those of one message run side by side. `journaled` is True when
-    the call's effect lives in the box and is remembered by its runner, so that a lost box leaves its end unknown.
+    `mutates` is False for calls that only look: those of one message run side by side. `journaled` is True
+    when the call's effect lives in the box and is remembered by its runner, so that a lost box leaves its end
+    unknown.
     """
 
     name: str

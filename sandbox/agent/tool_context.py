@@ -15,7 +15,7 @@ from skills.library import SkillSet
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """One call's surroundings. `call_id` is unique in the session, and the same when the call is run again."""
+    """One call's surroundings. `call_id` is unique in the session; a call that is run again keeps it."""
 
     call_id: str
     turn: TurnLog

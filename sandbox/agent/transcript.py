@@ -180,8 +180,8 @@ class _Rebuilder:
                 self._say(f"The sandbox died: {cause}.")
             case e.SandboxReady(replaced=True, restored=restored):
                 self._say(
-                    f"The sandbox is a new one; {restored or 'nothing was restored'}. Processes you had started "
-                    "are gone."
+                    f"The sandbox is a new one; {restored or 'nothing was restored'}. "
+                    "Processes you had started are gone."
                 )
             case e.SessionStopped(by=by):
                 self._say(f"{by.name} stopped the work here.")

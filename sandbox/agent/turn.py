@@ -1,4 +1,5 @@
-"""The turn: ask the model, run the calls it asks for, record, repeat. Everything comes from the log and goes there.
+"""The turn: ask the model, run the calls it asks for, record, repeat. All of it comes from the log and
+goes there.
 
 Because each step is decided from the records alone, going on after a crash, after an approval or after an
 answer is the same as going on at all.
@@ -34,7 +35,7 @@ SMALLER = "The work is saved. Ask for a smaller next step."
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why the loop ended, and the event still to be recorded once the work is saved (None: it is recorded)."""
+    """Why the loop ended, and the event to record once the work is saved (None: it is recorded already)."""
 
     kind: Literal["finished", "suspended", "paused", "failed"]
     event: e.TurnFinished | e.TurnFailed | e.TurnPaused | None = None

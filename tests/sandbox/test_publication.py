@@ -63,7 +63,8 @@ async def test_finish_does_not_pass_by_the_checks() -> None:
 
 
 async def test_a_check_faked_in_the_agents_box_does_not_count() -> None:
-    # In the agent's own box the check now says what the agent likes, and git does not see that it was changed.
+    # In the agent's own box the check now says what the agent likes, and git does not see that it was
+    # changed.
     fake = "echo exit 0 > check.sh && git update-index --assume-unchanged check.sh && sh check.sh"
     async with household(approvals=AUTO) as house:
         house.model.script(MODEL, BREAK, tool("bash", command=fake), PROPOSE, PROPOSE, PROPOSE, FINISH)
@@ -158,10 +159,8 @@ async def test_a_follow_up_adds_to_the_open_pull_request() -> None:
 async def test_a_secret_in_any_commit_stays_inside() -> None:
     key = "AKIA" + "ZQ3DR7XWMT5KPL2N"
     async with household(approvals=AUTO) as house:
-        leak = tool(
-            "bash",
-            command=f"echo 'aws_access_key_id = {key}' > k && git add k && git commit -qm k && git rm -q k && git commit -qm 'no k'",
-        )
+        put = f"echo 'aws_access_key_id = {key}' > k && git add k && git commit -qm k"
+        leak = tool("bash", command=f"{put} && git rm -q k && git commit -qm 'no k'")
         house.model.script(MODEL, FIX, leak, PROPOSE, FINISH)
         session_id = await house.opened()
         view = await house.run(session_id)

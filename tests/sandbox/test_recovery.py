@@ -67,9 +67,7 @@ async def test_a_call_that_ran_before_the_worker_died_is_not_run_again() -> None
         lease = await left_behind(house, session_id)
         await asked_for(house, lease, COUNT)
         async with await house.environment.open(spec(house, session_id)) as box:
-            await box.runner.exec(
-                "call_lost", COUNT, timeout_seconds=120, env=dict(author_env(house.ada))
-            )
+            await box.runner.exec("call_lost", COUNT, timeout_seconds=120, env=dict(author_env(house.ada)))
         await house.leases.release(lease)
         house.model.script(MODEL, FINISH)
         view = await house.run(session_id)
@@ -185,7 +183,8 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         await house.commands.approve(session_id, request.approval_id, house.ada)
         lease = await house.leases.acquire(session_id, "the worker that died")
         assert lease is not None
-        # It used the approval, pushed the branch and opened the pull request, and died before it recorded that.
+        # It used the approval, pushed the branch and opened the pull request, and died before it recorded
+        # that.
         await record(house, lease, e.ApprovalUsed(approval_id=request.approval_id))
         branch = f"bellhop/{session_id}/sum-invoice-lines-rightly"
         await house.parts.effects.begin(f"{session_id}:publish:{request.head_sha}", session_id, lease.epoch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from typing import cast
 
 from sandbox.agent.tool import Arguments, Tool
 
@@ -20,6 +21,5 @@ def _tools_of(module_name: str) -> list[Tool[Arguments]]:
     found: list[Tool[Arguments]] = []
     for _, kind in inspect.getmembers(module, inspect.isclass):
         if kind.__module__ == module_name and hasattr(kind, "mutates") and hasattr(kind, "run"):
-            tool: Tool[Arguments] = kind()
-            found.append(tool)
+            found.append(cast("type[Tool[Arguments]]", kind)())
     return found

@@ -30,8 +30,8 @@ class AskUser(Tool[AskUserArguments]):
 
     name = "ask_user"
     description = (
-        "Ask people a question and wait for the answer, which may take hours. Only when the answer changes what you "
-        "build and the repository does not settle it."
+        "Ask people a question and wait for the answer, which may take hours. Only when the answer changes "
+        "what you build and the repository does not settle it."
     )
     arguments = AskUserArguments
     mutates = True

@@ -34,8 +34,8 @@ class Background(Tool[BackgroundArguments]):
 
     name = "background"
     description = (
-        "Start a command that keeps running (a server, a watcher, a long build), read what it wrote so far, or stop "
-        "it. Processes end with the sandbox."
+        "Start a command that keeps running (a server, a watcher, a long build), read what it wrote so "
+        "far, or stop it. Processes end with the sandbox."
     )
     arguments = BackgroundArguments
     mutates = True

@@ -27,9 +27,9 @@ class Bash(Tool[BashArguments]):
 
     name = "bash"
     description = (
-        "Run a shell command in the sandbox and get its output (stdout and stderr together) and exit code. Nothing "
-        "of the shell is kept between calls but the files. For servers and watchers use background. There is no "
-        "terminal: pass flags that keep programs from asking or paging."
+        "Run a shell command in the sandbox and get its output (stdout and stderr together) and exit code. "
+        "Nothing of the shell is kept between calls but the files. For servers and watchers use "
+        "background. There is no terminal: pass flags that keep programs from asking or paging."
     )
     arguments = BashArguments
     mutates = True

@@ -20,8 +20,8 @@ class EditFile(Tool[EditFileArguments]):
 
     name = "edit_file"
     description = (
-        "Replace text in a file. old_string must be found exactly once (or give replace_all); include a line or two "
-        "around it to make it unique. Read the file first."
+        "Replace text in a file. old_string must be found exactly once (or give replace_all); include a "
+        "line or two around it to make it unique. Read the file first."
     )
     arguments = EditFileArguments
     mutates = True

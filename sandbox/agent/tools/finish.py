@@ -22,8 +22,8 @@ class Finish(Tool[FinishArguments]):
 
     name = "finish"
     description = (
-        "End the turn with your answer. If the workspace has changes, the repository's checks run on them first, and "
-        "failing ones come back to you. Call it alone, last."
+        "End the turn with your answer. If the workspace has changes, the repository's checks run on them "
+        "first, and failing ones come back to you. Call it alone, last."
     )
     arguments = FinishArguments
     mutates = True

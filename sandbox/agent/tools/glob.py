@@ -22,7 +22,10 @@ class Glob(Tool[GlobArguments]):
     """Finds files by path."""
 
     name = "glob"
-    description = f"Find files whose path matches a pattern; files that git ignores are left out. At most {MAX_PATHS} paths."
+    description = (
+        "Find files whose path matches a pattern; files that git ignores are left out. "
+        f"At most {MAX_PATHS} paths."
+    )
     arguments = GlobArguments
     mutates = False
     journaled = False

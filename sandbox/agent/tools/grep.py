@@ -22,7 +22,10 @@ class Grep(Tool[GrepArguments]):
     """Finds lines by regular expression."""
 
     name = "grep"
-    description = f"Find lines that match a regular expression; files that git ignores are left out. At most {MAX_MATCHES} lines."
+    description = (
+        "Find lines that match a regular expression; files that git ignores are left out. "
+        f"At most {MAX_MATCHES} lines."
+    )
     arguments = GrepArguments
     mutates = False
     journaled = False

@@ -22,9 +22,10 @@ class OpenPullRequest(Tool[OpenPullRequestArguments]):
 
     name = "open_pull_request"
     description = (
-        "Propose everything changed in the workspace as a pull request: it is committed, the repository's checks run "
-        "on that commit in a fresh sandbox, a person is asked, then it is opened. If this session's pull request is "
-        "open already, the new commits are added to it. Failing checks come back to you as an error with their output."
+        "Propose everything changed in the workspace as a pull request: it is committed, the repository's "
+        "checks run on that commit in a fresh sandbox, a person is asked, then it is opened. If this "
+        "session's pull request is open already, the new commits are added to it. Failing checks come back "
+        "to you as an error with their output."
     )
     arguments = OpenPullRequestArguments
     mutates = True

@@ -20,8 +20,9 @@ class PostUpdate(Tool[PostUpdateArguments]):
 
     name = "post_update"
     description = (
-        "Post a short message in the thread while you go on working: a finding that changes the picture, a decision "
-        "people may want to overrule. Not for progress (plan shows that) and not for the final answer (finish)."
+        "Post a short message in the thread while you go on working: a finding that changes the picture, a "
+        "decision people may want to overrule. Not for progress (plan shows that) and not for the final "
+        "answer (finish)."
     )
     arguments = PostUpdateArguments
     mutates = True

@@ -38,5 +38,8 @@ class ReadFile(Tool[ReadFileArguments]):
         if not numbered:
             numbered = "(the file is empty)" if part.total_lines == 0 else "(there are no lines there)"
         if part.last_line < part.total_lines:
-            numbered += f"\n[lines up to {part.last_line} of {part.total_lines}; read on with offset {part.last_line + 1}]"
+            numbered += (
+                f"\n[lines up to {part.last_line} of {part.total_lines}; "
+                f"read on with offset {part.last_line + 1}]"
+            )
         return ToolResult(context.with_instructions(part.path, numbered))

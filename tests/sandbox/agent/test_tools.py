@@ -69,7 +69,8 @@ async def test_what_the_tools_do() -> None:
     files: dict[str, str | bytes | None] = {
         "AGENTS.md": "Be brief.\n",
         "billing/AGENTS.md": "Totals are integers.\n",
-        ".agents/skills/deploy/SKILL.md": "---\nname: deploy\ndescription: How to deploy.\n---\nRun deploy.sh.\n",
+        ".agents/skills/deploy/SKILL.md": "---\nname: deploy\ndescription: How to deploy.\n---\nRun "
+        "deploy.sh.\n",
         ".agents/skills/deploy/deploy.sh": "echo deployed\n",
     }
     async with household(verify=(), files=files) as house:

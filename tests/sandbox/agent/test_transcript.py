@@ -125,12 +125,12 @@ def test_a_compaction_replaces_what_came_before_it_and_keeps_prompts() -> None:
 def test_a_replaced_box_a_stop_and_a_retry_are_told() -> None:
     conversation = rebuilt(
         queued("Fix"), started(),
-        e.SandboxReady(backend="local", isolation="i", box="b", image="", replaced=True, restored="files are back"),
+        e.SandboxReady(backend="b", isolation="i", box="b", image="", replaced=True, restored="all is back"),
         e.SessionStopped(turn_id=TURN, by=GRACE),
         e.RetryRequested(by=ADA, prompt_id="p1"), started(),
     )  # fmt: skip
     told = texts(conversation)
-    assert "files are back" in told[1]
+    assert "all is back" in told[1]
     assert "Grace stopped" in told[2]
     assert "tried again" in told[3]
 
