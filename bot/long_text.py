@@ -80,7 +80,8 @@ def _cut_fence(block: str, limit: int, measure: Measure) -> Iterator[str]:
 
 def _cut(text: str, limit: int, measure: Measure) -> Iterator[str]:
     rest = text
-    while measure(rest) > limit:
+    # Measuring costs more than counting, and no mark-up shrinks to half.
+    while len(rest) > 2 * limit or measure(rest) > limit:
         end = _longest(rest, limit, measure)
         border = max(rest.rfind("\n", 0, end), 0) or max(rest.rfind(" ", 0, end), 0)
         # A border in the first third would leave a stump: then a word is cut instead.

@@ -41,6 +41,14 @@ class FeedRooms:
     pulse: Pulse
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message of ours; `now` is False when an earlier try had sent it."""
+
+    message: str
+    now: bool
+
+
 class SessionFeed:
     """Tells one session's log on one platform, from a cursor on.
 
@@ -131,10 +139,11 @@ class SessionFeed:
 
     async def _post_card(self, view: SessionView, key: str) -> None:
         card = status_card(view, public_url=self._posts.public_url)
-        self._card = await self._post_once(key, card, view)
-        self._next_edit = self._now() + self._interval
-        await self._remember(self._card, view, "card", "", view.seq)
-        self._shown = view.seq
+        sent = await self._post_once(key, card, view)
+        # A card that an earlier try has sent shows what was true then: it is edited next.
+        self._card, self._shown = sent.message, view.seq if sent.now else 0
+        self._next_edit = self._now() + (self._interval if sent.now else 0.0)
+        await self._remember(self._card, view, "card", "", self._shown)
 
     async def _may_edit(self, view: SessionView, watch: Watch) -> bool:
         """Whether the card may be edited now; if not, waits for that time or for news."""
@@ -162,8 +171,8 @@ class SessionFeed:
 
     async def _say(self, post: Post, view: SessionView, key: str) -> None:
         for number, part in enumerate(self._parts(post)):
-            message = await self._post_once(f"{key}.{number}", part, view)
-            await self._remember(message, view, post.kind, post.ref)
+            sent = await self._post_once(f"{key}.{number}", part, view)
+            await self._remember(sent.message, view, post.kind, post.ref)
 
     def _parts(self, post: Post) -> list[Post]:
         parts = list(self._platform.split(post))
@@ -173,18 +182,17 @@ class SessionFeed:
         bare = replace(parts[0], buttons=(), menu=None, footer=())
         return [*(replace(bare, text=text) for text in texts[:-1]), parts[-1]]
 
-    async def _post_once(self, key: str, content: Outgoing, view: SessionView) -> str:
-        """The id of the message, sent now or by an earlier try that did not live to write it down."""
+    async def _post_once(self, key: str, content: Outgoing, view: SessionView) -> Sent:
+        """The message, sent now or by an earlier try that did not live to write it down."""
         op_key = f"chat:{self._platform.name}:{self._session_id}:{key}"
         effect = await self._rooms.effects.begin(op_key, self._session_id)
         if effect.state == "done":
-            return effect.result or ""
+            return Sent(effect.result or "", now=False)
         place = _place(view)
         message = await self._platform.find(place, op_key) if effect.state == "begun" else None
-        if message is None:
-            message = await self._post(place, content, op_key)
-        await self._rooms.effects.finish(op_key, message)
-        return message
+        sent = Sent(message or await self._post(place, content, op_key), now=message is None)
+        await self._rooms.effects.finish(op_key, sent.message)
+        return sent
 
     async def _post(self, place: Place, content: Outgoing, op_key: str) -> str:
         try:

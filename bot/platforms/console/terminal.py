@@ -150,7 +150,8 @@ def _message(message: ConsoleMessage) -> RenderableType:
 def _keys_as_typed(keyboard: int) -> Iterator[None]:
     """Each key arrives when it is pressed, unechoed; the terminal is as before afterwards."""
     before = termios.tcgetattr(keyboard)
-    tty.setcbreak(keyboard)
+    # What was typed ahead is kept.
+    tty.setcbreak(keyboard, termios.TCSADRAIN)
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ from bot.messages import (
     ThreadMessage,
     Tone,
 )
-from bot.platforms.protocol import Inbox, Limits, PlatformError
+from bot.platforms.protocol import Inbox, Limits, MessageGone, PlatformError
 from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json, SlackApi, web_client
 from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, TONE_EMOJI, render, split_post
 from bot.platforms.slack.doors import SlackDoors
@@ -209,15 +209,18 @@ class SlackPlatform:
 
     async def fetch(self, place: Place, message: str) -> ChatMessage | None:
         """The message as it stands; Slack finds it by channel and time alone."""
-        answer = await self._api.call(
-            "conversations.replies",
-            channel=place.channel,
-            ts=message,
-            oldest=message,
-            latest=message,
-            inclusive=True,
-            limit=_PAGE,
-        )
+        try:
+            answer = await self._api.call(
+                "conversations.replies",
+                channel=place.channel,
+                ts=message,
+                oldest=message,
+                latest=message,
+                inclusive=True,
+                limit=_PAGE,
+            )
+        except MessageGone:
+            return None
         found = next((m for m in answer["messages"] if m["ts"] == message), None)
         return await self._known().standing(found, place.channel) if found is not None else None
 

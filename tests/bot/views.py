@@ -1,0 +1,114 @@
+"""Sessions in every state, for tests of what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from session import events as e
+from session.events import Recorded
+from session.fold import fold
+from session.people import Origin, Person, Prompt
+from session.view import SessionView
+
+ADA = Person(id="p1", name="Ada")
+GRACE = Person(id="p2", name="Grace")
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+ORIGIN = Origin(platform="console", workspace="console", channel="console", thread="m1", message="m1")
+
+
+def recorded(events: Sequence[e.Event], first: int = 1) -> list[Recorded]:
+    """The events in their places, ten seconds apart."""
+    return [
+        Recorded("s1", seq, START + timedelta(seconds=10 * seq), event)
+        for seq, event in enumerate(events, first)
+    ]
+
+
+def view_of(*events: e.Event) -> SessionView:
+    """The session after those events."""
+    return fold(recorded([*OPENED, *events]))
+
+
+def prompt(number: int = 1, text: str = "round invoices half up", author: Person = ADA) -> Prompt:
+    """The prompt of message `m<number>`."""
+    return Prompt(id=f"prompt{number}", text=text, author=author, message=f"m{number}")
+
+
+def asked_approval(kind: e.ApprovalKind = "pull_request", blocking: bool = True) -> e.ApprovalRequested:
+    """A request for approval."""
+    return e.ApprovalRequested(
+        approval_id="a1",
+        kind=kind,
+        title="Round half up",
+        detail="2 files, +10 −2",
+        digest="d1",
+        head_sha="0123456789abcdef",
+        policy_version="1",
+        expires_at=START + timedelta(minutes=30),
+        blocking=blocking,
+    )
+
+
+OPENED = (
+    e.SessionOpened(title="Round invoices half up", origin=ORIGIN, requester=ADA),
+    e.PromptQueued(prompt=prompt()),
+)
+ASKED = e.RepositoryAsked(reason="It could be two.", candidates=(e.Candidate(slug="acme/web"),))
+CHOSEN = e.RepositoryChosen(slug="acme/billing", branch="main", how="model", reason="invoices")
+STARTED = e.TurnStarted(turn_id="t1", prompt_id="prompt1", model="test-model", epoch=1)
+READY = e.SandboxReady(backend="local", isolation="namespaces, no network", box="b1", image="base")
+PLAN = e.PlanChanged(
+    items=(
+        e.PlanItem(text="find the rounding", status="done"),
+        e.PlanItem(text="round half up", status="in_progress"),
+        e.PlanItem(text="run the tests"),
+    )
+)
+CALLED = e.ToolCalled(turn_id="t1", call_id="c1", tool="bash", action="running the tests in `billing`")
+REPLIED = e.ModelReplied(
+    turn_id="t1", text="", model="test-model", input_tokens=1000, output_tokens=50, cost_usd=Decimal("0.0312")
+)
+CHANGES = e.ChangesRecorded(base_sha="b" * 40, head_sha="a" * 40, files=2, insertions=10, deletions=2)
+GREEN = e.VerificationFinished(
+    turn_id="t1",
+    head_sha="a" * 40,
+    verdict="passed",
+    checks=(e.CheckResult(command="pytest", verdict="passed"),),
+)
+OPENED_PULL_REQUEST = e.PullRequestOpened(
+    number=7,
+    url="https://github.com/acme/billing/pull/7",
+    branch="bellhop/s1/round",
+    base="main",
+    head_sha="a" * 40,
+    title="Round half up",
+    draft=False,
+    author="ada",
+)
+FINISHED = e.TurnFinished(turn_id="t1", summary="Rounded **half up**.", evidence="12 tests pass.")
+FAILED = e.TurnFailed(turn_id="t1", cause="The model does not answer.", advice="Try again in a while.")
+RUNNING = (CHOSEN, STARTED, READY, REPLIED, PLAN, CALLED)
+
+STATES: dict[str, tuple[e.Event, ...]] = {
+    "routing": (),
+    "awaiting_repository": (ASKED,),
+    "queued": (CHOSEN,),
+    "starting": (CHOSEN, STARTED),
+    "running": RUNNING,
+    "running_with_a_line": (*RUNNING, e.PromptQueued(prompt=prompt(2, "add a test", GRACE))),
+    "stopping": (*RUNNING, e.StopRequested(by=GRACE)),
+    "awaiting_approval": (*RUNNING, CHANGES, GREEN, asked_approval()),
+    "awaiting_answer": (
+        *RUNNING,
+        e.QuestionAsked(question_id="q1", turn_id="t1", call_id="c2", text="Which?", options=("up", "even")),
+    ),
+    "paused": (*RUNNING, e.TurnPaused(turn_id="t1", cause="the model does not answer")),
+    "degraded": (*RUNNING, e.PartDegraded(part="GitHub", detail="the pull request has to wait")),
+    "idle": (*RUNNING, CHANGES, GREEN, OPENED_PULL_REQUEST, FINISHED),
+    "stopped": (*RUNNING, e.StopRequested(by=GRACE), e.SessionStopped(turn_id="t1", by=GRACE)),
+    "failed": (*RUNNING, FAILED),
+    "archived": (*RUNNING, FINISHED, e.SessionArchived(by=ADA)),
+}
+"""The events after opening that lead to each state people may see."""
