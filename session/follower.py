@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -38,7 +38,7 @@ class Follower:
         self._pulse = pulse
         self._tails: dict[str, _Tail] = {}
 
-    async def follow(self, session_id: str, after: int) -> AsyncIterator[Recorded]:
+    async def follow(self, session_id: str, after: int) -> AsyncGenerator[Recorded, None]:
         """Every event above `after`, in order, each once; never ends."""
         await self._patiently(self._head, session_id)
         tail = self._join(session_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 
 from session import listing
@@ -138,7 +138,7 @@ class Log:
                 self._keep(view)
                 return view
 
-    def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Recorded]:
+    def follow(self, session_id: str, after: int = 0) -> AsyncGenerator[Recorded, None]:
         """Every event above `after`, in order, each once, and then those to come; never ends.
 
         An outage of the database is waited out. Raises: NoSuchSession.

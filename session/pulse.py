@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -117,7 +117,7 @@ class Pulse:
             self._unsent_tokens.append(json.dumps([self._process, session_id, turn_id, text]))
             self._to_send.set()
 
-    async def tokens(self, session_id: str) -> AsyncIterator[TokenDelta]:
+    async def tokens(self, session_id: str) -> AsyncGenerator[TokenDelta, None]:
         """Words in flight from now on; never ends."""
         queue: asyncio.Queue[TokenDelta] = asyncio.Queue(maxsize=_MAX_UNSENT_TOKENS)
         self._listeners[session_id].add(queue)

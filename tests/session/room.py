@@ -117,6 +117,11 @@ class Room:
         return request.approval_id
 
 
+def always(*events: e.Event) -> Callable[[SessionView], list[e.Event]]:
+    """A decision for just these events."""
+    return lambda _: list(events)
+
+
 async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 10.0) -> T:
     """What `ask` gives once it gives something; it is asked again until then. Raises: TimeoutError."""
     async with asyncio.timeout(seconds):

@@ -158,7 +158,7 @@ async def test_the_forge_tells_the_end_of_a_pull_request_once(room: Room, ada: P
     assert merged.pull_request.state == "merged"
     assert state(merged, approval_id) == "voided"
     for late in ("merged", "open"):
-        after = await tell("acme/web", 7, late, "ada")  # type: ignore[arg-type]
+        after = await tell("acme/web", 7, late, "ada")
         assert after is not None
         assert after.seq == merged.seq
     assert await tell("acme/web", 8, "closed", "ada") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -47,13 +47,13 @@ def sample(event_type: type[e.Event]) -> e.Event:
         if field.default is not PydanticUndefined:
             continue
         kind = getattr(field.annotation, "__name__", "")
-        choices = getattr(field.annotation, "__args__", ())
+        choices = get_args(field.annotation)
         if kind in SAMPLES:
             values[name] = SAMPLES[kind]
         elif str(field.annotation).startswith("tuple"):
             values[name] = ()
         else:
-            first = choices[0]
+            first = next(iter(choices))
             values[name] = SAMPLES[first.__name__] if isinstance(first, type) else first
     return event_type(**values)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from session import events as e
 from session.commands import Commands
@@ -19,7 +19,7 @@ from session.queue import Queue
 from tests.provision import places, processes
 from tests.provision.valkey import ValkeyServer
 from tests.session.people import ORIGIN, identity, prompt
-from tests.session.room import CATALOGUE, Room, eventually
+from tests.session.room import CATALOGUE, Room, always, eventually
 
 TOTAL = 60
 
@@ -28,10 +28,10 @@ def note(text: str) -> e.NoteAdded:
     return e.NoteAdded(turn_id="t", text=text)
 
 
-async def first(number: int, events: AsyncIterator[e.Recorded]) -> list[e.Recorded]:
+async def first(number: int, events: AsyncGenerator[e.Recorded, None]) -> list[e.Recorded]:
     """The next so many events."""
     seen: list[e.Recorded] = []
-    async with contextlib.aclosing(events) as following:  # type: ignore[type-var]
+    async with contextlib.aclosing(events) as following:
         async for record in following:
             seen.append(record)
             if len(seen) == number:
@@ -41,7 +41,7 @@ async def first(number: int, events: AsyncIterator[e.Recorded]) -> list[e.Record
 
 async def write(log: Log, session_id: str, number: int) -> None:
     for text in range(number):
-        await log.record(session_id, lambda _, t=text: [note(str(t))])
+        await log.record(session_id, always(note(str(text))))
 
 
 async def test_followers_see_all_of_concurrent_writers_once_and_in_order(room: Room, ada: Person) -> None:
@@ -139,10 +139,10 @@ async def test_words_in_flight_reach_other_processes(redis_url: str) -> None:
         await until(lambda: web.connected and worker.connected)
         heard = web.tokens("s1")
         own = worker.tokens("s1")
-        waiting = [asyncio.create_task(anext(heard)), asyncio.create_task(anext(own))]  # type: ignore[arg-type]
+        waiting = asyncio.gather(anext(heard), anext(own))
         await asyncio.sleep(0)
         await worker.publish_tokens("s2", "t", "not this")
         await worker.publish_tokens("s1", "t", "Hel")
         async with asyncio.timeout(5):
-            deltas = await asyncio.gather(*waiting)
+            deltas = await waiting
         assert [(delta.turn_id, delta.text) for delta in deltas] == [("t", "Hel")] * 2

@@ -14,7 +14,7 @@ from session.listing import SessionFilter
 from session.log import Conflict, NoSuchSession
 from session.people import Person
 from tests.session.people import ORIGIN, prompt
-from tests.session.room import Room
+from tests.session.room import Room, always
 
 
 def note(text: str) -> e.NoteAdded:
@@ -39,7 +39,7 @@ async def test_of_many_writers_that_expect_the_same_seq_exactly_one_wins(room: R
 async def test_record_retries_and_loses_nothing(room: Room, ada: Person) -> None:
     view = await room.opened(ada)
     texts = [str(number) for number in range(30)]
-    await asyncio.gather(*(room.log.record(view.id, lambda _, t=text: [note(t)]) for text in texts))
+    await asyncio.gather(*(room.log.record(view.id, always(note(text))) for text in texts))
     records = await room.log.read(view.id, after=view.seq)
     assert sorted(r.event.text for r in records if isinstance(r.event, e.NoteAdded)) == sorted(texts)
     assert [record.seq for record in records] == list(range(3, 33))

@@ -14,7 +14,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.reconciler import Reconciler
 from session.view import SessionView
-from tests.session.room import Room, eventually
+from tests.session.room import Room, always, eventually
 
 
 async def flush(redis_url: str) -> None:
@@ -89,7 +89,7 @@ async def test_progress_in_between_starts_the_count_anew(room: Room, ada: Person
     for _ in range(4):
         await lose_workers(room, view, redis_url, 2)
         called = e.ToolCalled(turn_id="t", call_id="c", tool="bash", action="running the tests")
-        await room.log.record(view.id, lambda _, event=called: [event])
+        await room.log.record(view.id, always(called))
     assert (await room.log.view(view.id)).state == "running"
 
 
@@ -199,7 +199,8 @@ async def test_without_redis_nothing_is_counted(database: Database, ada: Person,
 async def test_it_runs_on_its_own(room: Room, ada: Person, redis_url: str) -> None:
     view = await room.queued(ada)
     await flush(redis_url)
-    running = asyncio.create_task(room.reconciler.run(every_seconds=0.02))
+    reconciler = Reconciler(room.database, room.log, room.leases, room.queue, grace_seconds=0.02)
+    running = asyncio.create_task(reconciler.run())
 
     async def in_line() -> bool:
         return await room.queue.status("run_turn", view.id, 1) == "queued"
