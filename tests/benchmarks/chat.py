@@ -2,7 +2,7 @@
 
 The clock starts when the request reaches the application and stops when the emulated Slack has answered
 `reactions.add`, so the emulator's own share is in the figure; signature, parsing, directory, claim, log and
-queue lie in between. Names and channels are known, as they are for everyone who wrote in the last ten minutes.
+queue lie in between. Names and channels are known, as for everyone who wrote in the last ten minutes.
 """
 
 from __future__ import annotations
