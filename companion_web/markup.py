@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
@@ -113,6 +114,7 @@ def terminal_html(text: str) -> Markup:
     return Markup("").join(pieces)
 
 
+@lru_cache(maxsize=256)
 def _css_class(kind: _TokenType) -> str:
     return next((css for parent, css in _CLASSES if kind[: len(parent)] == parent), "")
 

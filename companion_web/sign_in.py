@@ -133,7 +133,8 @@ class SignIn:
         """Back from GitHub: signs in, or links the account to who is signed in already."""
         flow = self._flow.read(request, _Flow)
         given = request.query_params
-        if flow is None or not secrets.compare_digest(flow.state, given.get("state", "")):
+        state = given.get("state", "").encode()
+        if flow is None or not secrets.compare_digest(flow.state.encode(), state):
             return self._turn(request, 403, "Not signed in", "That took too long. Please try again.")
         try:
             user, tokens = await self._github.exchange(given.get("code", ""), flow.verifier)

@@ -195,7 +195,7 @@ MONEY_PATCH = """\
 --- a/billing/money.py
 +++ b/billing/money.py
 @@ -10,8 +10,10 @@ from decimal import Decimal
- 
+{blank}
  def format_amount(amount: Decimal, locale: str) -> str:
      \"\"\"The amount as people in that country write it.\"\"\"
 -    language = locale.split("_")[0]
@@ -204,10 +204,10 @@ MONEY_PATCH = """\
 +    if known.territory is None:
 +        raise ValueError(f"{locale} names no country")
 +    return format_decimal(amount, locale=known)
- 
- 
+{blank}
+{blank}
  def parse_amount(text: str) -> Decimal:
-"""
+""".replace("{blank}", " ")
 TEST_PATCH = """\
 --- /dev/null
 +++ b/tests/test_money.py

@@ -12,9 +12,10 @@ from companion_web.markup import agent_html, terminal_html, visible
 from tests.companion_web.payloads import XSS
 
 TAG = re.compile(r"<\s*/?\s*([a-zA-Z][a-zA-Z0-9-]*)([^>]*)>")
-ALLOWED = set(
-    "p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s a hr br table thead tbody tr th td span".split()
-)
+ALLOWED = {
+    *("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong"),
+    *("s", "a", "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "span"),
+}
 ATTRIBUTE = re.compile(r'([a-zA-Z-]+)\s*=\s*"([^"]*)"')
 
 
