@@ -33,10 +33,11 @@ async def bot(settings: Settings) -> None:
 async def web(settings: Settings) -> None:
     """Pages, streams, webhooks; Slack's events too, where they come over HTTP."""
     listener = listen(settings.web_host, settings.web_port)
-    async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
-        slack = chat.slack(core) if not settings.slack_app_token else None
+    bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
+    async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:
+        slack = chat.slack(core) if not bound.slack_app_token else None
         async with pages.web(core, listener, slack=slack), asyncio.TaskGroup() as group:
-            _log.info("serving", address=settings.page_address)
+            _log.info("serving", address=bound.page_address)
             if slack is not None:
                 group.create_task(chat.listen(core, slack), name="slack over http")
             await asyncio.Event().wait()

@@ -34,7 +34,6 @@ _MAX_DRIVES = 3
 _MAX_PAUSED_DRIVES = 20
 """A paused turn waits for an outside part to come back; at one look each 30 s it is given 10 minutes."""
 
-_PAUSE_SECONDS = 30.0
 _STUCK_SECONDS = 60.0
 """A job that is said to run, but took no lease and recorded nothing for so long, has lost its worker."""
 
@@ -64,25 +63,35 @@ class Reconciler:
     """Sweeps for sessions that need a worker and have none.
 
     grace_seconds: how long a session is left alone after something happened in it or it was looked at.
+    pause_seconds: how long a turn is left alone that waits for an outside part.
     """
 
     def __init__(
-        self, database: Database, log: Log, leases: Leases, queue: Queue, *, grace_seconds: float = 5.0
+        self,
+        database: Database,
+        log: Log,
+        leases: Leases,
+        queue: Queue,
+        *,
+        grace_seconds: float = 5.0,
+        pause_seconds: float = 30.0,
     ) -> None:
         self._database = database
         self._events = log
         self._leases = leases
         self._queue = queue
         self._grace = timedelta(seconds=grace_seconds)
+        self._pause = timedelta(seconds=pause_seconds)
 
-    async def run(self, every_seconds: float = 5.0) -> None:
-        """Sweep for ever; an outage of the database is waited out."""
+    async def run(self, every_seconds: float | None = None) -> None:
+        """Sweep for ever; an outage of the database is waited out. every_seconds: None means the grace."""
+        pause = self._grace.total_seconds() if every_seconds is None else every_seconds
         while True:
             try:
                 await self.sweep()
             except DatabaseDown as error:
                 _log.warning("sweep_waits", error=str(error))
-            await asyncio.sleep(every_seconds)
+            await asyncio.sleep(pause)
 
     async def sweep(self) -> int:
         """How many sessions were re-driven, stopped or failed. Raises: DatabaseDown."""
@@ -112,8 +121,8 @@ class Reconciler:
             # Somebody works on it. Look again when the lease would run out, so that a dead worker is noticed.
             await self._put_off(view, when(row["expires_at"]) - self._grace)
             return False
-        if view.state == "paused" and now - view.updated_at < timedelta(seconds=_PAUSE_SECONDS):
-            await self._put_off(view, view.updated_at + timedelta(seconds=_PAUSE_SECONDS) - self._grace)
+        if view.state == "paused" and now - view.updated_at < self._pause:
+            await self._put_off(view, view.updated_at + self._pause - self._grace)
             return False
         epoch = int(row["epoch"] or 0)
         mark = _progress(view)

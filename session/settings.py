@@ -136,6 +136,15 @@ class Settings(BaseSettings):
     worker_concurrency: int = _setting(8, "turns one worker runs at once", "8", ge=1, le=256)
     lease_seconds: float = _setting(20.0, "seconds after which a silent worker loses its turn", "20", gt=0)
     heartbeat_seconds: float = _setting(5.0, "seconds between a worker's signs of life", "5", gt=0)
+    sweep_seconds: float = _setting(
+        5.0, "seconds between two looks for work that nobody does, and of quiet before it counts", "5", gt=0
+    )
+    pause_seconds: float = _setting(
+        30.0,
+        "seconds between two tries of a turn that waits for an outside part, such as the model",
+        "30",
+        gt=0,
+    )
     turn_limit_seconds: int = _setting(7200, "longest a turn may work, in seconds", "7200", ge=1)
     max_steps: int = _setting(200, "most model calls in one turn", "200", ge=1)
     max_turn_cost_usd: Decimal | None = _setting(
