@@ -35,7 +35,7 @@ def status_card(view: SessionView, *, public_url: str) -> StatusCard:
         revision=view.seq,
         title=one_line(view.title, 140) or "A request",
         state=sentences.state_words(view),
-        tone=_TONES[view.state],
+        tone="waiting" if view.state == "idle" and view.open_approvals else _TONES[view.state],
         facts=_facts(view),
         plan=tuple(PlanLine(one_line(item.text, 160), item.status) for item in view.plan),
         action=_action(view),
@@ -107,7 +107,7 @@ def _buttons(view: SessionView, public_url: str) -> tuple[Button, ...]:
         buttons.append(Button("stop", "Stop", style="danger"))
     if view.state in ("failed", "stopped"):
         buttons.append(Button("retry", "Try again", style="primary"))
-    if _guessed(view) and view.state in _MOVING and view.turns <= 1:
+    if _guessed(view) and view.state in _MOVING and view.turns <= 1 and view.stop_requested is None:
         buttons.append(Button("wrong_repository", "Wrong repository?"))
     if view.pull_request is not None:
         label = f"Pull request #{view.pull_request.number}"

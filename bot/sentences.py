@@ -56,6 +56,8 @@ def state_words(view: SessionView) -> str:
     """The state as people read it."""
     if view.stop_requested is not None and (view.turn_open or view.state in ("routing", "queued")):
         return "Stopping"
+    if view.state == "idle" and view.open_approvals:
+        return "Done, and one thing waits for your approval"
     return STATES[view.state]
 
 

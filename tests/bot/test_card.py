@@ -39,7 +39,7 @@ def test_there_is_a_card_for_every_state() -> None:
 def test_only_what_can_be_done_now_is_offered(name: str) -> None:
     view = view_of(*STATES[name])
     actions = [button.action for button in status_card(view, public_url=URL).buttons]
-    stoppable = name not in ("stopping", "idle", "stopped", "failed", "archived")
+    stoppable = name not in ("stopping", "idle", "idle_with_an_approval", "stopped", "failed", "archived")
     assert ("stop" in actions) == stoppable
     assert ("retry" in actions) == (name in ("stopped", "failed"))
 

@@ -272,3 +272,19 @@ async def test_a_token_that_slack_does_not_know_is_an_error_at_start(rooms: Room
             async with rooms.serving(platform) as inbox:
                 await platform.run(inbox)
         slack.take_violations()
+
+
+async def test_a_slack_that_is_away_at_start_is_waited_for(rooms: Rooms) -> None:
+    async with SlackEmulator(allow_unread=True) as slack:
+        slack.fail_next("auth.test", ServerError(), Dropped(committed=False))
+        async with bot_on(slack, rooms):
+            request = await slack.person("Ada").say(slack.channel("general"), "round invoices half up")
+            await slack.wait_for_post(request, "Finding the repository")
+
+
+async def test_an_event_whose_author_cannot_be_looked_up_comes_again(rooms: Rooms) -> None:
+    async with SlackEmulator(allow_unread=True) as slack, bot_on(slack, rooms, "http"):
+        slack.fail_next("users.info", ServerError(), ServerError())
+        request = await slack.person("Ada").say(slack.channel("general"), "round invoices half up")
+        await slack.wait_for_post(request, "Finding the repository")
+        assert len(await rooms.sessions()) == 1

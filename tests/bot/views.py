@@ -107,6 +107,12 @@ STATES: dict[str, tuple[e.Event, ...]] = {
     "paused": (*RUNNING, e.TurnPaused(turn_id="t1", cause="the model does not answer")),
     "degraded": (*RUNNING, e.PartDegraded(part="GitHub", detail="the pull request has to wait")),
     "idle": (*RUNNING, CHANGES, GREEN, OPENED_PULL_REQUEST, FINISHED),
+    "idle_with_an_approval": (
+        *RUNNING,
+        OPENED_PULL_REQUEST,
+        FINISHED,
+        asked_approval("merge", blocking=False),
+    ),
     "stopped": (*RUNNING, e.StopRequested(by=GRACE), e.SessionStopped(turn_id="t1", by=GRACE)),
     "failed": (*RUNNING, FAILED),
     "archived": (*RUNNING, FINISHED, e.SessionArchived(by=ADA)),

@@ -63,6 +63,8 @@ class Terminal:
                 await self._chat(lines)
             finally:
                 asyncio.get_running_loop().remove_reader(self._keyboard)
+                if self._card is not None:
+                    self._live.console.print(_panel(self._card))
 
     async def _chat(self, lines: Lines) -> None:
         self._draw()
@@ -99,13 +101,18 @@ class Terminal:
 
     def _shown(self, message: ConsoleMessage, before: ConsoleMessage | None) -> None:
         if isinstance(message.content, StatusCard):
-            if before is None or message.content.revision >= (self._card.revision if self._card else 0):
-                self._card = message.content
+            self._show_card(message.content)
         elif before is None or message.revision != before.revision:
             self._live.console.print(_message(message))
         else:
             self._reacted(message, before)
         self._draw()
+
+    def _show_card(self, card: StatusCard) -> None:
+        """The card that changed last stays live; the one before scrolls away as it was."""
+        if self._card is not None and self._card.session_id != card.session_id:
+            self._live.console.print(_panel(self._card))
+        self._card = card
 
     def _reacted(self, message: ConsoleMessage, before: ConsoleMessage) -> None:
         about = message.text.splitlines()[0][:40] if message.text else ""

@@ -24,7 +24,7 @@ from bot.messages import (
     ThreadMessage,
     Tone,
 )
-from bot.platforms.protocol import Inbox, Limits, MessageGone, PlatformError
+from bot.platforms.protocol import Busy, Inbox, Limits, MessageGone, PlatformError, Unreachable
 from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json, SlackApi, web_client
 from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, TONE_EMOJI, render, split_post
 from bot.platforms.slack.doors import SlackDoors
@@ -36,6 +36,7 @@ from bot.platforms.slack.reading import PLATFORM, SlackReader
 from bot.reactions import ReactionTable, short_name
 
 METADATA_EVENT = "bellhop_message"
+LONGEST_WAIT_SECONDS = 30.0
 
 _PAGE = 200
 
@@ -93,13 +94,13 @@ class SlackPlatform:
         self.http = self._doors.http
 
     async def run(self, inbox: Inbox) -> None:
-        """Connect, bring what was missed while we were away, then everything that comes.
+        """Connect (as often as it takes), bring what was missed while we were away, then all that comes.
 
         Raises: PlatformError, when Slack does not know our token.
         """
         async with AsyncExitStack() as stack:
             self._client.session = await stack.enter_async_context(aiohttp.ClientSession())
-            reader = await self._introduce()
+            reader = await self._reach()
             self._doors.open(inbox, reader)
             stack.callback(self._doors.close)
             self._ready.set()
@@ -111,6 +112,18 @@ class SlackPlatform:
     async def ready(self) -> None:
         """Return once the workspace is known and events are taken."""
         await self._ready.wait()
+
+    async def _reach(self) -> SlackReader:
+        tries = 0
+        while True:
+            try:
+                return await self._introduce()
+            except (Busy, Unreachable) as error:
+                wait = min(0.5 * 2.0**tries, LONGEST_WAIT_SECONDS)
+                wait = error.retry_after_seconds if isinstance(error, Busy) else wait
+                _log.warning("slack.unreachable", detail=str(error), seconds=wait)
+                tries += 1
+                await asyncio.sleep(wait)
 
     async def _introduce(self) -> SlackReader:
         bot = await find_bot(self._api)
