@@ -34,6 +34,9 @@ _APPS = {
         "default_connection": "default",
     }
 }
+TORTOISE_ORM: dict[str, dict[str, Any]] = {"connections": {"default": "sqlite://:memory:"}, "apps": _APPS}
+"""For writing migrations: `python -m tortoise -c session.database.TORTOISE_ORM makemigrations`."""
+
 _MIGRATION_LOCK = 0x62656C6C686F70
 """Key of PostgreSQL's advisory lock under which tables are changed: "bellhop" in ASCII."""
 

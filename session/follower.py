@@ -39,7 +39,10 @@ class Follower:
         self._tails: dict[str, _Tail] = {}
 
     async def follow(self, session_id: str, after: int) -> AsyncGenerator[Recorded, None]:
-        """Every event above `after`, in order, each once; never ends."""
+        """Every event above `after`, in order, each once; never ends.
+
+        Raises: NoSuchSession; UnknownEvent, when the log holds what this version cannot read.
+        """
         await self._patiently(self._head, session_id)
         tail = self._join(session_id)
         try:
@@ -69,6 +72,7 @@ class Follower:
         if tail is None:
             tail = self._tails[session_id] = _Tail()
             tail.task = asyncio.create_task(self._keep_up(session_id, tail))
+            tail.task.add_done_callback(tail.ended)
         tail.followers += 1
         return tail
 
@@ -99,6 +103,7 @@ class _Tail:
         self.task: asyncio.Task[None] | None = None
         self.grown = asyncio.Event()
         self._base: int | None = None
+        self._broken: BaseException | None = None
         self._records: list[Recorded] = []
 
     @property
@@ -119,8 +124,16 @@ class _Tail:
             self._base += surplus
         self._wake()
 
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """The reader has gone; if something broke, all who follow are told instead of waiting for ever."""
+        if not task.cancelled():
+            self._broken = task.exception()
+            self._wake()
+
     def after(self, seq: int) -> list[Recorded] | None:
         """Events above `seq`; None when some of them are no longer (or not yet) here."""
+        if self._broken is not None:
+            raise self._broken
         if self._base is None or seq < self._base:
             return None
         return self._records[seq - self._base :]

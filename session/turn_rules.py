@@ -9,11 +9,11 @@ from session.rules import changed, end_turn, rule, set_prompt, set_turn
 from session.view import Failure, SessionView, State, TurnView
 
 
-def _after_turn(ended: SessionView, resting: State) -> State:
+def _after_turn(ended: SessionView, resting: State) -> SessionView:
     """Where a session goes when its turn ends: on with its line, unless somebody wanted it stopped."""
-    if not ended.waiting_prompts:
-        return resting
-    return "stopped" if ended.stopped_by is not None else "queued"
+    if ended.waiting_prompts and ended.stopped_by is not None:
+        return changed(ended, state="stopped")
+    return changed(ended, state="queued" if ended.waiting_prompts else resting, stopped_by=None)
 
 
 @rule.register
@@ -132,14 +132,14 @@ def _(event: e.ArtifactAdded, view: SessionView, record: e.Recorded) -> SessionV
 @rule.register
 def _(event: e.TurnFinished, view: SessionView, record: e.Recorded) -> SessionView:
     ended = end_turn(view, record, "finished", "done")
-    return changed(ended, state=_after_turn(ended, "idle"), answer=event.summary)
+    return changed(_after_turn(ended, "idle"), answer=event.summary)
 
 
 @rule.register
 def _(event: e.TurnFailed, view: SessionView, record: e.Recorded) -> SessionView:
     ended = end_turn(view, record, "failed", "failed")
     failure = Failure(cause=event.cause, advice=event.advice)
-    return changed(ended, state=_after_turn(ended, "failed"), failure=failure)
+    return changed(_after_turn(ended, "failed"), failure=failure)
 
 
 @rule.register

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tortoise.context import TortoiseContext
+from tortoise.migrations.autodetector import MigrationAutodetector
 
-from session.database import Database, DatabaseDown, Transaction
+from session.database import TORTOISE_ORM, Database, DatabaseDown, Transaction
 from session.people import Person
+from tests.provision import places, processes
 from tests.provision.places import CHECKOUT
-from tests.provision.postgres import PostgresServer
+from tests.provision.postgres import PostgresServer, reachable_parent
 from tests.session.room import Room
 
 WRITER = """
@@ -55,6 +58,13 @@ async def test_processes_that_start_at_once_migrate_once(database_url: str) -> N
         await database.migrate()
         assert await database.rows("SELECT * FROM sessions") == []
         assert len(await database.rows("SELECT name FROM tortoise_migrations")) == 1
+
+
+async def test_the_migrations_make_the_tables_that_the_models_say() -> None:
+    with TortoiseContext() as context:
+        await context.init(TORTOISE_ORM, init_connections=False)
+        assert context.apps is not None
+        assert await MigrationAutodetector(context.apps, TORTOISE_ORM["apps"]).changes() == []
 
 
 async def test_several_processes_write_one_log(room: Room, ada: Person, database_url: str) -> None:
@@ -110,9 +120,6 @@ async def test_sqlite_waits_its_turn_and_keeps_what_it_acknowledged(tmp_path: Pa
 
 @pytest.mark.needs("postgres")
 async def test_a_killed_postgres_is_said_and_the_room_recovers(tmp_path: Path) -> None:
-    from tests.provision import places, processes
-    from tests.provision.postgres import reachable_parent
-
     with processes.private_directory(reachable_parent(places.CACHE / "postgres")) as directory:
         server = PostgresServer(directory)
         server.start()

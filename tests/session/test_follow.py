@@ -7,6 +7,8 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 
+import pytest
+
 from session import events as e
 from session.commands import Commands
 from session.database import Database
@@ -76,6 +78,19 @@ async def test_a_slow_follower_catches_up_from_the_database(room: Room, ada: Per
         await room.log.record(view.id, lambda _: [note("x")] * 200)
     rest = await first(600 + view.seq - 1, slow)
     assert [record.seq for record in rest] == list(range(2, 600 + view.seq + 1))
+
+
+async def test_a_log_that_cannot_be_read_is_said_to_who_follows(room: Room, ada: Person) -> None:
+    view = await room.opened(ada)
+    following = room.log.follow(view.id, view.seq)
+    waiting = asyncio.ensure_future(anext(following))
+    await room.database.execute(
+        "INSERT INTO events (session_id, seq, type, body, at) VALUES (?, ?, ?, ?, ?)",
+        *(view.id, view.seq + 1, "FromTheFuture", "{}", view.created_at),
+    )
+    with pytest.raises(e.UnknownEvent, match="FromTheFuture"):
+        async with asyncio.timeout(10):
+            await waiting
 
 
 async def second_process(database_url: str, redis_url: str | None) -> tuple[Database, Pulse, Log]:
