@@ -50,6 +50,19 @@ class BoxGit:
         done = await self._exec(f"git rev-parse --verify --quiet {READY_REF}")
         return done.exit_code == 0
 
+    async def base_sha(self, branch: str) -> str:
+        """The base branch's head as the box knows it; empty when it knows none."""
+        known = await self._exec(f"git rev-parse --verify --quiet {quote(f'refs/remotes/origin/{branch}')}")
+        return known.output.strip()
+
+    async def fetch_base(self, base_bundle: str) -> None:
+        """The base branch as the bundle has it, under `origin/`; nothing is checked out. Raises:
+        SandboxFailed."""
+        bundle = quote(f"{self._inbound}/{base_bundle}")
+        await self._must(
+            f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*'", "fetching the base"
+        )
+
     async def lay_out(self, branch: str, *, base_bundle: str, base_sha: str) -> None:
         """A clone of the base branch in the workspace, checked out at `base_sha`. Raises: SandboxFailed."""
         bundle = quote(f"{self._inbound}/{base_bundle}")

@@ -85,6 +85,8 @@ class Workspace:
             self.is_new = True
             restored = await self._furnish(git)
             notes = await self._set_up(git)
+        elif await git.base_sha(self._base.branch) != self._base.sha:
+            notes = await self._follow_base(git)
         await git.mark_ready(self._turn.author)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
         ready = e.SandboxReady(
@@ -169,6 +171,16 @@ class Workspace:
         await git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
         await git.restore()
         return "all files of the workspace are as they were last saved"
+
+    async def _follow_base(self, git: BoxGit) -> list[e.Event]:
+        """An older box learns where its base branch is now; whether to rebase is for the agent to decide."""
+        await self._bundles.place_base(self._base, self._inbound)
+        await git.fetch_base(BASE_BUNDLE)
+        text = (
+            f"origin/{self._base.branch} has moved on since this workspace was made and is now at "
+            f"{self._base.sha[:12]}. Your work still stands on the older commit."
+        )
+        return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
 
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
         for command in self._base.setup:

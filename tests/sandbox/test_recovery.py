@@ -210,6 +210,24 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         assert [(event.number, event.adopted) for event in opened] == [(there.number, True)]
 
 
+async def test_a_follow_up_learns_that_the_base_has_moved() -> None:
+    async with household(verify=()) as house:
+        house.model.script(MODEL, FINISH)
+        session_id = await house.opened()
+        await house.run(session_id)
+        moved = house.upstream.commit("Move on", {"later.md": "later\n"})
+        git(house.upstream.path, "push", "-q", str(house.home / "billing.git"), "main")
+        house.model.script(MODEL, tool("bash", command="git rev-parse origin/main"), FIX, PROPOSE)
+        await house.prompt(session_id, "Go on")
+        view = await house.run(session_id)
+        events = await house.events(session_id)
+        shown = next(event for event in events if isinstance(event, e.ToolReturned) and event.tool == "bash")
+        assert shown.output == moved
+        assert any(isinstance(event, e.NoteAdded) and moved[:12] in event.text for event in events)
+        assert view.changes is not None
+        assert view.changes.files == 1
+
+
 async def test_an_unknown_repository_fails_with_what_to_do() -> None:
     async with household() as house:
         session_id = await house.opened()
