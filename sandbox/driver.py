@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
+
 from sandbox.agent.calls import CallRunner
 from sandbox.agent.limits import TurnLimits
 from sandbox.agent.model import Model, OnText
@@ -21,7 +23,7 @@ from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
-from sandbox.environments.protocol import Environment
+from sandbox.environments.protocol import Environment, SandboxSpec
 from sandbox.forge.protocol import Forge, ForgeRepository
 from sandbox.merging import merge_request
 from sandbox.publication import Publication, PublicationParts
@@ -36,6 +38,8 @@ from session.pulse import Pulse
 from session.settings import Settings
 from session.view import SessionView
 from skills.library import SkillSet, SkillSource, load_skills
+
+log = structlog.get_logger()
 
 TOKEN_INTERVAL_SECONDS = 0.05
 """Least time between two publications of words in flight: faster than anybody reads, slower than they
@@ -129,14 +133,22 @@ class TurnDriver:
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):
             return
+        inbound = self._parts.places.inbound / name
+        try:
+            await self._save_stopped(turn, inbound)
+        finally:
+            async with await environment.open(SandboxSpec(turn.session_id, name, None, inbound)) as box:
+                await box.stop()
+
+    async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
         base, _ = await self._base(turn, check_rights=False)
-        places = self._parts.places
-        quarantine = await Quarantine.create(places.quarantines / f"{turn.session_id}.git", base.mirror)
-        workspace = Workspace(turn, environment, base, quarantine, self._bundles, places.inbound / name)
+        quarantines = self._parts.places.quarantines
+        quarantine = await Quarantine.create(quarantines / f"{turn.session_id}.git", base.mirror)
+        environment = self._parts.environment
+        workspace = Workspace(turn, environment, base, quarantine, self._bundles, inbound)
         try:
             await workspace.attach()
             await save_quietly(workspace, turn.session_id)
-            await workspace.stand_still()
         finally:
             await workspace.close()
 
@@ -169,6 +181,8 @@ class TurnDriver:
         assert turn.view.turn is not None
         model_id = turn.view.turn.model
         skills = load_skills([*base.skills, *parts.skills])
+        for problem in skills.problems:
+            log.warning("skill left out", session_id=turn.session_id, problem=problem)
 
         def context(call_id: str) -> ToolContext:
             return ToolContext(call_id, turn, workspace, publication, skills, base.instructions)

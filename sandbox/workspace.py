@@ -134,10 +134,6 @@ class Workspace:
             await self._git.checkpoint(self._turn.author, self._base.branch)
         )
 
-    async def stand_still(self) -> None:
-        """Every process of the box is ended; its files stay. Raises: SandboxFailed."""
-        await self._opened.stop()
-
     async def close(self) -> None:
         """The connection is closed; the box goes on."""
         if self._sandbox is not None:
