@@ -48,7 +48,7 @@ GONE = "I do not know that session any more."
 MIDDLE_ON_PAGE = "_… the part in between is on the session's page …_"
 EMPTY_ANSWER = (
     "The agent ended without saying what it did, so please treat this as not done. "
-    "The work so far is saved: 🔁 on the card tries again."
+    "The work so far is saved. Tell me here what to look at, and I will go at it again."
 )
 
 

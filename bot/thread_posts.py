@@ -206,6 +206,8 @@ def _marks(before: SessionView | None, after: SessionView) -> list[Step]:
         old = _mark(before.prompts[index].state, first=index == 0)
         new = _mark(item.state, first=index == 0)
         if item.prompt.message and old != new:
+            # An answer without words is a failure, whatever the turn says of itself.
+            new = FAILED if new == DONE and not after.answer.strip() else new
             # Seen may have been put there after the prompt was already taken up.
             marks.append(Mark(item.prompt.message, old or SEEN, new))
     return marks

@@ -1,0 +1,142 @@
+"""What each event says in the thread, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.messages import Choice
+from bot.platforms.console.wording import plain_text
+from bot.thread_posts import Know, Mark, Reword, Say, Step, ThreadPosts
+from session import events as e
+from session.fold import apply
+from session.view import SessionView
+from tests.bot.views import (
+    ASKED,
+    CHANGES,
+    CHOSEN,
+    FAILED,
+    FINISHED,
+    GRACE,
+    GREEN,
+    OPENED,
+    OPENED_PULL_REQUEST,
+    READY,
+    STARTED,
+    asked_approval,
+    prompt,
+    recorded,
+)
+
+SNAPSHOT = Path(__file__).with_name("posts.txt")
+POSTS = ThreadPosts(
+    "https://bellhop.example.com", (Choice("acme/web", "acme/web"), Choice("acme/api", "acme/api"))
+)
+RED = e.VerificationFinished(
+    turn_id="t1",
+    head_sha="a" * 40,
+    verdict="failed",
+    checks=(
+        e.CheckResult(command="ruff check", verdict="passed"),
+        e.CheckResult(command="pytest", verdict="failed"),
+    ),
+)
+NOT_RUN = e.VerificationFinished(
+    turn_id="t1", head_sha="a" * 40, verdict="not_run", reason="no checks are set"
+)
+PICKED = CHOSEN.model_copy(update={"how": "picked", "by": GRACE})
+QUESTION = e.QuestionAsked(
+    question_id="q1", turn_id="t1", call_id="c1", text="Which way?", options=("up", "even")
+)
+FROM_PAGE = prompt(3, "and the\ncredit notes", GRACE).model_copy(update={"message": ""})
+RUNNING = (CHOSEN, STARTED, READY)
+
+STORIES: dict[str, Sequence[e.Event]] = {
+    "a repository is asked for and picked": (ASKED, PICKED),
+    "green, approved, merged": (
+        *RUNNING,
+        CHANGES,
+        GREEN,
+        asked_approval(),
+        e.ApprovalGiven(approval_id="a1", digest="d1", by=GRACE),
+        e.ApprovalUsed(approval_id="a1"),
+        OPENED_PULL_REQUEST,
+        FINISHED,
+        e.PullRequestStateChanged(number=7, state="merged", by="grace"),
+    ),
+    "red, refused, closed": (
+        *RUNNING,
+        CHANGES,
+        RED,
+        asked_approval(),
+        e.ApprovalRefused(approval_id="a1", by=GRACE),
+        OPENED_PULL_REQUEST,
+        FINISHED,
+        e.PullRequestStateChanged(number=7, state="closed", by=""),
+    ),
+    "unverified, taken back, out of time": (
+        *RUNNING,
+        CHANGES,
+        NOT_RUN,
+        asked_approval("merge", blocking=False),
+        e.ApprovalGiven(approval_id="a1", digest="d1", by=GRACE),
+        e.ApprovalWithdrawn(approval_id="a1", by=GRACE),
+        e.ApprovalVoided(approval_id="a1", reason="its time ran out"),
+        FINISHED,
+    ),
+    "a question, an update, a follow-up from the page, a stop": (
+        *RUNNING,
+        QUESTION,
+        e.QuestionAnswered(question_id="q1", text="even, please", by=GRACE),
+        e.UpdatePosted(text="Found it in `rounding.py`."),
+        e.PromptQueued(prompt=FROM_PAGE),
+        e.StopRequested(by=GRACE),
+        e.SessionStopped(turn_id="t1", by=GRACE),
+    ),
+    "a failure, then routing fails, then a merge": (
+        *RUNNING,
+        FAILED,
+        e.RoutingFailed(cause="No repository is set up.", advice="Add one to repositories.yaml."),
+        e.MergeFailed(cause="The branch moved.", advice="Approve it again."),
+    ),
+    "an answer without words": (*RUNNING, FINISHED.model_copy(update={"summary": " ", "evidence": ""})),
+}
+
+
+def steps(events: Sequence[e.Event]) -> list[Step]:
+    """All that the thread shows of these events after a session was opened."""
+    view: SessionView | None = None
+    found: list[Step] = []
+    for record in recorded([*OPENED, *events]):
+        after = apply(view, record)
+        found.extend(POSTS.steps(view, record, after))
+        view = after
+    return found
+
+
+def described(step: Step) -> str:
+    match step:
+        case Say(post):
+            return f"-- says ({post.kind})\n{plain_text(post)}"
+        case Reword(post):
+            return f"-- rewords ({post.kind})\n{plain_text(post)}"
+        case Mark(message, remove, add):
+            return f"-- under {message}: {remove} → {add}"
+        case Know(message, ref):
+            return f"-- knows {message} as {ref}"
+
+
+def all_stories() -> str:
+    return "\n".join(
+        f"== {name}\n" + "\n".join(described(step) for step in steps(events)) + "\n"
+        for name, events in STORIES.items()
+    )
+
+
+def test_every_event_says_what_was_agreed() -> None:
+    """To agree to new wording: `python -m tests.bot.test_thread_posts`, then read the difference."""
+    assert all_stories() == SNAPSHOT.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(all_stories(), encoding="utf-8")
