@@ -111,10 +111,10 @@ def test_any_walk_folds_the_same_in_one_go_step_by_step_and_from_a_kept_view(dat
     assert whole == stepwise == fold(records[cut:], fold(records[:cut])) == walk.view
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_walk_leaves_a_prompt_waiting_that_nobody_drives(data: st.DataObject) -> None:
     walk = Walk(data.draw)
-    for _ in range(data.draw(st.integers(1, 25))):
+    for _ in range(data.draw(st.integers(1, 60))):
         walk.take(1)
         walk.check()

@@ -33,12 +33,9 @@ class Walk:
         self.number = 0
         self.records: list[e.Recorded] = []
         opened = e.SessionOpened(title="Fix it", origin=ORIGIN, requester=PEOPLE[0])
-        self._add([opened, e.PromptQueued(prompt=prompt(PEOPLE[0]))])
-
-    @property
-    def view(self) -> SessionView:
-        """The session now."""
-        return fold(self.records)
+        self.records.append(e.Recorded("s", 1, START, opened))
+        self.view: SessionView = fold(self.records)
+        self._add([e.PromptQueued(prompt=prompt(PEOPLE[0]))])
 
     def take(self, steps: int) -> None:
         """Take so many steps; one that is refused leaves things as they are."""
@@ -82,6 +79,7 @@ class Walk:
         for event in events:
             seq = len(self.records) + 1
             self.records.append(e.Recorded("s", seq, START + timedelta(seconds=seq), event))
+        self.view = fold(self.records[self.view.seq :], self.view) if events else self.view
 
 
 def _prompt(walk: Walk) -> Sequence[e.Event]:
