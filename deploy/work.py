@@ -25,7 +25,7 @@ from sandbox.worker import WorkerProcess
 from session.catalogue import Catalogue
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError
-from skills.library import built_in_source
+from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
     "OPENAI_API_KEY is missing: the worker asks the model with it. Example: OPENAI_API_KEY=sk-…; any "
@@ -55,7 +55,7 @@ def worker(core: Core, environment: Environment) -> WorkerProcess:
         models=models,
         model=_models(settings, models),
         tools=discover_tools(),
-        skills=(built_in_source(),),
+        skills=(folder_source("organisation", settings.bellhop_home / "skills"), built_in_source()),
         settings=settings,
         places=Places.under(settings.bellhop_home),
     )
