@@ -213,7 +213,7 @@ class TurnDriver:
     async def _end(self, turn: TurnLog, base: BaseCommit, workspace: Workspace, ending: Ending) -> None:
         """Save the work, then say that the turn ended."""
         unsaved = await save_quietly(workspace, turn.session_id)
-        events: list[e.Event] = []
+        events = list(ending.before)
         if unsaved is not None:
             events.append(e.PartDegraded(part="sandbox", detail=unsaved))
         if ending.event is not None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import ValidationError
@@ -125,9 +125,11 @@ class CallRunner:
     async def _ended(self, call: Call, outcome: Suspended | Finished, seconds: float) -> Suspended | Finished:
         if isinstance(outcome, Suspended):
             await self._turn.begin(*outcome.events)
-        else:
-            await self._turn.begin(self._returned(call, ToolResult("The turn is finished."), seconds))
-        return outcome
+            return outcome
+        # Recorded together with the turn's end: a worker that dies before that finds the call unanswered and
+        # finishes again, instead of asking the model what else there is to do.
+        returned = self._returned(call, ToolResult("The turn is finished."), seconds)
+        return replace(outcome, events=(returned,))
 
     async def _outcome(self, call: Call, again: bool) -> ToolOutcome:
         if call.tool is None or isinstance(call.arguments, Malformed):

@@ -49,10 +49,11 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A call that ends the turn; `summary` is the answer people read."""
+    """A call that ends the turn; `summary` is the answer people read. `events` are recorded with the end."""
 
     summary: str
     evidence: str = ""
+    events: tuple[Event, ...] = ()
 
 
 ToolOutcome = ToolResult | Suspended | Finished

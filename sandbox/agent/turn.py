@@ -35,10 +35,12 @@ SMALLER = "The work is saved. Ask for a smaller next step."
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why the loop ended, and the event to record once the work is saved (None: it is recorded already)."""
+    """Why the loop ended, and the event to record once the work is saved (None: it is recorded already);
+    `before` is recorded right before it."""
 
     kind: Literal["finished", "suspended", "paused", "failed"]
     event: e.TurnFinished | e.TurnFailed | e.TurnPaused | None = None
+    before: tuple[e.Event, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,11 +94,10 @@ class TurnLoop:
     def _ending(self, outcome: Suspended | Finished) -> Ending:
         if isinstance(outcome, Suspended):
             return Ending("suspended")
-        return self._finished(outcome.summary, outcome.evidence)
-
-    def _finished(self, summary: str, evidence: str = "") -> Ending:
-        event = e.TurnFinished(turn_id=self.turn.turn_id, summary=summary, evidence=evidence)
-        return Ending("finished", event)
+        finished = e.TurnFinished(
+            turn_id=self.turn.turn_id, summary=outcome.summary, evidence=outcome.evidence
+        )
+        return Ending("finished", finished, outcome.events)
 
     def _failed(self, cause: str, advice: str) -> Ending:
         return Ending("failed", e.TurnFailed(turn_id=self.turn.turn_id, cause=cause, advice=advice))
