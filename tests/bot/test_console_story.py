@@ -224,3 +224,11 @@ async def test_two_people_talking_are_left_alone_until_they_call(rooms: Rooms) -
         await console.people.say("yes I think so", "Ada", thread=thread, mention=False)
         view = await rooms.log.view(session_id)
         assert [p.prompt.text for p in view.prompts] == ["round invoices half up", "and the credit notes"]
+
+
+async def test_calling_on_the_bot_by_name_is_not_part_of_the_request(rooms: Rooms) -> None:
+    console = ConsolePlatform()
+    async with rooms.serving(console):
+        await console.people.say("@Bellhop, mail ada@bellhop.example about @bellhop's bell")
+        view = await rooms.log.view(await rooms.only_session())
+    assert view.prompts[0].prompt.text == "mail ada@bellhop.example about @bellhop's bell"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +16,9 @@ from session.people import Identity
 PLATFORM = "console"
 WORKSPACE = "console"
 CHANNEL = "console"
+
+# Nobody has to write it here, but people who know chat do.
+_MENTION = re.compile(r"^\s*@bellhop\b[,:]?\s*", re.IGNORECASE)
 
 Deed = Callable[[Inbox], Awaitable[None]]
 
@@ -57,7 +61,7 @@ class ConsolePeople:
             thread=message.thread,
             message=message.id,
             author=identity(by),
-            text=text,
+            text=_MENTION.sub("", text).strip(),
             sent_at=message.at,
             channel_name=CHANNEL,
             mentions_bot=mention,
