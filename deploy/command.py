@@ -94,7 +94,8 @@ async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
     catalogue = Catalogue.load(settings.repositories_file)
     request = RoutingRequest(text=arguments.text, channel_name=arguments.channel)
-    decision = await classifier(settings, catalogue).classify(request)
+    async with classifier(settings, catalogue) as chooser:
+        decision = await chooser.classify(request)
     print(decision.slug or "unknown: the person would be asked")
     if arguments.explain:
         print(f"  because: {decision.reason}")

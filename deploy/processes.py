@@ -8,11 +8,10 @@ import structlog
 
 from bot.platforms.slack.platform import SlackPlatform
 from companion_web.sign_in import one_time_link, owner
-from deploy import chat, pages
+from deploy import chat, pages, work
 from deploy.boxes import open_environment
 from deploy.core import Core, open_core
 from deploy.web_server import listen
-from deploy.work import worker as make_worker
 from session.catalogue import Catalogue
 from session.settings import Settings, SettingsError
 
@@ -48,7 +47,7 @@ async def worker(settings: Settings) -> None:
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
         environment = await open_environment(settings)
         try:
-            await make_worker(core, environment).run()
+            await work.work(core, environment)
         finally:
             await environment.aclose()
 
@@ -65,7 +64,7 @@ async def up(settings: Settings) -> None:
                 pages.web(core, listener, environment=environment, slack=slack),
                 asyncio.TaskGroup() as group,
             ):
-                group.create_task(make_worker(core, environment).run(), name="worker")
+                group.create_task(work.work(core, environment), name="worker")
                 if slack is not None:
                     group.create_task(chat.chat(core, slack), name="slack")
                 await _greet(core, slack)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from openai import AsyncOpenAI
 
@@ -33,17 +34,24 @@ _NO_KEY = (
 )
 
 
-def worker(core: Core, environment: Environment) -> WorkerProcess:
-    """The worker process; `run` it.
+async def work(core: Core, environment: Environment) -> None:
+    """Routes requests and drives turns and merges on this host, until cancelled.
 
     Raises: SettingsError, when there is no model key; ForgeError, when a forge is not set up.
     """
-    settings = core.settings
-    if not settings.openai_api_key:
+    if not core.settings.openai_api_key:
         raise SettingsError(_NO_KEY)
+    async with AsyncExitStack() as stack:
+        choosing = await stack.enter_async_context(classifier(core.settings, core.catalogue))
+        models = _Models(core.settings, load_models())
+        stack.push_async_callback(models.aclose)
+        await _worker(core, environment, choosing, models).run()
+
+
+def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
+    settings = core.settings
     open_forges = forges(core)
     rights = Rights({"github": github_accounts(core)})
-    models = load_models()
     parts = DriverParts(
         environment=environment,
         forges=open_forges,
@@ -52,8 +60,8 @@ def worker(core: Core, environment: Environment) -> WorkerProcess:
         effects=core.effects,
         artifacts=core.artifacts,
         pulse=core.pulse,
-        models=models,
-        model=_models(settings, models),
+        models=models.catalogue,
+        model=models.client,
         tools=discover_tools(),
         skills=(folder_source("organisation", settings.bellhop_home / "skills"), built_in_source()),
         settings=settings,
@@ -67,7 +75,7 @@ def worker(core: Core, environment: Environment) -> WorkerProcess:
         merger=Merger(core.log, core.effects, rights, core.catalogue, open_forges),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
-    routing = Routing(core.log, core.commands, core.catalogue, classifier(settings, core.catalogue))
+    routing = Routing(core.log, core.commands, core.catalogue, choosing)
     return WorkerProcess(
         redis_url=core.redis_url,
         jobs=jobs,
@@ -86,21 +94,32 @@ def worker(core: Core, environment: Environment) -> WorkerProcess:
     )
 
 
-def classifier(settings: Settings, catalogue: Catalogue) -> Classifier:
-    """The classifier over that catalogue, with the fast model of the settings."""
-    client = AsyncOpenAI(base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0)
-    return Classifier(catalogue, FastModel(client, settings.classifier_model))
+@asynccontextmanager
+async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Classifier]:
+    """The classifier over that catalogue, with the fast model of the settings, as long as the context."""
+    async with AsyncOpenAI(
+        base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0
+    ) as client:
+        yield Classifier(catalogue, FastModel(client, settings.classifier_model))
 
 
-def _models(settings: Settings, models: ModelCatalogue) -> Callable[[str], Model]:
+class _Models:
     """The client of each model, made once."""
-    clients: dict[str, Model] = {}
 
-    def client(model_id: str) -> Model:
-        if model_id not in clients:
-            clients[model_id] = ChatCompletionsModel(
-                settings.openai_base_url, settings.openai_api_key, models.spec(model_id)
+    def __init__(self, settings: Settings, catalogue: ModelCatalogue) -> None:
+        self.catalogue = catalogue
+        self._settings = settings
+        self._clients: dict[str, ChatCompletionsModel] = {}
+
+    def client(self, model_id: str) -> Model:
+        """The client of the model with that id."""
+        if model_id not in self._clients:
+            self._clients[model_id] = ChatCompletionsModel(
+                self._settings.openai_base_url, self._settings.openai_api_key, self.catalogue.spec(model_id)
             )
-        return clients[model_id]
+        return self._clients[model_id]
 
-    return client
+    async def aclose(self) -> None:
+        """Close the connections of all of them."""
+        for client in self._clients.values():
+            await client.aclose()

@@ -23,7 +23,7 @@ from deploy.demo.replies import Script
 from deploy.demo.samples import own_catalogue, sample_catalogue
 from deploy.demo.scenes import load_scenes
 from deploy.web_server import listen
-from deploy.work import worker
+from deploy.work import work
 from session.catalogue import Catalogue
 from session.settings import Settings, SettingsError
 
@@ -87,7 +87,7 @@ async def _house(settings: Settings, repo: str | None) -> AsyncIterator[tuple[Co
         await stack.enter_async_context(pages.web(core, listener, environment=environment))
         console = open_console(sys.stdin, sys.stdout) if sys.stdin.isatty() else ConsolePlatform()
         tasks = [
-            asyncio.create_task(worker(core, environment).run(), name="worker"),
+            asyncio.create_task(work(core, environment), name="worker"),
             asyncio.create_task(chat.chat(core, console), name="console"),
         ]
         try:

@@ -19,7 +19,7 @@ from deploy.core import Core, open_core
 from deploy.credentials import github_accounts
 from deploy.demo.samples import SAMPLES
 from deploy.web_server import listen
-from deploy.work import worker
+from deploy.work import work
 from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import Environment
 from sandbox.workspace import box_name
@@ -62,9 +62,7 @@ class Member:
         """The GitHub login."""
         return self.name.lower()
 
-    async def asks(
-        self, text: str, channel: Channel | None = None, files: Sequence[Upload] = ()
-    ) -> Thread:
+    async def asks(self, text: str, channel: Channel | None = None, files: Sequence[Upload] = ()) -> Thread:
         """Mentions the bot in the channel (None: the one of billing); the thread that begins with it."""
         root = await self.slack.say(channel or self.house.billing, text, files=files)
         return Thread(self.house.slack, self.house.core, root)
@@ -200,7 +198,7 @@ async def open_house(
         github.webhooks.url = f"{core.settings.page_address}/webhooks/github"
         async with asyncio.TaskGroup() as group:
             running = (
-                group.create_task(worker(core, environment).run(), name="worker"),
+                group.create_task(work(core, environment), name="worker"),
                 group.create_task(chat.chat(core, platform), name="slack"),
             )
             if way == "socket":
