@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from companion_web import triggers
+from companion_web.account import AccountPage
 from companion_web.accounts import Accounts
 from companion_web.actions import Actions
 from companion_web.api import Api
@@ -74,6 +75,7 @@ def create_app(
         *pages.routes(),
         *Actions(commands, catalogue).routes(door, pages.refused, listing.refused),
         *sign_in.routes(),
+        *AccountPage(settings, directory, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),
     ]

@@ -36,9 +36,9 @@ class Form:
 
 
 class ActionHandler(Protocol):
-    """Carries out what a form asks; the text it returns is where a browser goes next."""
+    """Carries out what a form asks; the text it returns is where a browser goes next, a response is shown."""
 
-    async def __call__(self, request: Request, visitor: Visitor, form: Form) -> str:
+    async def __call__(self, request: Request, visitor: Visitor, form: Form) -> str | Response:
         """Raises: Refusal, NoSuchSession."""
 
 
@@ -143,10 +143,12 @@ class Door:
                 return problem(status, "Not done", refusal.sentence)
             return await refused(request, visitor, form, refusal.sentence, status)
         except NoSuchSession:
-            return (
-                problem(404, "No such session", "It is gone.") if scripted else self.missing(request, visitor)
-            )
-        return Response(status_code=204, headers={"X-Next": target}) if scripted else see_other(target)
+            if scripted:
+                return problem(404, "No such session", "There is no session with that id.")
+            return self.missing(request, visitor)
+        if isinstance(target, Response):
+            return target
+        return Response(status_code=204) if scripted else see_other(target)
 
     def _token_holds(self, visitor: Visitor, token: str) -> bool:
         return self._visitors.csrf.valid(token, visitor.sign_in_id)

@@ -91,7 +91,6 @@ class SignIn:
             Route("/sign-in/github", self.to_github, methods=["GET"]),
             Route("/sign-in/github/callback", self.from_github, methods=["GET"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/account", self._door.page(self.account), methods=["GET"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -158,17 +157,6 @@ class SignIn:
         response = see_other("/sign-in")
         self._visitors.sign_out(response)
         return response
-
-    async def account(self, request: Request, visitor: Visitor) -> Response:
-        """Who the person is here, and their linked accounts."""
-        html = self._fragments.page(
-            "account.html",
-            role=await self._directory.role(visitor.person.id),
-            identities=await self._directory.identities(visitor.person.id),
-            github=self._github.set_up,
-            **self._door.context(request, visitor),
-        )
-        return HTMLResponse(html)
 
     async def _admit(self, visitor: Visitor | None, user: GitHubUser, tokens: GitHubTokens) -> Person:
         identity = self._github.identity(user)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from companion_web.account import LINK_PURPOSE
 from companion_web.app import create_app
 from companion_web.door import local_path
 from companion_web.sign_in import one_time_link, owner
@@ -229,3 +230,21 @@ async def test_github_being_down_is_said(tmp_path: Path) -> None:
 )
 def test_nobody_is_sent_elsewhere(given: str, kept: str) -> None:
     assert local_path(given) == kept
+
+
+async def test_a_code_from_the_page_links_a_chat_account_once(stage: Stage) -> None:
+    ada = await stage.person("Ada")
+    async with stage.client(ada) as client:
+        shown = await client.post("/account/code")
+    code = shown.text.split("link ")[-1].split("<")[0]
+    assert shown.status_code == 200
+    assert await stage.directory.redeem_ticket("sign-in", code) is None, "it is good for nothing else"
+    assert await stage.directory.redeem_ticket(LINK_PURPOSE, code) == ada.id
+    assert await stage.directory.redeem_ticket(LINK_PURPOSE, code) is None
+
+
+async def test_the_account_page_shows_the_accounts(stage: Stage) -> None:
+    async with stage.client(await stage.person("Ada", "viewer")) as client:
+        page = (await client.get("/account")).text
+    assert "<b>console</b> Ada" in page
+    assert "You can watch" in page

@@ -1,0 +1,71 @@
+"""The account page: who somebody is here, and how their accounts elsewhere become theirs."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from companion_web.door import Door, Form
+from companion_web.fragments import Fragments
+from companion_web.visitors import Visitor
+from session.directory import Directory
+from session.settings import Settings
+
+LINK_PURPOSE = "link"
+"""Purpose of the tickets with which a chat account is linked; their data is the person's id."""
+
+CODE_MINUTES = 10
+
+
+class AccountPage:
+    """Shows a person's accounts, and gives a code that links a chat account.
+
+    The code goes from the page to the chat, where the platform vouches for who sends it: a link from the chat
+    to the page would have to carry the secret itself.
+    """
+
+    def __init__(self, settings: Settings, directory: Directory, fragments: Fragments, door: Door) -> None:
+        self._github = bool(settings.github_client_id and settings.github_client_secret)
+        self._directory = directory
+        self._fragments = fragments
+        self._door = door
+
+    def routes(self) -> list[Route]:
+        """Where it is."""
+        return [
+            Route("/account", self._door.page(self.show), methods=["GET"]),
+            Route("/account/code", self._door.action(self.give_code, self.refused), methods=["POST"]),
+        ]
+
+    async def show(self, request: Request, visitor: Visitor) -> Response:
+        """The page."""
+        return await self._page(request, visitor)
+
+    async def give_code(self, request: Request, visitor: Visitor, form: Form) -> Response:
+        """The page with a code that works once."""
+        code = await self._directory.issue_ticket(LINK_PURPOSE, visitor.person.id, CODE_MINUTES * 60)
+        return await self._page(request, visitor, code=code)
+
+    async def refused(
+        self, request: Request, visitor: Visitor, form: Form, sentence: str, status: int
+    ) -> Response:
+        """The page with a sentence."""
+        return await self._page(request, visitor, said=sentence, status=status)
+
+    async def _page(
+        self, request: Request, visitor: Visitor, *, code: str = "", said: str = "", status: int = 200
+    ) -> Response:
+        html = self._fragments.page(
+            "account.html",
+            **{
+                **self._door.context(request, visitor),
+                "role": await self._directory.role(visitor.person.id),
+                "identities": await self._directory.identities(visitor.person.id),
+                "github": self._github,
+                "code": code,
+                "minutes": CODE_MINUTES,
+                "said": said,
+            },
+        )
+        return HTMLResponse(html, status)
