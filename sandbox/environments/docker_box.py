@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
 import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from sandbox.environments.protocol import INBOUND, WORKSPACE, Environment, Origin, SandboxFailed
-from sandbox.environments.runner_client import BoxStats, RunnerClient
+from sandbox.environments.open_box import OpenBox
+from sandbox.environments.protocol import Environment, Origin, SandboxFailed
+from sandbox.environments.runner_client import RunnerClient
 from sandbox.images.base_image import READY_LABEL
 from sandbox.runner import VERSION
 
@@ -21,7 +20,7 @@ SNAPSHOT_REPOSITORY = "bellhop/snapshot"
 ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
-class DockerSandbox:
+class DockerSandbox(OpenBox):
     """One container. Made by `DockerEnvironment.open`."""
 
     def __init__(
@@ -34,36 +33,10 @@ class DockerSandbox:
         owner: str,
     ) -> None:
         """owner: tells this installation's snapshots from another's in the same engine."""
+        super().__init__(name, runner, origin)
         self._environment = environment
         self._container = container
-        self._name = name
-        self._runner = runner
-        self._origin = origin
         self._owner = owner
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def adopted(self) -> bool:
-        return self._origin == "adopted"
-
-    @property
-    def origin(self) -> Origin:
-        return self._origin
-
-    @property
-    def workspace(self) -> str:
-        return WORKSPACE
-
-    @property
-    def inbound_path(self) -> str:
-        return INBOUND
-
-    @property
-    def runner(self) -> RunnerClient:
-        return self._runner
 
     async def snapshot(self, tag: str) -> str:
         """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
@@ -102,9 +75,6 @@ class DockerSandbox:
         await self._runner.aclose()
         await self._environment.remove(self._name)
 
-    async def stats(self) -> BoxStats:
-        return await self._runner.stats()
-
     async def cause_of_death(self) -> str | None:
         """Why the container is not running; None when it is. Raises: SandboxFailed."""
         try:
@@ -119,11 +89,3 @@ class DockerSandbox:
         if state["OOMKilled"]:
             return "out of memory"
         return "killed" if state["ExitCode"] == 137 else f"exited with {state['ExitCode']}"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._runner.aclose()

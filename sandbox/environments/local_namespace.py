@@ -13,11 +13,10 @@ import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sandbox.environments.bubblewrap_builder import bubblewrap_command
 from sandbox.environments.choice import Backend, EnvironmentSettings
+from sandbox.environments.local_box import LocalSandbox
 from sandbox.environments.local_files import KEPT, copy_box
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
 from sandbox.environments.namespace_plan import Bind, BoxPlan, host_binds, host_python
@@ -32,7 +31,7 @@ from sandbox.environments.protocol import (
     SandboxFailed,
     SandboxSpec,
 )
-from sandbox.environments.runner_client import BoxStats, RunnerClient, RunnerGone
+from sandbox.environments.runner_client import RunnerGone
 from sandbox.environments.runner_launch import (
     HOME,
     RUNNER_MOUNT,
@@ -246,78 +245,6 @@ class LocalEnvironment:
                 f"{program} cannot make a box here ({done.stderr.strip()[-300:]}): allow unprivileged user "
                 "namespaces, or start a Docker engine. Nothing is run without isolation."
             )
-
-
-class LocalSandbox:
-    """One box of namespaces. Made by `LocalEnvironment.open`."""
-
-    def __init__(
-        self, environment: LocalEnvironment, name: str, runner: RunnerClient, origin: Origin
-    ) -> None:
-        self._environment = environment
-        self._name = name
-        self._runner = runner
-        self._origin = origin
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def adopted(self) -> bool:
-        return self._origin == "adopted"
-
-    @property
-    def origin(self) -> Origin:
-        return self._origin
-
-    @property
-    def workspace(self) -> str:
-        return WORKSPACE
-
-    @property
-    def inbound_path(self) -> str:
-        return INBOUND
-
-    @property
-    def runner(self) -> RunnerClient:
-        return self._runner
-
-    async def snapshot(self, tag: str) -> str:
-        """A copy of workspace, home and journal. Raises: SandboxFailed."""
-        return await self._environment.take_snapshot(self._name, tag)
-
-    async def stop(self) -> None:
-        """The box's processes have ended; its files stay."""
-        await self._runner.aclose()
-        await self._environment.end(self._name)
-
-    async def kill(self) -> None:
-        """The box's processes were killed; its files stay."""
-        await self._environment.end(self._name)
-
-    async def remove(self) -> None:
-        """Nothing is left but snapshots."""
-        await self._runner.aclose()
-        await self._environment.remove(self._name)
-
-    async def stats(self) -> BoxStats:
-        return await self._runner.stats()
-
-    async def cause_of_death(self) -> str | None:
-        """ "ended" when the box does not run (the kernel tells no more), else None."""
-        record = await asyncio.to_thread(self._environment.record, self._name)
-        if record is None:
-            return "removed"
-        return None if record.running() else "ended"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._runner.aclose()
 
 
 def _plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None) -> BoxPlan:
