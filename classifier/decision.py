@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from classifier.fast_model import FastModel, NoOpinion, Opinion
-from classifier.mentions import named_outright
+from classifier.mentions import named_in_vain, named_outright
 from classifier.prefilter import Prefilter
 from classifier.request import Classification, RoutingRequest
 from classifier.rules import matches
@@ -45,6 +45,9 @@ class Classifier:
             return Classification(outright[0].slug, "named", "you named it")
         if len(outright) > 1:
             return _ask("you named more than one repository", outright)
+        useless = self._named_in_vain(request.text)
+        if useless is not None:
+            return self._by_name(useless)
         if request.thread_repository in {r.slug for r in self._active}:
             return Classification(request.thread_repository, "thread", "this thread worked in it before")
         return self._by_rule(request) or self._only()
@@ -57,6 +60,11 @@ class Classifier:
         if repository.archived:
             return _ask(f"{repository.slug} is archived and takes no work", self._prefilter.best(name, 5))
         return Classification(repository.slug, "named", "you named it")
+
+    def _named_in_vain(self, text: str) -> str | None:
+        """The repository that the text names although no work can be done in it: archived, or not known."""
+        archived = named_outright(text, [r for r in self._catalogue.repositories if r.archived])
+        return archived[0].slug if archived else named_in_vain(text, self._catalogue.repositories)
 
     def _by_rule(self, request: RoutingRequest) -> Classification | None:
         found = matches(request, self._active)

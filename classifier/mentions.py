@@ -28,6 +28,18 @@ def named_outright(text: str, repositories: Iterable[Repository]) -> tuple[Repos
     return tuple(r for r in repositories if _is_named(lowered, r))
 
 
+def named_in_vain(text: str, repositories: Iterable[Repository]) -> str | None:
+    """The first slug in `text` that is none of `repositories`, though its owner has some of them.
+
+    Only then is it a name for sure: `src/app` and `and/or` look the same.
+    """
+    slugs = {repository.slug.lower() for repository in repositories}
+    owners = "|".join(sorted(re.escape(owner) for owner in {slug.partition("/")[0] for slug in slugs}))
+    found = re.findall(rf"{_EDGE_BEFORE}((?:{owners})/\w[\w.-]*){_EDGE_AFTER}", text, re.IGNORECASE)
+    bare = (slug.rstrip(".-").removesuffix(".git") for slug in found)
+    return next((slug for slug in bare if slug.lower() not in slugs), None)
+
+
 def _is_named(lowered: str, repository: Repository) -> bool:
     address = repository.url.lower().removesuffix(".git")
     if address.startswith("http") and re.search(re.escape(address) + _EDGE_AFTER, lowered):

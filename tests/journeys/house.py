@@ -113,7 +113,7 @@ class House:
         role: None leaves what people get who are seen for the first time. may: their permission on the
         repositories at GitHub. linked: whether Bellhop may act as them there.
         """
-        member = Member(self, self.slack.person(name))
+        member = self._newcomer(self.slack.person(name))
         for slug in (BILLING, WEB):
             self.github.grant(member.login, slug, may)
         person = await member.person()
@@ -125,7 +125,12 @@ class House:
 
     def outsider(self, name: str, *, stranger: bool = False) -> Member:
         """A guest of the workspace, or someone of another one who shares its channels."""
-        return Member(self, self.slack.person(name, is_restricted=not stranger, is_stranger=stranger))
+        return self._newcomer(self.slack.person(name, is_restricted=not stranger, is_stranger=stranger))
+
+    def _newcomer(self, person: SlackPerson) -> Member:
+        for channel in (self.billing, self.general):
+            channel.members.add(person.id)
+        return Member(self, person)
 
     async def link(self, member: Member) -> None:
         """What signing in with GitHub leaves behind."""
