@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,8 +29,29 @@ async def bundled_redis(directory: Path) -> AsyncIterator[str]:
     A server that a killed process of ours left behind in `directory` is ended first: it does not die with its
     parent by itself.
 
-    Raises: BundledRedisFailed.
+    Raises: BundledRedisFailed, also while another process runs the server of that directory.
     """
+    with _alone(directory):
+        async with _server(directory) as url:
+            yield url
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BundledRedisFailed(
+                f"another Bellhop process runs the bundled Redis in {directory}. Separate processes need a "
+                "Redis that they share: set REDIS_URL, or run all of them in one with `bellhop up`"
+            ) from error
+        yield
+
+
+@asynccontextmanager
+async def _server(directory: Path) -> AsyncIterator[str]:
     pid_file = directory / "redis.pid"
     _end_leftover(pid_file, directory)
     port = _free_port()
@@ -60,7 +82,6 @@ def _free_port() -> int:
 
 
 def _write_configuration(directory: Path, port: int) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "redis.conf"
     configuration.write_text(
         f'bind 127.0.0.1\nport {port}\ndir "{directory}"\nsave ""\nappendonly no\nset-proc-title no\n'

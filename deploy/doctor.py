@@ -22,6 +22,7 @@ from session.queue import Queue
 from session.settings import Settings, SettingsError
 
 _PATIENCE_SECONDS = 10
+_GITHUB = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,12 @@ async def _forges(settings: Settings) -> Finding:
     except CatalogueError:
         return Finding("forge", None, "cannot be checked before the catalogue can be read")
     names = sorted({repository.forge for repository in catalogue.active})
+    missing = [name for name in _GITHUB if not getattr(settings, name.lower())] if "github" in names else []
+    if missing:
+        sentence = (
+            f"GitHub needs {', '.join(missing)}: without, nobody can be known there and nothing published"
+        )
+        return Finding("forge", False, sentence)
     for name in names:
         try:
             await open_forge(name, settings).check()

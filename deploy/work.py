@@ -11,7 +11,7 @@ from classifier.decision import Classifier
 from classifier.fast_model import FastModel
 from classifier.routing import Routing
 from deploy.core import Core
-from deploy.credentials import forges, github_accounts
+from deploy.credentials import LinkedAccounts, forges, github_accounts
 from sandbox.agent.chat_completions import ChatCompletionsModel
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
@@ -29,7 +29,7 @@ from session.settings import Settings, SettingsError
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
-    "OPENAI_API_KEY is missing: the worker asks the model with it. Example: OPENAI_API_KEY=sk-…; any "
+    "OPENAI_API_KEY is missing: the model is asked with it. Example: OPENAI_API_KEY=sk-…; any "
     "OpenAI-compatible endpoint will do (OPENAI_BASE_URL)"
 )
 
@@ -51,7 +51,7 @@ async def work(core: Core, environment: Environment) -> None:
 def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
     settings = core.settings
     open_forges = forges(core)
-    rights = Rights({"github": github_accounts(core)})
+    rights = Rights({"github": LinkedAccounts(core.directory, github_accounts(core))})
     parts = DriverParts(
         environment=environment,
         forges=open_forges,
@@ -96,7 +96,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
 
 @asynccontextmanager
 async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Classifier]:
-    """The classifier over that catalogue, with the fast model of the settings, as long as the context."""
+    """The classifier over that catalogue, with the fast model of the settings, as long as the context.
+
+    Raises: SettingsError, when there is no model key.
+    """
+    if not settings.openai_api_key:
+        raise SettingsError(_NO_KEY)
     async with AsyncOpenAI(
         base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0
     ) as client:

@@ -88,7 +88,7 @@ class Player:
         asked = await talk.hears(lambda m: m.asks)
         await talk.react("✅", ADA, asked)
         await talk.hears(lambda m: m.kind == "answer")
-        await talk.hears(lambda m: m.tone == "done")
+        await talk.hears(lambda m: m.asks and m.id != asked.id)
         view = await talk.sees(lambda v: v.pull_request is not None)
         expect(view.repository is not None and view.repository.slug == "acme/web", "it worked in acme/web")
 

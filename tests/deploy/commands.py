@@ -1,0 +1,79 @@
+"""The `bellhop` command as people run it, and settings with which all of it works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.emulators.model.emulator import ModelEmulator
+from tests.provision.places import CHECKOUT
+from tests.sandbox.workbench import Workbench
+
+AGENT, CLASSIFIER = "scripted", "scripted-fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended: its exit code, and what it printed and complained."""
+
+    code: int
+    printed: str
+    complained: str
+
+
+async def run(module: Sequence[str], environment: Mapping[str, str], seconds: float = 30) -> Ended:
+    """`python -m <module and arguments>` with nothing on its standard input."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *module,
+        cwd=CHECKOUT,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            printed, complained = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return Ended(process.returncode, printed.decode(), complained.decode())
+
+
+async def bellhop(*arguments: str, environment: Mapping[str, str], seconds: float = 30) -> Ended:
+    """`bellhop <arguments>` under that environment and no other."""
+    return await run(["deploy.command", *arguments], environment, seconds)
+
+
+def bare_environment(home: Path) -> dict[str, str]:
+    """What every process needs, and an empty home."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "BELLHOP_HOME": str(home / "bellhop")}
+
+
+def whole_environment(home: Path, model: ModelEmulator) -> dict[str, str]:
+    """An embedded set-up in which everything is there; `model` knows both models by name afterwards."""
+    for name in (AGENT, CLASSIFIER):
+        model.script(name)
+    bare = Workbench.new(home / "upstream").bare(home / "billing.git")
+    catalogue = home / "repositories.yaml"
+    entry = {"slug": "acme/billing", "forge": "local", "url": str(bare), "description": "invoices"}
+    catalogue.write_text(yaml.safe_dump([entry]))
+    return {
+        **bare_environment(home),
+        "REPOSITORIES_FILE": str(catalogue),
+        "SANDBOX_BACKEND": "local",
+        "OPENAI_BASE_URL": model.base_url,
+        "OPENAI_API_KEY": model.api_key,
+        "AGENT_MODEL": AGENT,
+        "CLASSIFIER_MODEL": CLASSIFIER,
+    }

@@ -1,0 +1,72 @@
+"""The small commands: migrate, classify, docs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from deploy.docs import PAGES
+from session.database import Database
+from tests.deploy.commands import CLASSIFIER, bare_environment, bellhop, run
+from tests.emulators.model.emulator import ModelEmulator
+from tests.emulators.model.turns import say_json
+from tests.provision.places import CHECKOUT
+
+
+def with_another_repository(environment: dict[str, str]) -> None:
+    """Let the catalogue hold acme/web too, so that there is something to choose."""
+    with Path(environment["REPOSITORIES_FILE"]).open("a") as catalogue:
+        catalogue.write("- {slug: acme/web, forge: local, url: /srv/web.git}\n")
+
+
+@pytest.mark.databases("postgres")
+async def test_migrating_may_be_done_twice_and_by_several_at_once(
+    bellhop_home: Path, database_url: str
+) -> None:
+    environment = {**bare_environment(bellhop_home), "DATABASE_URL": database_url}
+    ended = await asyncio.gather(*(bellhop("migrate", environment=environment) for _ in range(2)))
+    ended.append(await bellhop("migrate", environment=environment))
+    assert [(each.code, each.printed) for each in ended] == [(0, "The database is up to date.\n")] * 3
+    async with await Database.open(database_url) as database:
+        assert await database.rows("SELECT id FROM sessions") == []
+
+
+async def test_a_database_that_is_away_is_a_sentence(bellhop_home: Path) -> None:
+    away = {**bare_environment(bellhop_home), "DATABASE_URL": "postgres://nobody@127.0.0.1:1/bellhop"}
+    ended = await bellhop("migrate", environment=away)
+    assert ended.code == 1
+    assert ended.complained.startswith("bellhop: PostgreSQL does not answer")
+
+
+async def test_classify_says_which_repository_and_why(whole: dict[str, str], model: ModelEmulator) -> None:
+    with_another_repository(whole)
+    model.script(
+        CLASSIFIER,
+        say_json(
+            kind="repository",
+            repository="acme/billing",
+            confidence=0.93,
+            reason="cents are invoices",
+            alternatives=["acme/web"],
+        ),
+    )
+    ended = await bellhop("classify", "we are off by a cent", "--explain", environment=whole)
+    assert ended.code == 0, ended
+    assert ended.printed.splitlines()[0] == "acme/billing"
+    assert "because: cents are invoices" in ended.printed
+    assert "confidence 0.93" in ended.printed
+    assert "acme/web" in ended.printed
+
+
+async def test_classify_needs_a_model(whole: dict[str, str]) -> None:
+    ended = await bellhop("classify", "it is broken", environment={**whole, "OPENAI_API_KEY": ""})
+    assert ended.code == 1
+    assert ended.complained.startswith("bellhop: OPENAI_API_KEY is missing")
+
+
+async def test_the_generated_pages_are_up_to_date() -> None:
+    stale = [name for name, page in PAGES.items() if (CHECKOUT / "docs" / name).read_text() != page()]
+    ended = await run(["deploy.docs", "--check"], {})
+    assert (stale, ended.code) == ([], 0), ended.complained

@@ -1,0 +1,106 @@
+"""`bellhop doctor` finds each part that is missing or wrong, and says what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.doctor import Finding, examine
+from session.settings import Settings
+from tests.deploy.commands import bare_environment, bellhop
+from tests.emulators.model.emulator import ModelEmulator
+from tests.emulators.slack.emulator import SlackEmulator
+
+NOBODY = "127.0.0.1:1"
+
+
+async def finding(part: str, environment: dict[str, str]) -> Finding:
+    """What the doctor finds out about that part."""
+    found = {item.part: item async for item in examine(Settings.load(environment))}
+    return found[part]
+
+
+def catalogue(environment: dict[str, str], content: str) -> None:
+    """Put that into the catalogue's file."""
+    Path(environment["REPOSITORIES_FILE"]).write_text(content)
+
+
+async def test_where_all_is_well_it_says_so(whole: dict[str, str]) -> None:
+    ended = await bellhop("doctor", environment=whole)
+    assert ended.code == 0, ended
+    lines = ended.printed.splitlines()
+    assert [line for line in lines if line.startswith("FAIL")] == []
+    assert any(line.startswith("--") and "SLACK_BOT_TOKEN is empty" in line for line in lines)
+    assert any("catalogue: 1 repositor" in line for line in lines)
+
+
+async def test_where_something_is_wrong_it_goes_on_and_fails_at_the_end(bellhop_home: Path) -> None:
+    ended = await bellhop("doctor", environment={**bare_environment(bellhop_home), "SECRET_KEY": "short"})
+    assert ended.code == 1
+    failed = [line for line in ended.printed.splitlines() if line.startswith("FAIL")]
+    assert [line.split(":")[0].split()[1] for line in failed][:2] == ["secret", "catalogue"]
+    assert any("OPENAI_API_KEY is missing" in line for line in failed)
+    assert "Traceback" not in ended.complained
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "words"),
+    [
+        ("secret key", {"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ("secret key", {"REDIS_URL": f"redis://{NOBODY}/0"}, "SECRET_KEY is missing"),
+        ("catalogue", {"REPOSITORIES_FILE": "/nowhere/repositories.yaml"}, "cannot be read"),
+        ("database", {"DATABASE_URL": f"postgres://nobody@{NOBODY}/bellhop"}, "Check DATABASE_URL"),
+        ("redis", {"REDIS_URL": f"redis://{NOBODY}/0"}, "Check REDIS_URL"),
+        ("sandbox", {"SANDBOX_BACKEND": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}, "engine"),
+        ("model", {"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is missing"),
+        ("model", {"OPENAI_BASE_URL": f"http://{NOBODY}/v1"}, "does not answer"),
+        ("model", {"AGENT_MODEL": "of-nobody"}, "does not offer of-nobody"),
+        ("slack", {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": f"http://{NOBODY}/"}, "does not answer"),
+    ],
+)
+async def test_what_is_missing_is_named(
+    whole: dict[str, str], part: str, changes: dict[str, str], words: str
+) -> None:
+    found = await finding(part, {**whole, **changes})
+    assert found.ok is False
+    assert words in found.sentence
+
+
+async def test_a_refused_model_key_is_named(whole: dict[str, str], model: ModelEmulator) -> None:
+    found = await finding("model", {**whole, "OPENAI_API_KEY": "sk-of-somebody-else"})
+    assert (found.ok, "Check OPENAI_API_KEY" in found.sentence) == (False, True)
+    assert len(model.take_violations()) == 1
+
+
+async def test_a_malformed_catalogue_is_named_by_its_line(whole: dict[str, str]) -> None:
+    catalogue(whole, "- slug: acme/web\n  forge: gitlab\n  url: x\n")
+    found = await finding("catalogue", whole)
+    assert found.ok is False
+    assert found.sentence.startswith("repositories.yaml:2: ")
+    assert (await finding("forge", whole)).ok is None
+
+
+async def test_an_empty_catalogue_is_nothing_to_work_with(whole: dict[str, str]) -> None:
+    catalogue(whole, "[]\n")
+    found = await finding("catalogue", whole)
+    assert (found.ok, "lists no repository" in found.sentence) == (False, True)
+
+
+async def test_a_forge_without_its_app_is_named(whole: dict[str, str]) -> None:
+    catalogue(whole, "- {slug: acme/web, forge: github, url: https://github.com/acme/web}\n")
+    found = await finding("forge", whole)
+    assert found.ok is False
+    assert "GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY, GITHUB_CLIENT_ID" in found.sentence
+
+
+async def test_slack_is_asked_whether_it_takes_the_token(whole: dict[str, str]) -> None:
+    async with SlackEmulator() as slack:
+        known = {**whole, "SLACK_API_URL": slack.api_url, "SLACK_BOT_TOKEN": slack.bot_token}
+        neither = await finding("slack", known)
+        assert (neither.ok, "needs SLACK_APP_TOKEN" in neither.sentence) == (False, True)
+        assert (await finding("slack", {**known, "SLACK_APP_TOKEN": slack.app_token})).ok is True
+        refused = await finding("slack", {**known, "SLACK_BOT_TOKEN": "xoxb-of-nobody"})
+        assert refused.ok is False
+        assert "Check SLACK_BOT_TOKEN" in refused.sentence
+        assert slack.take_violations() == ["auth.test: invalid_auth"]
