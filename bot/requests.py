@@ -9,10 +9,11 @@ from bot import sentences
 from bot.counter import Counter
 from bot.follow_ups import is_follow_up
 from bot.messages import SEEN, TAKEN, ChatMessage, Place
-from bot.wording import Wording, is_stop, read_wording
+from bot.wording import Wording, is_stop, link_code, read_wording
+from session.directory import LINK_PURPOSE, IdentityTaken
 from session.inbox import Claim
 from session.people import Origin, Person, Prompt, ThreadLine
-from session.refusals import NotAllowed
+from session.refusals import NotAllowed, NotNow
 
 CONTEXT_MESSAGES = 50
 """How much of a thread is handed on with a request; older messages are on the platform still."""
@@ -46,7 +47,10 @@ class Requests:
         claim = self._counter.claim_message(message)
         wording = read_wording(message.text)
         person = await self._counter.directory.resolve(message.author)
-        if session_id is not None and is_stop(wording.text):
+        code = link_code(wording.text)
+        if code is not None:
+            await self._link(message, person, code)
+        elif session_id is not None and is_stop(wording.text):
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)
         elif not wording.text and not message.attachments:
@@ -55,6 +59,20 @@ class Requests:
             await self._open(message, person, wording, claim)
         else:
             await self._follow(session_id, message, person, wording, claim)
+
+    async def _link(self, message: ChatMessage, person: Person, code: str) -> None:
+        """The account that writes becomes that of the person who got the code on the companion page."""
+        directory = self._counter.directory
+        owner = await directory.redeem_ticket(LINK_PURPOSE, code)
+        if owner is not None:
+            try:
+                person = await directory.link(owner, message.author)
+            except IdentityTaken as taken:
+                raise NotNow(sentences.ACCOUNT_TAKEN) from taken
+        # A second delivery of the same message finds the code spent, and the account linked.
+        linked = owner is not None or len(await directory.identities(person.id)) > 1
+        answer = sentences.linked(person.name) if linked else sentences.CODE_SPENT
+        await self._counter.tell(message.place, message.author, answer)
 
     async def _follows_up(self, session_id: str, message: ChatMessage) -> bool:
         if self._counter.mentions_required or message.mentions_others:

@@ -29,6 +29,11 @@ HOW_TO = (
     "“the invoice total is wrong when a discount is 100 %, please fix it and add a test”."
 )
 GUEST = "I can only take requests from members of this workspace. You are welcome to watch, though."
+CODE_SPENT = "That code has been used, or its time is over. Your account page gives you a new one."
+ACCOUNT_TAKEN = (
+    "This chat account is linked already, together with others, so I cannot give it to somebody else. "
+    "Ask an admin if that is wrong."
+)
 UNEXPECTED = (
     "Something went wrong on my side and I could not take that in. Please try again in a moment; "
     "if it happens again, show your admins this code: `{code}`."
@@ -50,6 +55,11 @@ EMPTY_ANSWER = (
     "The agent ended without saying what it did, so please treat this as not done. "
     "The work so far is saved. Tell me here what to look at, and I will go at it again."
 )
+
+
+def linked(name: str) -> str:
+    """A chat account and a person of the companion page are one from now on."""
+    return f"Linked: what you ask for here is done as {name} from now on. If a turn failed over it, try 🔁."
 
 
 def state_words(view: SessionView) -> str:

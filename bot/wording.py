@@ -1,4 +1,4 @@
-"""What people write, read plainly: a wish to stop, and the leading `!model`, `!repo`, `!branch`."""
+"""What people write, read plainly: a wish to stop, a code to link, a leading `!model`, `!repo`, `!branch`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ _STOP_WORDS = frozenset(
 )
 _DIRECTIVE = re.compile(r"^\s*!(model|repo|repository|branch)[ \t:=]+(\S+)[ \t]*\n?", re.IGNORECASE)
 
+# Codes are 43 characters of base64url; shorter words after "link" are a request about links.
+_LINK = re.compile(r"^\s*link\s+`?([\w-]{40,64})`?\s*$", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -44,6 +47,12 @@ def read_wording(text: str) -> Wording:
         found["repository" if name == "repo" else name] = match.group(2).strip("`'\",;")
         text = text[match.end() :]
     return Wording(text.strip(), found.get("model"), found.get("repository"), found.get("branch"))
+
+
+def link_code(text: str) -> str | None:
+    """The code in `link CODE`, with which somebody makes this chat account theirs; None for other words."""
+    match = _LINK.match(text)
+    return match.group(1) if match else None
 
 
 def is_stop(text: str) -> bool:

@@ -9,11 +9,8 @@ from starlette.routing import Route
 from companion_web.door import Door, Form
 from companion_web.fragments import Fragments
 from companion_web.visitors import Visitor
-from session.directory import Directory
+from session.directory import LINK_PURPOSE, Directory
 from session.settings import Settings
-
-LINK_PURPOSE = "link"
-"""Purpose of the tickets with which a chat account is linked; their data is the person's id."""
 
 CODE_MINUTES = 10
 

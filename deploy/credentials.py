@@ -11,7 +11,8 @@ from deploy.core import Core
 from sandbox.broker.accounts import GitHubAccounts, GitHubOAuth, UserTokens
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.forge import create as create_forge
-from sandbox.forge.protocol import Forge
+from sandbox.forge.protocol import Credential, Forge
+from session.directory import Directory
 from session.settings import Settings
 
 
@@ -41,6 +42,28 @@ class SignInAccounts:
                 refresh_expires_at=_in(tokens.refresh_token_expires_in),
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedAccounts:
+    """A person's GitHub account under whichever id they had when they linked it."""
+
+    directory: Directory
+    accounts: GitHubAccounts
+
+    async def login(self, person: str) -> str | None:
+        """The person's login, None when no account is linked."""
+        for known_as in await self.directory.ids(person):
+            if (login := await self.accounts.login(known_as)) is not None:
+                return login
+        return None
+
+    async def credential(self, person: str) -> Credential | None:
+        """A credential to act as the person, None when there is none."""
+        for known_as in await self.directory.ids(person):
+            if (credential := await self.accounts.credential(known_as)) is not None:
+                return credential
+        return None
 
 
 def _in(seconds: float | None) -> float | None:

@@ -268,8 +268,8 @@ def _told(done: Published, author: str) -> str:
     if done.pull_request is None:
         return (
             f"The branch {done.branch} is published, but no pull request was opened: {done.how_to_link} "
-            f"{author} can link the account on the account page and ask again, or open it by hand at "
-            f"{done.compare_url}. Say so in your summary."
+            f"{author} can link the account (sign in on the companion page, then send Bellhop the code from "
+            f"the account page) and ask again, or open it by hand: {done.compare_url}. Say so in the summary."
         )
     verb = "is up to date" if done.updated else "adopted" if done.pull_request.adopted else "opened"
     return f"Pull request #{done.pull_request.number} {verb}: {done.pull_request.url}"

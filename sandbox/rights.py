@@ -47,7 +47,8 @@ class Rights:
             raise NotPermitted(
                 f"{person.name} has no linked account on {forge.name}, so nobody can tell whether they may "
                 f"change {repository.slug}.",
-                f"Link the {forge.name} account on the account page, then retry.",
+                f"Sign in with {forge.name} on the companion page, send me the code from your account page, "
+                "and try again with 🔁.",
             )
         permission = await forge.permission(repository, login)
         if permission not in WRITING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from session.people import ROLES, Person, Role
@@ -52,14 +52,18 @@ def may_pick(role: Role, view: SessionView, person: Person) -> None:
         raise NotAllowed(f"Only {view.requester.name} or an approver can say which repository is meant here.")
 
 
-def may_approve(role: Role, view: SessionView, approval: ApprovalView, person: Person) -> None:
-    """Approve or refuse what is asked: approvers who are not excluded from it. Raises: NotAllowed."""
+def may_approve(role: Role, approval: ApprovalView, person: Person, known_as: Collection[str]) -> None:
+    """Approve what is asked: approvers who are not excluded from it.
+
+    known_as: every id that stands for the person, since what they asked for may carry an older one.
+    Raises: NotAllowed.
+    """
     if not reaches(role, "approver"):
         raise NotAllowed(
             f"Thanks, {person.name}, but your role here does not include approving. "
             "Someone with the approver role can do it."
         )
-    if person.id in approval.request.excluded:
+    if not {person.id, *known_as}.isdisjoint(approval.request.excluded):
         raise NotAllowed(
             f"{person.name}, your own request is part of this change, so somebody else has to approve it. "
             "Another approver can react with ✅."

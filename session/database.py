@@ -40,6 +40,9 @@ TORTOISE_ORM: dict[str, dict[str, Any]] = {"connections": {"default": "sqlite://
 _MIGRATION_LOCK = 0x62656C6C686F70
 """Key of PostgreSQL's advisory lock under which tables are changed: "bellhop" in ASCII."""
 
+_IDLE, _IDLE_SECONDS = "idle_in_transaction_session_timeout", 5
+"""A process that is frozen, or cut off, in the middle of a transaction holds a session's row no longer."""
+
 _SQLITE_BUSY_MILLISECONDS = 15_000
 _SQLITE_DOWN = frozenset(
     {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY"}
@@ -51,6 +54,7 @@ _POSTGRES_DOWN = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
 )
 
@@ -114,7 +118,9 @@ class Database:
         """The database, connected. Raises: DatabaseDown."""
         connection = expand_db_url(url)
         if _is_postgres(url):
-            connection["credentials"].update(minsize=1, maxsize=pool_size)
+            connection["credentials"].update(
+                minsize=1, maxsize=pool_size, server_settings={_IDLE: f"{_IDLE_SECONDS}s"}
+            )
         else:
             await _make_directory(Path(url.removeprefix("sqlite://")).parent)
             pragmas = {"busy_timeout": _SQLITE_BUSY_MILLISECONDS, "synchronous": "FULL", "foreign_keys": "ON"}

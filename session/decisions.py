@@ -37,13 +37,14 @@ class DecisionCommands(Desk):
         Emits: ApprovalGiven; ApprovalVoided when its time ran out or what it showed changed (then raises).
         """
         role = await self._role(by)
+        known_as = await self._directory.ids(by.id)
         now = await self._log.clock()
         no_longer = ""
 
         def decide(view: SessionView) -> list[Event]:
             nonlocal no_longer
             item = _approval(view, approval_id)
-            access.may_approve(role, view, item, by)
+            access.may_approve(role, item, by, known_as)
             if item.state in ("given", "used"):
                 return []
             _check_stands(item)

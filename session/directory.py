@@ -9,8 +9,14 @@ from datetime import timedelta
 from session.database import Database, Row, Transaction
 from session.people import Identity, Person, Role
 
+LINK_PURPOSE = "link"
+"""Purpose of the tickets with which a chat account is linked; their data is the person's id."""
+
 _MAX_NAME = 200
 _NO_GUEST = "EXISTS (SELECT 1 FROM identities i WHERE i.person_id = p.id AND NOT i.guest)"
+
+# An id's person as they are now: links of links are flattened, so one step is enough.
+_CURRENT = "(SELECT COALESCE(merged_into, id) FROM people WHERE id = ?)"
 
 
 class IdentityTaken(Exception):
@@ -42,47 +48,70 @@ class Directory:
         return await self._database.run(lambda transaction: self._resolve(transaction, identity))
 
     async def person(self, person_id: str) -> Person | None:
-        """The person with that id. Raises: DatabaseDown."""
-        rows = await self._database.rows("SELECT * FROM people WHERE id = ?", person_id)
+        """The person with that id, or the one they turned out to be. Raises: DatabaseDown."""
+        rows = await self._database.rows(f"SELECT * FROM people WHERE id = {_CURRENT}", person_id)
         return _person(rows[0]) if rows else None
+
+    async def ids(self, person_id: str) -> tuple[str, ...]:
+        """Every id that stands for the same person, the one they have now first; events keep older ones.
+
+        Raises: DatabaseDown.
+        """
+        rows = await self._database.rows(
+            f"SELECT id FROM people WHERE id = {_CURRENT} OR merged_into = {_CURRENT} "
+            "ORDER BY merged_into IS NOT NULL, id",
+            person_id,
+            person_id,
+        )
+        return tuple(row["id"] for row in rows) or (person_id,)
 
     async def role(self, person_id: str) -> Role:
         """What the person may do; somebody unknown, or known as a guest alone, is a viewer.
 
         Raises: DatabaseDown.
         """
-        rows = await self._database.rows(f"SELECT role FROM people p WHERE id = ? AND {_NO_GUEST}", person_id)
+        rows = await self._database.rows(
+            f"SELECT role FROM people p WHERE id = {_CURRENT} AND {_NO_GUEST}", person_id
+        )
         role: Role = rows[0]["role"] if rows else "viewer"
         return role
 
     async def set_role(self, person_id: str, role: Role) -> None:
         """Give the person that role. Raises: DatabaseDown."""
-        await self._database.execute("UPDATE people SET role = ? WHERE id = ?", role, person_id)
+        await self._database.execute(f"UPDATE people SET role = ? WHERE id = {_CURRENT}", role, person_id)
 
     async def set_forge_login(self, person_id: str, login: str | None) -> None:
         """Note the person's account on the forge; None unlinks it. Raises: DatabaseDown."""
-        await self._database.execute("UPDATE people SET forge_login = ? WHERE id = ?", login, person_id)
+        await self._database.execute(
+            f"UPDATE people SET forge_login = ? WHERE id = {_CURRENT}", login, person_id
+        )
 
     async def link(self, person_id: str, identity: Identity) -> Person:
         """The person, to whom the account belongs from now on.
 
-        An account that was seen before and whose person has no other account is taken over.
-        Raises: IdentityTaken, DatabaseDown.
+        An account that was seen before brings its person along, who from then on is the same one; not when
+        that person has other accounts as well. Raises: IdentityTaken, DatabaseDown.
         """
 
         async def work(transaction: Transaction) -> Person:
-            rows = await transaction.rows("SELECT * FROM people WHERE id = ?", person_id)
+            rows = await transaction.rows(f"SELECT * FROM people WHERE id = {_CURRENT}", person_id)
             if not rows:
                 raise IdentityTaken(f"there is no person {person_id} to link {identity.key} to")
+            person = _person(rows[0])
             known = await transaction.rows("SELECT person_id FROM identities WHERE key = ?", identity.key)
-            other = known[0]["person_id"] if known else person_id
-            if other != person_id:
+            other = known[0]["person_id"] if known else person.id
+            if other != person.id:
                 accounts = await transaction.rows("SELECT key FROM identities WHERE person_id = ?", other)
                 if len(accounts) > 1:
                     raise IdentityTaken(f"{identity.key} belongs to a person who has other accounts as well")
-                await transaction.execute("DELETE FROM people WHERE id = ?", other)
-            await _put_identity(transaction, identity, person_id)
-            return _person(rows[0])
+                await transaction.execute(
+                    "UPDATE people SET merged_into = ? WHERE id = ? OR merged_into = ?",
+                    person.id,
+                    other,
+                    other,
+                )
+            await _put_identity(transaction, identity, person.id)
+            return person
 
         return await self._database.run(work)
 
@@ -90,7 +119,7 @@ class Directory:
         """The person's accounts. Raises: DatabaseDown."""
         rows = await self._database.rows(
             "SELECT platform, workspace, account, name, email, guest FROM identities "
-            "WHERE person_id = ? ORDER BY key",
+            f"WHERE person_id = {_CURRENT} ORDER BY key",
             person_id,
         )
         return tuple(Identity(**{**row, "guest": bool(row["guest"])}) for row in rows)
@@ -98,7 +127,8 @@ class Directory:
     async def approvers(self) -> tuple[str, ...]:
         """Ids of all people who may approve. Raises: DatabaseDown."""
         rows = await self._database.rows(
-            f"SELECT id FROM people p WHERE role IN ('approver', 'admin') AND {_NO_GUEST} ORDER BY id"
+            "SELECT id FROM people p WHERE role IN ('approver', 'admin') AND merged_into IS NULL "
+            f"AND {_NO_GUEST} ORDER BY id"
         )
         return tuple(row["id"] for row in rows)
 

@@ -169,13 +169,14 @@ class ArtifactRow(Model):
 
 
 class PersonRow(Model):
-    """A person."""
+    """A person, or the former id of one who was merged into another."""
 
     id = fields.CharField(max_length=_ID, primary_key=True)
     name = fields.TextField()
     email = fields.TextField(null=True)
     forge_login = fields.CharField(max_length=255, null=True)
     role = fields.CharField(max_length=16)
+    merged_into = fields.CharField(max_length=_ID, null=True)
     created_at = fields.DatetimeField()
 
     class Meta:

@@ -203,9 +203,15 @@ class Migration(migrations.Migration):
                 ("email", fields.TextField(null=True, unique=False)),
                 ("forge_login", fields.CharField(null=True, max_length=255)),
                 ("role", fields.CharField(max_length=16)),
+                ("merged_into", fields.CharField(null=True, max_length=64)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={"table": "people", "app": "session", "pk_attr": "id", "table_description": "A person."},
+            options={
+                "table": "people",
+                "app": "session",
+                "pk_attr": "id",
+                "table_description": "A person, or the former id of one who was merged into another.",
+            },
             bases=["Model"],
         ),
         ops.CreateModel(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.messages import SEEN, StatusCard
+from bot.platforms.console.people import identity
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.console.thread import BOT, ConsoleMessage
 from session import events as e
+from session.directory import LINK_PURPOSE
+from session.people import Identity
 from tests.bot.rooms import Rooms, repository_chosen
 
 
@@ -232,3 +235,20 @@ async def test_calling_on_the_bot_by_name_is_not_part_of_the_request(rooms: Room
         await console.people.say("@Bellhop, mail ada@bellhop.example about @bellhop's bell")
         view = await rooms.log.view(await rooms.only_session())
     assert view.prompts[0].prompt.text == "mail ada@bellhop.example about @bellhop's bell"
+
+
+async def test_a_code_from_the_account_page_links_the_chat_account_once(rooms: Rooms) -> None:
+    console = ConsolePlatform()
+    async with rooms.serving(console):
+        on_the_page = await rooms.directory.resolve(
+            Identity(platform="github", workspace="", account="17", name="Ada Lovelace")
+        )
+        code = await rooms.directory.issue_ticket(LINK_PURPOSE, on_the_page.id, 60)
+        await console.people.say(f"link {code}")
+        told = await console.threads.wait_for(lambda m: m.only_for == "ada", 5)
+        assert "Ada Lovelace" in told.text
+        assert (await rooms.directory.resolve(identity("Ada"))).id == on_the_page.id
+        await console.people.say(f"link {code}", "Grace")
+        spent = await console.threads.wait_for(lambda m: m.only_for == "grace", 5)
+        assert "has been used" in spent.text
+        assert await rooms.sessions() == []

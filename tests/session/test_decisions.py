@@ -11,7 +11,7 @@ from session import events as e
 from session.people import Person
 from session.refusals import Changed, NotAllowed, NotFound, NotNow, Refusal
 from session.view import SessionView
-from tests.session.people import prompt
+from tests.session.people import identity, prompt
 from tests.session.room import Room, turn_id
 
 
@@ -172,6 +172,19 @@ async def test_nobody_merges_what_they_asked_for_unless_they_are_alone(room: Roo
     await room.person("Grace")
     several = access.merge_excluded(view, await room.directory.approvers())
     assert (several.excluded, several.note) == ((ada.id,), "")
+
+
+async def test_a_linked_account_does_not_make_another_person(room: Room, ada: Person) -> None:
+    await room.person("Grace")
+    view = await room.running(ada)
+    approval_id = await room.ask(view.id, "merge", blocking=False, excluded=(ada.id,))
+    on_the_page = await room.directory.resolve(identity("Ada", platform="github"))
+    await room.directory.link(on_the_page.id, identity("Ada"))
+    for account in (identity("Ada"), identity("Ada", platform="github")):
+        person = await room.directory.resolve(account)
+        assert person.id != ada.id
+        with pytest.raises(NotAllowed):
+            await room.commands.approve(view.id, approval_id, person)
 
 
 async def test_unknown_approvals_are_refused(room: Room, ada: Person) -> None:

@@ -114,12 +114,27 @@ async def test_accounts_are_linked_to_one_person(room: Room) -> None:
     stranger = await room.directory.resolve(discord)
     await room.directory.link(ada.id, discord)
     assert (await room.directory.resolve(discord)).id == ada.id
-    assert await room.directory.person(stranger.id) is None
+    assert await room.directory.person(stranger.id) == ada
+    assert await room.directory.ids(stranger.id) == (ada.id, stranger.id)
+    assert await room.directory.role(stranger.id) == await room.directory.role(ada.id)
     assert await room.directory.approvers() == (ada.id,)
     assert {item.platform for item in await room.directory.identities(ada.id)} == {"slack", "discord"}
     grace = await room.directory.resolve(identity("Grace"))
     with pytest.raises(IdentityTaken):
         await room.directory.link(grace.id, discord)
+
+
+async def test_links_of_links_end_at_one_person(room: Room) -> None:
+    first, second, third = [
+        await room.directory.resolve(identity("Ada", platform=platform))
+        for platform in ("console", "discord", "slack")
+    ]
+    await room.directory.link(second.id, identity("Ada", platform="console"))
+    with pytest.raises(IdentityTaken):
+        await room.directory.link(third.id, identity("Ada", platform="discord"))
+    await room.directory.link(first.id, identity("Ada", platform="slack"))
+    assert await room.directory.ids(third.id) == (second.id, *sorted((first.id, third.id)))
+    assert (await room.directory.resolve(identity("Ada", platform="slack"))).id == second.id
 
 
 async def test_a_ticket_opens_once_for_its_purpose_and_in_time(room: Room) -> None:
