@@ -81,7 +81,7 @@ class Jobs:
         try:
             work = self._merger.merge_approved(session_id, lease.epoch)
             await self._guarded(lease, work, self._times.turn_limit_seconds)
-        except (*QUIET_ENDINGS, ApprovalGone) as error:
+        except (*QUIET_ENDINGS, ApprovalGone, DatabaseDown) as error:
             log.info("merge left", session_id=session_id, reason=str(error))
         except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("merge failed", session_id=session_id)
@@ -102,6 +102,9 @@ class Jobs:
             await self._guarded(lease, self._work(turn), self._times.turn_limit_seconds)
         except StopSeen:
             await self._stop(lease, turn)
+        except DatabaseDown as error:
+            # What is not on record did not happen: the turn stays open, and is taken up again later.
+            log.warning("turn left until the database answers", session_id=turn.session_id, reason=str(error))
         except QUIET_ENDINGS as error:
             log.warning("turn left to another", session_id=turn.session_id, reason=str(error))
         except TurnTooLong:

@@ -41,6 +41,7 @@ SELECT count(*) FROM pg_locks
 WHERE locktype = 'advisory' AND NOT granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+_CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 class Standstill:
@@ -60,6 +61,10 @@ class Standstill:
             return int(await self._connection.fetchval(_WAITING)) >= sessions
 
         await until(all_there, f"{sessions} sessions stand still", 60)
+
+    async def cut(self) -> None:
+        """The connections of those who stand still are cut, as by a failover."""
+        await self._connection.execute(_CUT)
 
     async def let_go(self) -> None:
         """Nobody stands still any more, now and later."""

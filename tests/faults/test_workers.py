@@ -92,6 +92,38 @@ async def test_a_worker_that_wakes_after_its_lease_is_refused(two_workers: House
     await house.assert_one_answer(session_id)
 
 
+async def test_a_worker_frozen_in_the_middle_of_a_write_holds_nobody_up(two_workers: House) -> None:
+    house = two_workers
+    house.model.play(MODEL, work)
+    async with standstill(house.environment["DATABASE_URL"]) as still:
+        session_id = await house.opened()
+        await still.hold({session_id: "ToolCalled"})
+        await still.reached(1)
+        frozen = await house.holder(session_id)
+        frozen.send(signal.SIGSTOP)
+        await still.let_go()
+    await house.approve(session_id)
+    await assert_done_once(house, session_id)
+    before = await house.core.log.read(session_id)
+    frozen.send(signal.SIGCONT)
+    await frozen.says("turn left")
+    assert await house.core.log.read(session_id) == before
+
+
+async def test_a_cut_connection_to_the_database_does_not_fail_a_turn(one_worker: House) -> None:
+    house = one_worker
+    house.model.play(MODEL, work)
+    async with standstill(house.environment["DATABASE_URL"]) as still:
+        session_id = await house.opened()
+        await still.hold({session_id: "ToolReturned"})
+        await still.reached(1)
+        await still.cut()
+        await house.programs[0].says("turn left until the database answers")
+        await still.let_go()
+    await house.approve(session_id)
+    await assert_done_once(house, session_id)
+
+
 async def test_deploys_do_not_cost_a_turn_its_tries(one_worker: House) -> None:
     house = one_worker
     helds = [Held(FINISH) for _ in range(DEPLOYS)]
