@@ -34,12 +34,12 @@ from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import (
     HOME,
     RUNNER_MOUNT,
-    RUNNER_SOURCE,
     SOCKET_MOUNT,
     SOCKET_NAME,
     STATE,
     adopted_runner,
     answering_runner,
+    placed_runner,
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL, ensure_base_image
@@ -217,7 +217,7 @@ class DockerEnvironment:
         (sockets / SOCKET_NAME).unlink(missing_ok=True)
         spec.inbound.mkdir(parents=True, exist_ok=True)
         mounts = (
-            BoxMount(RUNNER_SOURCE, RUNNER_MOUNT, read_only=True),
+            BoxMount(placed_runner(self._run_directory), RUNNER_MOUNT, read_only=True),
             BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
             BoxMount(sockets, SOCKET_MOUNT, read_only=False),
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +23,27 @@ ADOPT_SECONDS = 2.0
 BOOT = (
     "import runpy, sys; sys.path.insert(0, '/opt/bellhop'); runpy.run_module('runner', run_name='__main__')"
 )
+
+
+def placed_runner(directory: Path) -> Path:
+    """A copy of the runner in `directory`, for an engine that does not see this program's own files.
+
+    A worker that is itself a container shares its state directory with the host under one path, and nothing
+    else. The copy is named by its content, so that versions stand side by side while boxes still use them.
+    """
+    sources = sorted(path for path in RUNNER_SOURCE.glob("*.py"))
+    content = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources))
+    placed = directory / f"runner-{content.hexdigest()[:16]}"
+    if not placed.exists():
+        unfinished = Path(tempfile.mkdtemp(prefix=".runner-", dir=directory))
+        for path in sources:
+            shutil.copyfile(path, unfinished / path.name)
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(placed)
+        except OSError:  # another worker was faster
+            shutil.rmtree(unfinished)
+    return placed
 
 
 def runner_command(box: str, *options: str, python: str = "python3") -> list[str]:

@@ -78,6 +78,15 @@ async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine
         assert binds == {"/opt/bellhop/runner": False, "/bellhop/in": False, "/run/bellhop": True}
 
 
+async def test_an_engine_needs_to_see_the_state_directory_alone(
+    container: Sandbox, containers: Bench, engine: DockerClient
+) -> None:
+    (found,) = engine.containers.list(filters={"label": f"bellhop.box={container.name}"})
+    sources = [Path(mount["Source"]) for mount in found.attrs["Mounts"] if mount["Type"] == "bind"]
+    assert len(sources) == 3
+    assert all(source.is_relative_to(containers.directory) for source in sources)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
