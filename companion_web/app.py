@@ -19,6 +19,7 @@ from companion_web.accounts import Accounts
 from companion_web.actions import Actions
 from companion_web.api import Api
 from companion_web.door import Door, problem
+from companion_web.forge_links import ForgeLinks
 from companion_web.fragments import STATIC, Fragments
 from companion_web.health import Health, HealthCheck
 from companion_web.listing import Listing
@@ -75,6 +76,7 @@ def create_app(
         *pages.routes(),
         *Actions(commands, catalogue).routes(door, pages.refused, listing.refused),
         *sign_in.routes(),
+        *ForgeLinks(log, door).routes(),
         *AccountPage(settings, directory, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),

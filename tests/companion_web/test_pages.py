@@ -228,3 +228,25 @@ async def test_health_says_what_is_down(stage: Stage) -> None:
     assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
     assert degraded.json()["parts"]["engine"] == {"ok": False, "detail": "no engine answers"}
     assert (down.status_code, down.json()["status"]) == (503, "down")
+
+
+async def test_addresses_of_the_local_forge_lead_to_the_changes(stage: Stage) -> None:
+    await tell(stage)
+    opened = e.PullRequestOpened(
+        number=7,
+        url="",
+        branch="bellhop/k3f9/x",
+        base="main",
+        head_sha="a" * 40,
+        title="",
+        draft=False,
+        author="ada",
+    )
+    published = e.BranchPublished(branch="bellhop/k3f9/x", head_sha="a" * 40, compare_url="")
+    await stage.append("k3f9", published, opened)
+    async with stage.client(await stage.person("Ada")) as client:
+        for path in ("/forge/acme/billing/pull/7", "/forge/acme/billing/compare/main...bellhop/k3f9/x"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/s/k3f9/changes")
+        for path in ("/forge/acme/billing/pull/8", "/forge/acme/web/compare/main...bellhop/k3f9/x"):
+            assert (await client.get(path)).status_code == 404

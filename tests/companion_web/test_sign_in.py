@@ -10,10 +10,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from companion_web.account import LINK_PURPOSE
 from companion_web.app import create_app
 from companion_web.door import local_path
 from companion_web.sign_in import one_time_link, owner
+from session.directory import LINK_PURPOSE
 from tests.companion_web.github_pages import CLIENT_ID, CLIENT_SECRET, GitHubPages, github_pages
 from tests.companion_web.stage import CATALOGUE, Browserlike, Stage
 from tests.companion_web.stage import stage as open_stage
