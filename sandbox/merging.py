@@ -17,7 +17,7 @@ from session.view import ApprovalView, SessionView
 
 
 def merge_request(
-    view: SessionView, repository: Repository, approval_minutes: int
+    view: SessionView, repository: Repository, approval_minutes: float
 ) -> e.ApprovalRequested | None:
     """The question whether to merge, where the repository's policy asks it and nobody was asked for this
     commit.

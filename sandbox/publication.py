@@ -56,7 +56,7 @@ class PublicationParts:
     effects: Effects
     artifacts: Artifacts
     verifier: Verifier
-    approval_minutes: int
+    approval_minutes: float
 
 
 class Publication:

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     # How it behaves
     default_role: Role = _setting("approver", "role of people seen for the first time", "prompter")
     mentions_required: bool = _setting(False, "whether a follow-up in a thread must mention the bot", "true")
-    approval_minutes: int = _setting(30, "minutes an approval can be given", "30", ge=1, le=1440)
+    approval_minutes: float = _setting(30, "minutes an approval can be given", "30", gt=0, le=1440)
     feed_interval_seconds: float = _setting(3.0, "least seconds between two edits of one card", "3", ge=0)
     worker_concurrency: int = _setting(8, "turns one worker runs at once", "8", ge=1, le=256)
     lease_seconds: float = _setting(20.0, "seconds after which a silent worker loses its turn", "20", gt=0)
