@@ -33,7 +33,7 @@ async def test_asked_refused_to_the_one_and_picked_by_the_other(open_house: Open
 
         house.model.script(AGENT, FINISH)
         await ada.slack.pick(question, "Any other repository…", "acme/billing")
-        await thread.hears("Repository: acme/billing, picked by Ada.")
+        await thread.hears("Repository: *acme/billing*, picked by Ada.")
         await thread.hears("Half a cent is now rounded up.")
         await thread.card("acme/billing @ main")
         assert [event.how for event in await thread.events(e.RepositoryChosen)] == ["picked"]
