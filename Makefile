@@ -3,9 +3,10 @@ PY := .venv/bin/python
 ROOMS := session skills classifier bot companion_web sandbox deploy tests
 # Variables people set: REPO (demo), NAME (bench), TESTS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
 TESTS ?= tests
+PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test coverage check bench docs format lock clean venv venv-dev
+.PHONY: help demo up test coverage check bench docs pictures format lock clean venv venv-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,12 @@ bench: venv-dev ## Measure against the bars in docs/performance.md; NAME=<name> 
 
 docs: venv-dev ## Write the generated pages of docs/ anew
 	@$(PY) -m deploy.docs
+
+pictures: venv-dev ## Take the pictures of the README anew, from a real run
+	@$(PY) -m tests.provision
+	@$(PY) -m pytest -q tests/pictures
+	@mkdir -p docs/pictures
+	@cd build/pictures && cp $(addsuffix .png,$(PICTURES)) ../../docs/pictures/
 
 format: venv-dev ## Bring the code into shape
 	@$(PY) -m ruff check --fix .

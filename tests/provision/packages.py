@@ -12,6 +12,8 @@ _PACKAGE_OF = {
     "docker": "docker.io",
     "postgres": "postgresql",
     "chromium": "chromium",
+    "emoji": "fonts-noto-color-emoji",
+    "typeface": "fonts-inter",
     "ripgrep": "ripgrep",
     "bubblewrap": "bubblewrap",
     "debootstrap": "debootstrap",

@@ -70,6 +70,16 @@ def _missing_program(name: str) -> Callable[[], str | None]:
     return lambda: None if shutil.which(name, path=_path_with_sbin()) else f"{name} is not installed"
 
 
+def _missing_font(family: str) -> Callable[[], str | None]:
+    def missing_font() -> str | None:
+        if shutil.which("fc-list") is None:
+            return "fontconfig, which lists fonts, is not installed"
+        listed = subprocess.run(["fc-list", family], capture_output=True, check=False).stdout
+        return None if listed else f"the font {family} is not installed"
+
+    return missing_font
+
+
 def _path_with_sbin() -> str:
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
@@ -89,6 +99,8 @@ PARTS = {
             "the companion page in a real browser",
             lambda: None if chromium_path() else "no Chromium is installed",
         ),
+        Part("emoji", "pictures of threads, with emoji", _missing_font("Noto Color Emoji")),
+        Part("typeface", "pictures in the typeface of the pages", _missing_font("Inter")),
         Part("ripgrep", "searching in a sandbox with rg", _missing_program("rg")),
         Part("bubblewrap", "the local sandbox on bubblewrap", _missing_bubblewrap),
         Part(
