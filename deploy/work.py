@@ -57,6 +57,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         forges=open_forges,
         rights=rights,
         catalogue=core.catalogue,
+        directory=core.directory,
         effects=core.effects,
         artifacts=core.artifacts,
         pulse=core.pulse,

@@ -38,6 +38,20 @@ def plain(name: str) -> str:
     return " ".join("".join(" " if c in "<>\r\n\0" else c for c in name).split()) or "unknown"
 
 
+LEFT_BEHIND = (
+    "__pycache__/",
+    "*.pyc",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".hypothesis/",
+    ".coverage",
+    "node_modules/",
+    ".DS_Store",
+)
+"""Never part of a change, also where a repository forgot to ignore it. What is tracked stays tracked."""
+
+
 class BoxGit:
     """Git in the box behind `runner`; `inbound` is where the box sees its bundles."""
 
@@ -95,9 +109,17 @@ class BoxGit:
             "restoring the workspace",
         )
 
-    async def mark_ready(self, author: Person) -> None:
-        """Whoever commits in the box from here on commits as the author; later starts find it laid out."""
+    async def repository(self) -> str:
+        """Slug of the repository that was laid out here; empty in a new box."""
+        known = await self._exec("git config bellhop.repository")
+        return known.output.strip()
+
+    async def mark_ready(self, author: Person, slug: str) -> None:
+        """Whoever commits in the box from here on commits as the author, without what tools leave behind;
+        later starts find it laid out. Raises: SandboxFailed."""
         await self._must(
+            f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude && "
+            f"git config bellhop.repository {quote(slug)} && "
             f"git config user.name {quote(plain(author.name))} && "
             f"git config user.email {quote(plain(author.commit_email))} && "
             f"git update-ref {READY_REF} HEAD",

@@ -31,8 +31,10 @@ from sandbox.rights import Rights
 from sandbox.verification import Verifier
 from sandbox.workspace import Workspace, box_name, save_quietly
 from session import events as e
+from session.access import merge_excluded
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue
+from session.directory import Directory
 from session.effects import Effects
 from session.pulse import Pulse
 from session.settings import Settings
@@ -59,6 +61,10 @@ class Places:
         """The usual places below BELLHOP_HOME."""
         return cls(home / "bundles", home / "inbound", home / "quarantine")
 
+    def quarantine(self, session_id: str, slug: str) -> Path:
+        """Where a session's work in that repository is taken in."""
+        return self.quarantines / session_id / f"{slug.lower()}.git"
+
 
 @dataclass(frozen=True, slots=True)
 class DriverParts:
@@ -72,6 +78,7 @@ class DriverParts:
     forges: Mapping[str, Forge]
     rights: Rights
     catalogue: Catalogue
+    directory: Directory
     effects: Effects
     artifacts: Artifacts
     pulse: Pulse
@@ -115,7 +122,7 @@ class TurnDriver:
         """
         base, forge = await self._base(turn)
         places = self._parts.places
-        quarantine = await Quarantine.create(places.quarantines / f"{turn.session_id}.git", base.mirror)
+        quarantine = await self._quarantine(turn, base)
         inbound = places.inbound / box_name(turn.session_id)
         workspace = Workspace(turn, self._parts.environment, base, quarantine, self._bundles, inbound)
         try:
@@ -142,8 +149,7 @@ class TurnDriver:
 
     async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
         base, _ = await self._base(turn, check_rights=False)
-        quarantines = self._parts.places.quarantines
-        quarantine = await Quarantine.create(quarantines / f"{turn.session_id}.git", base.mirror)
+        quarantine = await self._quarantine(turn, base)
         environment = self._parts.environment
         workspace = Workspace(turn, environment, base, quarantine, self._bundles, inbound)
         try:
@@ -151,6 +157,10 @@ class TurnDriver:
             await save_quietly(workspace, turn.session_id)
         finally:
             await workspace.close()
+
+    async def _quarantine(self, turn: TurnLog, base: BaseCommit) -> Quarantine:
+        path = self._parts.places.quarantine(turn.session_id, base.repository.slug)
+        return await Quarantine.create(path, base.mirror)
 
     async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Forge]:
         chosen = turn.view.repository
@@ -219,7 +229,9 @@ class TurnDriver:
         if ending.event is not None:
             events.append(ending.event)
         if isinstance(ending.event, e.TurnFinished):
-            merge = merge_request(turn.view, base.repository, self._parts.settings.approval_minutes)
+            excluded = merge_excluded(turn.view, await self._parts.directory.approvers())
+            minutes = self._parts.settings.approval_minutes
+            merge = merge_request(turn.view, base.repository, excluded, minutes)
             events += [merge] if merge else []
         await (turn.begin(*events) if isinstance(ending.event, e.TurnFinished) else turn.append(*events))
 

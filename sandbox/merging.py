@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sandbox.forge.protocol import Forge, ForgeError, ForgeRepository, PullRequestRef
-from sandbox.proposal import contributors, merge_digest, policy_version
+from sandbox.proposal import merge_digest, policy_version
 from sandbox.rights import NotPermitted, Rights
 from session import events as e
+from session.access import MergeExclusion
 from session.catalogue import Catalogue, Repository
 from session.effects import Effects
 from session.log import Log
@@ -17,12 +18,12 @@ from session.view import ApprovalView, SessionView
 
 
 def merge_request(
-    view: SessionView, repository: Repository, approval_minutes: float
+    view: SessionView, repository: Repository, exclusion: MergeExclusion, approval_minutes: float
 ) -> e.ApprovalRequested | None:
     """The question whether to merge, where the repository's policy asks it and nobody was asked for this
     commit.
 
-    Nobody whose prompt is in the pull request may approve it.
+    `exclusion` is who may not approve it, and what is said where that cannot be held.
     """
     current = view.pull_request
     if repository.approvals.merge != "ask" or current is None or current.state != "open":
@@ -36,14 +37,15 @@ def merge_request(
         kind="merge",
         title=f"Merge pull request #{current.number}: {current.title}",
         detail=(
-            f"{repository.slug}: {current.branch} into {current.base}. Checks: {verdict.replace('_', ' ')}."
-        ),
+            f"{repository.slug}: {current.branch} into {current.base}. Checks: {verdict.replace('_', ' ')}. "
+            f"{exclusion.note}"
+        ).strip(),
         digest=merge_digest(repository.slug, current.number, current.head_sha),
         head_sha=current.head_sha,
         policy_version=policy_version(repository.approvals),
         expires_at=datetime.now(UTC) + timedelta(minutes=approval_minutes),
         blocking=False,
-        excluded=tuple(person.id for person in contributors(view)),
+        excluded=exclusion.excluded,
     )
 
 

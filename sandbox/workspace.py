@@ -78,6 +78,11 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
+        if await self._git.repository() not in ("", self._base.repository.slug):
+            # Somebody said that another repository is meant: nothing of the first one may come along.
+            await self.close()
+            await self._environment.remove(self._spec.name)
+            await self.attach()
         git = self._git
         restored = ""
         notes: list[e.Event] = []
@@ -87,7 +92,7 @@ class Workspace:
             notes = await self._set_up(git)
         elif await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
-        await git.mark_ready(self._turn.author)
+        await git.mark_ready(self._turn.author, self._base.repository.slug)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
         ready = e.SandboxReady(
             backend=self._environment.name,

@@ -141,8 +141,10 @@ async def household(
     forge: Forge | None = None,
     accounts: dict[str, Accounts] | None = None,
     turn_limit_seconds: float = 60,
+    others: tuple[str, ...] = (),
 ) -> AsyncIterator[Household]:
-    """A household in a directory of its own, gone afterwards with its boxes."""
+    """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
+    repositories, with just a README."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -164,10 +166,11 @@ async def household(
         queue = await stack.enter_async_context(Queue(NOBODY))
         own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})
         log, leases = Log(database, pulse), Leases(database)
-        catalogue = Catalogue([repository])
+        catalogue = Catalogue([repository, *(_other(home, slug) for slug in others)])
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
         effects, rights = Effects(database), Rights(accounts or {})
+        directory = Directory(database)
         clients: dict[str, ChatCompletionsModel] = {}
 
         def client(model_id: str) -> ChatCompletionsModel:
@@ -182,6 +185,7 @@ async def household(
             forges={forge.name: forge},
             rights=rights,
             catalogue=catalogue,
+            directory=directory,
             effects=effects,
             artifacts=Artifacts(database),
             pulse=pulse,
@@ -200,7 +204,6 @@ async def household(
             merger=Merger(log, effects, rights, catalogue, {forge.name: forge}),
             times=JobTimes(0.2, 20, turn_limit_seconds),
         )
-        directory = Directory(database)
         commands = Commands(log, queue, directory, leases, catalogue)
         ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))
         made = Household(
@@ -215,6 +218,13 @@ async def household(
                     await place.remove(box.name)
             for each in clients.values():
                 await each.__aexit__(None, None, None)
+
+
+def _other(home: Path, slug: str) -> Repository:
+    name = slug.replace("/", "-")
+    work = Workbench.new(home / name)
+    work.commit(f"Add {slug}", {"README.md": f"{slug}\n"})
+    return Repository(slug=slug, forge="local", url=str(work.bare(home / f"{name}.git")))
 
 
 def _account(name: str) -> Identity:

@@ -245,3 +245,19 @@ async def test_who_has_no_account_or_may_not_write_gets_no_box(tmp_path: Path) -
         assert reader.failure is not None
         assert "may not write" in reader.failure.cause
         assert await house.environment.list() == []
+
+
+async def test_what_tools_leave_behind_is_no_part_of_a_change() -> None:
+    littered = tool(
+        "bash",
+        command="mkdir -p a/__pycache__ node_modules && touch a/__pycache__/m.pyc node_modules/x.js && "
+        "touch a/m.py",
+    )
+    async with household(approvals=AUTO) as house:
+        house.model.script(MODEL, FIX, littered, PROPOSE, FINISH)
+        view = await house.run(await house.opened())
+        assert view.pull_request is not None
+        listed = git(house.home / "billing.git", "ls-tree", "-r", "--name-only", view.pull_request.branch)
+        assert "a/m.py" in listed
+        assert "pycache" not in listed
+        assert "node_modules" not in listed

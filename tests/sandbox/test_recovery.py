@@ -189,7 +189,7 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         branch = f"bellhop/{session_id}/sum-invoice-lines-rightly"
         await house.parts.effects.begin(f"{session_id}:publish:{request.head_sha}", session_id, lease.epoch)
         await house.parts.effects.begin(f"{session_id}:pull_request:{branch}", session_id, lease.epoch)
-        quarantine = house.parts.places.quarantines / f"{session_id}.git"
+        quarantine = house.parts.places.quarantine(session_id, "acme/billing")
         git(
             quarantine,
             "push",
@@ -247,3 +247,19 @@ async def test_a_failed_setup_is_told_to_the_agent() -> None:
         notes = [event.text for event in await house.events(session_id) if isinstance(event, e.NoteAdded)]
         assert len(notes) == 1
         assert "no index" in notes[0]
+
+
+async def test_another_repository_starts_with_nothing_of_the_first_one() -> None:
+    async with household(verify=(), others=("acme/web",)) as house:
+        session_id = await house.opened()
+        house.model.script(MODEL, tool("bash", command="echo secret plan >plan.txt; ls"), FINISH)
+        await house.run(session_id)
+        await house.commands.pick_repository(session_id, "acme/web", house.ada)
+        await house.prompt(session_id, "Now there")
+        house.model.script(MODEL, tool("bash", command="ls -A; git branch -a; cat README.md"), FINISH)
+        view = await house.run(session_id)
+        seen = [event for event in await house.events(session_id) if isinstance(event, e.ToolReturned)][-2]
+        assert view.failure is None
+        assert "plan.txt" not in seen.output
+        assert "billing" not in seen.output
+        assert "acme/web" in seen.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,8 @@ from session import events as e
 from session.queue import Queue
 from session.reconciler import Reconciler
 from tests.emulators.model.turns import Held
-from tests.provision.places import temporary_home
+from tests.provision import processes
+from tests.provision.places import CACHE
 from tests.provision.valkey import ValkeyServer
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH
@@ -42,10 +42,9 @@ def finished(event: e.Event) -> bool:
 
 
 async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
-    directory = temporary_home()
-    server = ValkeyServer(Path(directory))
-    server.start()
-    try:
+    with processes.private_directory(CACHE / "valkey") as directory:
+        server = ValkeyServer(directory)
+        server.start()
         async with household() as house, Queue(server.url) as queue:
             held = Held(FINISH)
             house.model.script(MODEL, FINISH, held, FINISH)
@@ -66,5 +65,4 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
             finally:
                 running.cancel()
                 await asyncio.wait([running])
-    finally:
         server.stop()
