@@ -11,6 +11,7 @@ from bot.messages import ChatMessage, Choice, Place
 from bot.platforms.protocol import Platform, PlatformError
 from bot.reactions import ReactionTable
 from session.commands import Commands
+from session.database import DatabaseDown
 from session.directory import Directory
 from session.inbox import Claim
 from session.log import Log
@@ -42,6 +43,15 @@ class Counter:
             await self.platform.tell(place, author.account, text)
         except PlatformError as error:
             _log.warning("chat.cannot_tell", platform=self.platform.name, detail=str(error), text=text)
+
+    async def tell_once(self, event: str, place: Place, author: Identity, text: str) -> None:
+        """Only `author` sees `text`, and once, however many deliveries a platform makes of `event`."""
+        try:
+            first = await self.log.claim(self.claim_event(place.workspace, f"told:{event}"))
+        except DatabaseDown:
+            first = True  # better said twice than not at all
+        if first:
+            await self.tell(place, author, text)
 
     async def mark(self, message: ChatMessage, emoji: str) -> None:
         """Our emoji under the message; without it the command stands all the same, and the card shows it."""

@@ -37,19 +37,21 @@ class ChatInbox:
         """
         trouble = await self._sentence_for(self._requests.said(message))
         if trouble:
-            await self._counter.tell(message.place, message.author, trouble)
+            event = f"message:{message.channel}:{message.message}"
+            await self._counter.tell_once(event, message.place, message.author, trouble)
 
     async def on_reaction(self, reaction: Reaction) -> None:
         """What the reaction table says, when the person may."""
         trouble = await self._sentence_for(self._decisions.reacted(reaction))
         if trouble:
-            await self._counter.tell(await self._place_of(reaction), reaction.author, trouble)
+            place = await self._place_of(reaction)
+            await self._counter.tell_once(reaction.event_id, place, reaction.author, trouble)
 
     async def on_press(self, press: Press) -> None:
         """What the button says, when the person may."""
         trouble = await self._sentence_for(self._decisions.pressed(press))
         if trouble:
-            await self._counter.tell(press.place, press.author, trouble)
+            await self._counter.tell_once(press.event_id, press.place, press.author, trouble)
 
     async def knows(self, place: Place) -> bool:
         """Whether a session lives in that thread."""

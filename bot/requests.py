@@ -54,7 +54,7 @@ class Requests:
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)
         elif not wording.text and not message.attachments:
-            await self._counter.tell(message.place, message.author, sentences.HOW_TO)
+            raise NotNow(sentences.HOW_TO)
         elif session_id is None:
             await self._open(message, person, wording, claim)
         else:

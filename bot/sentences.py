@@ -156,6 +156,15 @@ def merge_failure(cause: str, advice: str) -> str:
     return f"**I could not merge it:** {cause}\n\nThe pull request is untouched. {advice}".strip()
 
 
+def branch_only(branch: str, public_url: str) -> str:
+    """Said with the answer when the work is on the forge, but no pull request could be opened."""
+    account = f"{public_url.rstrip('/')}/account" if public_url else "the account page"
+    return (
+        f"The branch `{branch}` is published, but no pull request was opened: open it by hand with the "
+        f"button below. To have me do it in your name, connect your GitHub account on {account}."
+    )
+
+
 def stopped(by: str, waiting: int, turn: bool) -> str:
     """Said when everything stands still."""
     first = f"Stopped by {by}."

@@ -133,6 +133,8 @@ class ThreadPosts:
         if not finished.summary.strip():
             return self._failure(sid, finished.turn_id, sentences.EMPTY_ANSWER, retry=False)
         text = finished.summary if not finished.evidence else f"{finished.summary}\n\n{finished.evidence}"
+        if after.published is not None and after.pull_request is None:
+            text = f"{text}\n\n{sentences.branch_only(after.published.branch, self.public_url)}"
         footer: list[str] = []
         if after.changes is not None and after.changes.files:
             footer.append(sentences.changes(after.changes))

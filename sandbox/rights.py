@@ -32,10 +32,14 @@ class NotPermitted(Exception):
 
 
 class Rights:
-    """What people may do on the forges. `accounts` is by the forge's name; a forge without needs none."""
+    """What people may do on the forges.
 
-    def __init__(self, accounts: Mapping[str, Accounts]) -> None:
+    `accounts` is by the forge's name; a forge without needs none. `account_page`: where people link them.
+    """
+
+    def __init__(self, accounts: Mapping[str, Accounts], account_page: str = "your account page") -> None:
         self._accounts = accounts
+        self._account_page = account_page
 
     async def require_write(self, forge: Forge, repository: ForgeRepository, person: Person) -> None:
         """Return if the person may write to the repository now.
@@ -47,8 +51,8 @@ class Rights:
             raise NotPermitted(
                 f"{person.name} has no linked account on {forge.name}, so nobody can tell whether they may "
                 f"change {repository.slug}.",
-                f"Sign in with {forge.name} on the companion page, send me the code from your account page, "
-                "and try again with 🔁.",
+                f"Sign in with {forge.name} on {self._account_page}, send me the code from there, and try again "
+                "with 🔁.",
             )
         permission = await forge.permission(repository, login)
         if permission not in WRITING:

@@ -153,6 +153,14 @@ class Log:
         """The database's own time (UTC). Raises: DatabaseDown."""
         return await self._database.clock()
 
+    async def claim(self, claim: Claim) -> bool:
+        """Whether nobody had claimed it, for an event that causes no command. Raises: DatabaseDown."""
+        try:
+            await self._database.run(lambda transaction: take(transaction, claim, ""))
+        except AlreadyClaimed:
+            return False
+        return True
+
     async def find_by_thread(self, platform: str, workspace: str, channel: str, thread: str) -> str | None:
         """The id of the session that lives in that thread."""
         return await listing.first_id(

@@ -71,5 +71,3 @@ async def test_a_no_is_told_to_the_agent_and_nothing_is_opened(open_house: OpenH
         assert house.github.repository(BILLING).pulls == {}
         assert await house.github.branch_head(BILLING, "main") is not None
         await thread.holds_only("card", "approval", "answer")
-
-
