@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -38,9 +39,10 @@ from tests.sandbox.workbench import Workbench
 MODEL = "scripted"
 SLUG = "acme/billing"
 Kind = TypeVar("Kind", bound=e.Event)
-LEASE_SECONDS = 4
+LEASE_SECONDS = 3
 PATIENCE_SECONDS = 40.0
 END_SECONDS = 15.0
+SHOWN_CHARACTERS = 8_000
 FILES: Mapping[str, str | bytes | None] = {
     "README.md": "# Billing\n",
     "total.py": "def total(lines):\n    return sum(lines) + 1\n",
@@ -240,8 +242,8 @@ async def house(
             "AGENT_MODEL": MODEL,
             "SANDBOX_BACKEND": "local",
             "LEASE_SECONDS": str(LEASE_SECONDS),
-            "HEARTBEAT_SECONDS": "1",
-            "SWEEP_SECONDS": "1",
+            "HEARTBEAT_SECONDS": "0.5",
+            "SWEEP_SECONDS": "0.5",
             "PAUSE_SECONDS": "1",
             "FEED_INTERVAL_SECONDS": "0.2",
             "WEB_PORT": "0",
@@ -269,6 +271,8 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 async def _closed(made: House) -> None:
     for program in made.programs:
         await program.kill()
+        # Shown by pytest below a test that failed.
+        logging.getLogger(__name__).warning("%s:\n%s", program.log.name, program.said[-SHOWN_CHARACTERS:])
     boxes = await open_environment(made.core.settings, prepare=False)
     for box in await boxes.list():
         await boxes.remove(box.name)

@@ -12,7 +12,7 @@ from tests.emulators.model.turns import Held
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.faults.processes import MODEL, House, house
 from tests.faults.waiting import until
-from tests.faults.work import FINISH
+from tests.faults.work import FINISH, reached
 from tests.provision.postgres import PostgresServer
 from tests.provision.valkey import ValkeyServer
 
@@ -34,7 +34,7 @@ async def test_a_bot_that_was_killed_tells_the_rest_and_nothing_twice(
             bot = await made.start("bot")
             await slack.wait_for_connection(SECONDS)
             request = await slack.person("Ada").say(slack.channel("billing"), "fix the total of invoices")
-            await held.reached.wait()
+            await reached(held)
             card = await slack.wait_for_post(request, "Working", SECONDS)
             await bot.kill()
             held.release()

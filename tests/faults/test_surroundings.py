@@ -23,7 +23,7 @@ from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.turns import Held, rate_limited, tool
 from tests.faults.processes import MODEL, SLUG, House, house
 from tests.faults.waiting import until
-from tests.faults.work import FINISH, FIX, PROPOSE, assert_done_once, held_work
+from tests.faults.work import FINISH, FIX, PROPOSE, assert_done_once, held_work, reached
 from tests.provision.postgres import PostgresServer
 from tests.provision.valkey import ValkeyServer
 from tests.sandbox.workbench import Workbench
@@ -35,7 +35,7 @@ async def test_a_turn_outlives_redis(one_worker: House) -> None:
     house = one_worker
     held = held_work(house)
     session_id = await house.opened()
-    await held.reached.wait()
+    await reached(held)
     await asyncio.to_thread(house.redis.kill)
     held.release()
     await house.hears(session_id, lambda message: message.asks)
@@ -48,7 +48,7 @@ async def test_a_turn_outlives_a_flush_of_redis(one_worker: House) -> None:
     house = one_worker
     held = held_work(house)
     session_id = await house.opened()
-    await held.reached.wait()
+    await reached(held)
     async with redis.asyncio.Redis.from_url(house.redis.url) as client:
         await client.flushall()
     held.release()
@@ -75,7 +75,7 @@ async def test_a_turn_outlives_a_crash_of_postgres(
     house = one_worker
     held = held_work(house)
     session_id = await house.opened()
-    await held.reached.wait()
+    await reached(held)
     before = await house.core.log.read(session_id)
     await asyncio.to_thread(postgres_server.kill)
     held.release()
@@ -93,7 +93,7 @@ async def test_without_a_model_a_turn_is_paused_and_goes_on_by_itself(one_worker
     paused = await house.event(session_id, e.TurnPaused)
     assert "scripted is unavailable" in paused.cause
     await house.hears(session_id, lambda m: m.kind == "card" and "scripted is unavailable" in m.text)
-    await away.reached.wait()
+    await reached(away)
     away.release()
     await house.approve(session_id)
     await assert_done_once(house, session_id)

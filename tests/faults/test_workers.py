@@ -11,7 +11,7 @@ from tests.emulators.model.turns import Held, tool
 from tests.faults.processes import MODEL, House
 from tests.faults.standstill import standstill
 from tests.faults.waiting import until
-from tests.faults.work import COMMAND, FINISH, PROPOSE, assert_done_once, work
+from tests.faults.work import COMMAND, FINISH, PROPOSE, assert_done_once, reached, work
 
 BEFORE_APPROVAL = (
     "TurnStarted",
@@ -80,7 +80,7 @@ async def test_a_worker_that_wakes_after_its_lease_is_refused(two_workers: House
     held = Held(FINISH)
     house.model.script(MODEL, held, tool("finish", summary="The other one answered."))
     session_id = await house.opened()
-    await held.reached.wait()
+    await reached(held)
     frozen = await house.holder(session_id)
     frozen.send(signal.SIGSTOP)
     view = await house.finished(session_id)
@@ -130,7 +130,7 @@ async def test_deploys_do_not_cost_a_turn_its_tries(one_worker: House) -> None:
     house.model.script(MODEL, *helds, FINISH)
     session_id = await house.opened()
     for held in helds:
-        await held.reached.wait()
+        await reached(held)
         assert await house.programs[-1].end() == 0
         await house.start()
     await house.finished(session_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.replies import Reply
 from session import events as e
 from tests.emulators.model.turns import Held, tool
-from tests.faults.processes import MODEL, House
+from tests.faults.processes import MODEL, PATIENCE_SECONDS, House
 from tests.sandbox.workbench import git
 
 COMMAND = "echo once >> ran; sed -i 's/ + 1//' total.py"
@@ -27,6 +29,12 @@ def held_work(house: House) -> Held:
     house.model.script(MODEL, held)
     house.model.play(MODEL, work)
     return held
+
+
+async def reached(held: Held) -> None:
+    """Returns once the model has begun that answer and stands still."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await held.reached.wait()
 
 
 async def assert_done_once(house: House, session_id: str) -> None:
