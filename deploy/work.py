@@ -51,7 +51,8 @@ async def work(core: Core, environment: Environment) -> None:
 def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
     settings = core.settings
     open_forges = forges(core)
-    rights = Rights({"github": LinkedAccounts(core.directory, github_accounts(core))})
+    accounts = {"github": LinkedAccounts(core.directory, github_accounts(core))}
+    rights = Rights(accounts, f"{settings.page_address}/account")
     parts = DriverParts(
         environment=environment,
         forges=open_forges,

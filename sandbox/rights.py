@@ -51,8 +51,8 @@ class Rights:
             raise NotPermitted(
                 f"{person.name} has no linked account on {forge.name}, so nobody can tell whether they may "
                 f"change {repository.slug}.",
-                f"Sign in with {forge.name} on {self._account_page}, send me the code from there, and try again "
-                "with 🔁.",
+                f"Sign in with {forge.name} on {self._account_page}, send me the code from there, and try "
+                "again with 🔁.",
             )
         permission = await forge.permission(repository, login)
         if permission not in WRITING:

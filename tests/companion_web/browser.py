@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from companion_web.sign_in import one_time_link
+from session.directory import Directory
 from session.people import Person
-from tests.companion_web.stage import Stage
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -23,6 +23,18 @@ ARGUMENTS = (
     "--no-first-run",
 )
 PHONE, DESK = (390, 844), (1280, 900)
+
+
+class Served(Protocol):
+    """Companion pages that are served at `url`, to the people of `directory`."""
+
+    @property
+    def directory(self) -> Directory:
+        """Who is who."""
+
+    @property
+    def url(self) -> str:
+        """Where they begin."""
 
 
 @asynccontextmanager
@@ -41,7 +53,7 @@ async def chromium(program: Path) -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def visit(
     browser: Browser,
-    stage: Stage,
+    stage: Served,
     person: Person,
     *,
     size: tuple[int, int] = DESK,

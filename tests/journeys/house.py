@@ -24,6 +24,7 @@ from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import Environment
 from sandbox.workspace import box_name
 from session.catalogue import Catalogue
+from session.directory import Directory
 from session.listing import SessionFilter
 from session.people import Identity, Person, Role
 from session.settings import Settings
@@ -104,6 +105,11 @@ class House:
     def url(self) -> str:
         """Where the companion pages are."""
         return self.core.settings.page_address
+
+    @property
+    def directory(self) -> Directory:
+        """Who is who."""
+        return self.core.directory
 
     async def member(
         self, name: str, *, role: Role | None = None, may: Level = "write", linked: bool = True

@@ -9,8 +9,9 @@ from tests.emulators.model.turns import tool
 from tests.emulators.slack.limits import elements_of
 from tests.faults.waiting import until
 from tests.journeys.conftest import OpenHouse
-from tests.journeys.house import AGENT, BILLING, WEB, Thread
+from tests.journeys.house import AGENT, BILLING, WEB
 from tests.journeys.steps import FINISH, FIX, NOTE, PROPOSE, WHOLE
+from tests.journeys.thread import Thread
 
 WATCH_ONLY = "I can only take requests from members of this workspace."
 
