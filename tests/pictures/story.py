@@ -74,8 +74,8 @@ _FIRST_END = (
         tool(
             "open_pull_request",
             title="Round half a cent up",
-            body="`round_cents` named no rounding mode, and Python's default rounds half to even: 2.665 "
-            "became 2.66.\n\nFinance rounds half a cent up. It is the only place where amounts are rounded.",
+            body="`round_cents`, the only place where amounts are rounded, named no rounding mode. Python's "
+            "default rounds half to even, so 2.665 became 2.66.\n\nFinance rounds half a cent up.",
             draft=False,
         ),
         text="All six tests pass.",
