@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     openai_base_url: str = _setting(
         "https://api.openai.com/v1", "address of an OpenAI-compatible API", "https://api.openai.com/v1"
     )
-    agent_model: str = _setting("gpt-5.1-codex", "model that does the work", "gpt-5.1-codex")
+    agent_model: str = _setting("gpt-5.2", "model that does the work", "gpt-5.2")
     classifier_model: str = _setting("gpt-5-mini", "fast model that finds the repository", "gpt-5-mini")
 
     # GitHub
