@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from arq.worker import Worker
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from sandbox.jobs import Jobs
@@ -60,6 +61,7 @@ class WorkerProcess:
         while True:
             worker = self._worker()
             try:
+                await _ping(self._redis_url)
                 await worker.async_run()
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("queue lost", error=str(error) or type(error).__name__)
@@ -80,6 +82,15 @@ class WorkerProcess:
             concurrency=self._concurrency,
             job_timeout_seconds=self._job_seconds,
         )
+
+
+async def _ping(redis_url: str) -> None:
+    """Return if Redis answers; arq leaves its connection open where Redis goes away while it connects.
+
+    Raises: RedisError, OSError, TimeoutError.
+    """
+    async with Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1) as redis:
+        await redis.ping()
 
 
 async def _see_out(worker: Worker) -> None:
