@@ -65,6 +65,13 @@ class LinkedAccounts:
                 return credential
         return None
 
+    async def renewed(self, person: str, refused: Credential) -> Credential | None:
+        """Another credential than the refused one, None when there is none to be had."""
+        for known_as in await self.directory.ids(person):
+            if (credential := await self.accounts.renewed(known_as, refused)) is not None:
+                return credential
+        return None
+
 
 def _in(seconds: float | None) -> float | None:
     return None if seconds is None else time.time() + seconds

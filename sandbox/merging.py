@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sandbox.forge.protocol import Forge, ForgeError, ForgeRepository, PullRequestRef
+from sandbox.forge.protocol import Credential, Forge, ForgeError, ForgeRepository, PullRequestRef
 from sandbox.proposal import merge_digest, policy_version
 from sandbox.rights import NotPermitted, Rights
 from session import events as e
@@ -135,13 +135,12 @@ class Merger:
                 await self._effects.finish(op_key, "merged")
                 return found
         await self._rights.require_write(forge, where, item.by)
-        merged = await forge.merge(
-            where,
-            number,
-            head_sha,
-            as_person=await self._rights.credential(forge, item.by),
-            message=f"Merge pull request #{number}\n\nApproved by {item.by.name}.",
-        )
+        message = f"Merge pull request #{number}\n\nApproved by {item.by.name}."
+
+        async def merge(credential: Credential | None) -> PullRequestRef:
+            return await forge.merge(where, number, head_sha, as_person=credential, message=message)
+
+        merged = await self._rights.acting(forge, item.by, merge)
         await self._effects.finish(op_key, "merged")
         return merged
 

@@ -15,7 +15,7 @@ from sandbox.broker.inspection import Finding
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.forge.protocol import Forge, ForgeError
+from sandbox.forge.protocol import Credential, Forge, ForgeError
 from sandbox.outgoing import Outgoing, Published
 from sandbox.proposal import (
     Proposal,
@@ -159,11 +159,14 @@ class Publication:
         forge, rights = self._parts.forge, self._parts.rights
         author = self._turn.author
         await rights.require_write(forge, self._base.forge_repository, author)
-        credential = await rights.credential(forge, author)
         branch = branch_name(self._turn.view, proposal.title)
-        done = await self._outgoing.publish(
-            head_sha, branch, proposal, credential, approved=asked is not None
-        )
+
+        async def publish(credential: Credential | None) -> Published:
+            return await self._outgoing.publish(
+                head_sha, branch, proposal, credential, approved=asked is not None
+            )
+
+        done = await rights.acting(forge, author, publish)
         return ToolResult(_told(done, author.name))
 
     async def _record_changes(self, title: str) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar
 
-from sandbox.forge.protocol import Credential, Forge, ForgeRepository
+from sandbox.forge.protocol import Credential, Forge, ForgeRefused, ForgeRepository
 from session.people import Person
 
+T = TypeVar("T")
+
 WRITING = ("write", "admin")
+UNAUTHORISED = 401
 
 
 class Accounts(Protocol):
@@ -20,6 +23,10 @@ class Accounts(Protocol):
 
     async def credential(self, person: str) -> Credential | None:
         """A credential to act as the person, None when there is none."""
+        ...
+
+    async def renewed(self, person: str, refused: Credential) -> Credential | None:
+        """Another credential than the one the forge just refused; None when there is none to be had."""
         ...
 
 
@@ -67,6 +74,23 @@ class Rights:
         linked = await accounts.login(person.id) if accounts else None
         own = linked or person.forge_login
         return own if own or forge.needs_credential else person.name
+
+    async def acting(
+        self, forge: Forge, person: Person, act: Callable[[Credential | None], Awaitable[T]]
+    ) -> T:
+        """What `act` gives for the person's credential (None where there is none). A token that the forge no
+        longer takes is renewed once, and `act` asked again, which must therefore be safe to repeat.
+
+        Raises: what `act` raises, ForgeError.
+        """
+        credential = await self.credential(forge, person)
+        try:
+            return await act(credential)
+        except ForgeRefused as refused:
+            accounts = self._accounts.get(forge.name)
+            if refused.status != UNAUTHORISED or credential is None or accounts is None:
+                raise
+            return await act(await accounts.renewed(person.id, credential))
 
     async def credential(self, forge: Forge, person: Person) -> Credential | None:
         """With what the person acts on the forge; None when no account is linked."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from sandbox.forge.local import LocalForge
-from sandbox.forge.protocol import Credential, ForgeRepository, NotLinked, PullRequestRef
+from sandbox.forge.protocol import Credential, ForgeRefused, ForgeRepository, NotLinked, PullRequestRef
 from session import events as e
 from session.catalogue import Approvals
 from session.people import Person
@@ -232,6 +232,59 @@ async def test_without_a_linked_account_the_branch_and_how_to_link_remain(tmp_pa
         assert view.published.compare_url in told.output
         assert "link the account" in told.output
         assert view.pull_request is None
+
+
+class StrictAccounts:
+    """Ada's account: its token is `stale` until it is renewed; `renewals` are what renewing gives."""
+
+    def __init__(self, *renewals: Credential | None) -> None:
+        self.renewals = list(renewals)
+
+    async def login(self, person: str) -> str | None:
+        return "ada"
+
+    async def credential(self, person: str) -> Credential | None:
+        return Credential("ada", "stale")
+
+    async def renewed(self, person: str, refused: Credential) -> Credential | None:
+        assert refused.token == "stale"
+        return self.renewals.pop(0)
+
+
+class ForgetfulForge(StrictForge):
+    """Takes no stale tokens."""
+
+    async def open_pull_request(
+        self,
+        repository: ForgeRepository,
+        *,
+        branch: str,
+        base: str,
+        title: str,
+        body: str,
+        draft: bool,
+        as_person: Credential | None,
+    ) -> PullRequestRef:
+        if as_person is not None and as_person.token == "stale":
+            raise ForgeRefused("the token is no longer good.", 401)
+        return await super().open_pull_request(
+            repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
+        )
+
+
+async def test_a_token_that_is_no_longer_good_is_renewed_once(tmp_path: Path) -> None:
+    accounts = StrictAccounts(Credential("ada", "fresh"), None)
+    forge = ForgetfulForge(tmp_path)
+    async with household(approvals=AUTO, forge=forge, accounts={forge.name: accounts}) as house:
+        house.model.script(MODEL, FIX, PROPOSE, FINISH)
+        renewed = await house.run(await house.opened())
+        assert renewed.pull_request is not None
+        house.model.script(MODEL, FIX, PROPOSE, FINISH)
+        spent = await house.run(await house.opened())
+        assert spent.pull_request is None
+        assert spent.published is not None
+        assert "link the account" in results(await house.events(spent.id), "open_pull_request")[0].output
+        assert accounts.renewals == []
 
 
 async def test_who_has_no_account_or_may_not_write_gets_no_box(tmp_path: Path) -> None:
