@@ -12,7 +12,7 @@ from bot.messages import Outgoing, Place, StatusCard
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.protocol import Busy, PlaceGone, Rejected, Unreachable
 from session import events as e
-from tests.bot.rooms import Rooms, approval_requested
+from tests.bot.rooms import PUBLIC_URL, Rooms, approval_requested
 
 T = TypeVar("T")
 Trouble = Callable[[], Exception]
@@ -263,3 +263,16 @@ async def test_an_answer_without_words_is_called_a_failure(rooms: Rooms) -> None
         await rooms.write(session_id, e.TurnFinished(turn_id="t0", summary="  "))
         failure = await console.threads.wait_for(lambda m: m.kind == "failure", 5)
     assert "not done" in failure.text
+
+
+async def test_a_branch_without_a_pull_request_is_said_with_how_to_link(rooms: Rooms) -> None:
+    console = ConsolePlatform()
+    published = e.BranchPublished(branch="bellhop/s/up", head_sha="c" * 40, compare_url="https://f.example/c")
+    async with rooms.serving(console):
+        await console.people.say("round invoices half up")
+        session_id = await rooms.only_session()
+        await rooms.start_turn(session_id)
+        await rooms.write(session_id, published, e.TurnFinished(turn_id="t0", summary="Rounded."))
+        answer = await console.threads.wait_for(lambda m: m.kind == "answer", 5)
+    assert "no pull request was opened" in answer.text
+    assert f"{PUBLIC_URL}/account" in answer.text

@@ -12,14 +12,17 @@ SLACK_CHARACTERS = 40_000
 MENTION_CHARACTERS = len("<@U0BELLHOP> ")
 
 
-async def test_an_empty_mention_is_told_how_to_ask(open_house: OpenHouse) -> None:
+async def test_an_empty_mention_is_told_how_to_ask_and_once(open_house: OpenHouse) -> None:
     async with open_house() as house:
         ada = await house.member("Ada")
+        house.slack.repeat_events(4)
         thread = await ada.asks("")
         told = await thread.hears("Tell me in the same message what you would like changed")
         assert told.ephemeral_for == ada.slack.id
         only_directives = await ada.asks("!repo acme/billing")
         await only_directives.hears("Tell me in the same message what you would like changed")
+        await house.slack.wait_for_delivery()
+        assert len(house.slack.posts(thread.root)) == 1
         assert await house.sessions() == []
 
 

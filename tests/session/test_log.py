@@ -179,3 +179,10 @@ async def test_sessions_are_found_by_thread_branch_and_pull_request(room: Room, 
     assert await room.log.find_by_pull_request("acme/web", 7) == view.id
     assert await room.log.find_by_pull_request("acme/api", 7) is None
     assert await room.log.find_by_branch("acme/web", "bellhop/x/y") == view.id
+
+
+async def test_of_many_who_claim_what_causes_no_command_one_is_first(room: Room) -> None:
+    claim = Claim("slack:T1", "told:1.0")
+    first = await asyncio.gather(*(room.log.claim(claim) for _ in range(8)))
+    assert first.count(True) == 1
+    assert await room.log.claim(Claim("slack:T2", "told:1.0")), "another workspace's event is another one"
