@@ -111,15 +111,15 @@ _APPROVAL_HEADINGS: dict[e.ApprovalKind, str] = {
     "plan": "Is this plan right?",
     "command": "May I run this command?",
     "egress": "May I reach this address?",
-    "pull_request": "Ready: shall I open the pull request?",
-    "merge": "Shall I merge it?",
+    "pull_request": "Ready. Shall I?",
+    "merge": "Next step. Shall I?",
     "budget": "May I go on beyond the budget?",
 }
 
 
 def approval(request: e.ApprovalRequested) -> str:
     """What people are asked to approve, exactly."""
-    parts = [f"**{_APPROVAL_HEADINGS[request.kind]}**", f"**{request.title}**" if request.title else ""]
+    parts = [_APPROVAL_HEADINGS[request.kind], f"**{request.title}**" if request.title else ""]
     return "\n\n".join(part for part in [*parts, request.detail] if part)
 
 

@@ -148,7 +148,7 @@ async def others_before(house: House, linus: Member) -> Others:
     house.model.script(MODEL, _TITLES, _TITLES_PULL, _TITLES_END)
     asked = await linus.asks("The copyright year is last year's", house.general)
     merged = await linus.asks("!repo acme/web\nWrite down how we case the titles of pages", website)
-    await linus.reacts("+1", await merged.hears("Ready: shall I open the pull request?"))
+    await linus.reacts("+1", await merged.hears("Ready. Shall I?"))
     await merged.hears("The site's titles")
     house.model.script(MODEL, HttpFault(401, "Incorrect API key provided.", "invalid_api_key"))
     failed = await linus.asks("!repo acme/billing\nAdd the customer's reference to every invoice", finance)
@@ -188,7 +188,7 @@ async def until_the_tests_run(house: House) -> tuple[Telling, Held]:
 async def until_the_follow_up_waits(house: House, telling: Telling) -> Telling:
     """Ada has approved and got her answer; Grace's follow-up waits for its approval."""
     thread = telling.thread
-    first = await thread.hears("Ready: shall I open the pull request?")
+    first = await thread.hears("Ready. Shall I?")
     await telling.ada.reacts("white_check_mark", first)
     await thread.hears("Half a cent is now rounded up")
     await thread.is_marked("white_check_mark")
