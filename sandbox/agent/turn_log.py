@@ -88,7 +88,7 @@ class TurnLog:
         await self.catch_up()
 
     async def begin(self, *events: e.Event) -> None:
-        """Record what comes before an effect.
+        """Record what comes before an effect; an approval is used only while it is given.
 
         Raises: StopSeen, TurnOver (nothing is recorded then), StaleEpoch.
         """
@@ -114,6 +114,11 @@ class TurnLog:
                 raise StopSeen(self.session_id)
             if view.turn is None or view.turn.turn_id != turn_id or not view.turn_open:
                 raise TurnOver(f"turn {turn_id} of session {self.session_id} is over")
+            for event in events:
+                if isinstance(event, e.ApprovalUsed):
+                    item = view.approval(event.approval_id)
+                    if item is None or item.state != "given":
+                        raise TurnOver(f"approval {event.approval_id} was taken back before it was used")
             return events
 
         if events:

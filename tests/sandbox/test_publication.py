@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 from sandbox.forge.local import LocalForge
-from sandbox.forge.protocol import Credential, ForgeRefused, ForgeRepository, NotLinked, PullRequestRef
+from sandbox.forge.protocol import (
+    Credential,
+    ForgeRefused,
+    ForgeRepository,
+    NotLinked,
+    Permission,
+    PullRequestRef,
+)
 from session import events as e
 from session.catalogue import Approvals
 from session.people import Person
@@ -217,6 +228,38 @@ class StrictForge(LocalForge):
         return await super().open_pull_request(
             repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
         )
+
+
+class SlowForge(LocalForge):
+    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked a second time, which
+    is when the worker is about to use an approval."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    asked = 0
+
+    async def permission(self, repository: ForgeRepository, login: str) -> Permission:
+        if self.meanwhile is not None:
+            self.asked += 1
+            if self.asked == 2:
+                await self.meanwhile()
+        return await super().permission(repository, login)
+
+
+@pytest.mark.parametrize(("then", "state"), [("withdraw", "awaiting_approval"), ("refuse", "running")])
+async def test_a_yes_taken_back_at_the_last_moment_does_nothing(
+    tmp_path: Path, then: str, state: str
+) -> None:
+    forge = SlowForge(tmp_path)
+    async with household(forge=forge) as house:
+        view = await proposed(house)
+        approval_id = view.open_approvals[0].request.approval_id
+        await house.commands.approve(view.id, approval_id, house.grace)
+        taken_back = getattr(house.commands, then)
+        forge.meanwhile = partial(taken_back, view.id, approval_id, house.grace)
+        view = await house.run(view.id)
+        assert view.published is None
+        assert view.state == state
+        assert git(house.home / "billing.git", "branch", "--list", "bellhop/*") == ""
 
 
 def with_login(person: Person) -> Person:
