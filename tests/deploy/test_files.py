@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import subprocess
 
 import yaml
 
@@ -49,6 +50,14 @@ def test_the_example_environment_names_settings() -> None:
     names = re.findall(r"^#?([A-Z][A-Z_]+)=", example, re.MULTILINE)
     assert len(names) > 10
     assert set(names) - {field.upper() for field in Settings.model_fields} == set()
+
+
+def test_filled_in_settings_stay_out_of_commits_and_images() -> None:
+    filled_in = ["deploy/bellhop.env", "deploy/repositories.yaml"]
+    command = ["git", "-C", str(CHECKOUT), "check-ignore", *filled_in]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout.split() == filled_in
+    left_out = (CHECKOUT / ".dockerignore").read_text().split()
+    assert {"**/*.env", "deploy/repositories.yaml"} <= set(left_out)
 
 
 def test_what_the_compose_file_takes_from_the_shell_is_said_nowhere_else() -> None:
