@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from companion_web.accounts import GitHubTokens
 from session.people import Identity
@@ -27,8 +27,8 @@ class GitHubFailed(Exception):
 class _TokenAnswer(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    access_token: str
-    refresh_token: str | None = None
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(None, repr=False)
     expires_in: float | None = None
     refresh_token_expires_in: float | None = None
 

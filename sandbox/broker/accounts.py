@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import httpx
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.broker.vault import Vault
 from sandbox.forge.protocol import Credential, ForgeRefused, ForgeUnavailable, NotLinked
@@ -24,8 +24,8 @@ class UserTokens(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     login: str
-    access_token: str
-    refresh_token: str | None = None
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(None, repr=False)
     expires_at: float | None = None
     refresh_expires_at: float | None = None
 
@@ -33,8 +33,8 @@ class UserTokens(BaseModel):
 class _TokenAnswer(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    access_token: str | None = None
-    refresh_token: str | None = None
+    access_token: str | None = Field(None, repr=False)
+    refresh_token: str | None = Field(None, repr=False)
     expires_in: float | None = None
     refresh_token_expires_in: float | None = None
     error: str | None = None

@@ -37,6 +37,8 @@ PROTECTED_PATHS = (
     ".mcp.json",
     "*/.mcp.json",
     ".bellhop/*",
+    ".agents/*",
+    ".claude/*",
     "agents.md",
     "*/agents.md",
     "claude.md",

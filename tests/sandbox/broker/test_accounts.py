@@ -83,6 +83,7 @@ async def test_a_linked_person_has_a_credential(
     assert credential is not None
     assert (credential.login, credential.token) == ("ada", tokens.access_token)
     assert tokens.access_token not in repr(credential)
+    assert tokens.access_token not in repr(tokens)
     assert await accounts.login("person-1") == "ada"
     assert await accounts.credential("person-2") is None
     assert tokens.access_token.encode() not in b"".join(store.rows.values())

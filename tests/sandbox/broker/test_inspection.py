@@ -74,6 +74,7 @@ async def test_a_submodule_is_found(quarantine: Quarantine, box: Workbench, tmp_
         ".gitmodules",
         "AGENTS.md",
         "sub/.mcp.json",
+        ".agents/skills/deploy/SKILL.md",
     ],
 )
 async def test_a_protected_path_needs_an_approval(
