@@ -17,8 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PAGE_BODY_BYTES = 256 * 1024
 """The largest form or JSON body that a page or the API takes."""
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
 
 class BodyTooLarge(HTTPException):
     """The request's body is larger than what this address takes."""

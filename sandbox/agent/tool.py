@@ -20,10 +20,6 @@ class Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class NoArguments(Arguments):
-    """A tool that takes none."""
-
-
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """A call that ended. `events` are recorded together with its result, so both are there or neither.
