@@ -231,8 +231,8 @@ class StrictForge(LocalForge):
 
 
 class SlowForge(LocalForge):
-    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked a second time, which
-    is when the worker is about to use an approval."""
+    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked a second time,
+    which is when the worker is about to use an approval."""
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
     asked = 0
