@@ -15,7 +15,7 @@ from sandbox.broker.inspection import Finding
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.forge.protocol import Credential, Forge, ForgeError
+from sandbox.forge.protocol import Credential, Forge, ForgeError, ForgeUnavailable
 from sandbox.outgoing import Outgoing, Published
 from sandbox.proposal import (
     Proposal,
@@ -91,6 +91,8 @@ class Publication:
             return await self._decided(asked, proposal)
         except NotPermitted as error:
             return ToolResult(f"{error} {error.advice}", "error")
+        except ForgeUnavailable:
+            raise  # the turn is paused, and comes back here with the approval it has
         except (SandboxFailed, QuarantineRefused, PublishRefused, ForgeError) as error:
             return ToolResult(str(error), "error")
 

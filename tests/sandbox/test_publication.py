@@ -14,6 +14,7 @@ from sandbox.forge.protocol import (
     Credential,
     ForgeRefused,
     ForgeRepository,
+    ForgeUnavailable,
     NotLinked,
     Permission,
     PullRequestRef,
@@ -260,6 +261,44 @@ async def test_a_yes_taken_back_at_the_last_moment_does_nothing(
         assert view.published is None
         assert view.state == state
         assert git(house.home / "billing.git", "branch", "--list", "bellhop/*") == ""
+
+
+class AbsentForge(LocalForge):
+    """A forge that opens no pull request the first time it is asked, because it is away."""
+
+    asked = 0
+
+    async def open_pull_request(
+        self,
+        repository: ForgeRepository,
+        *,
+        branch: str,
+        base: str,
+        title: str,
+        body: str,
+        draft: bool,
+        as_person: Credential | None,
+    ) -> PullRequestRef:
+        self.asked += 1
+        if self.asked == 1:
+            raise ForgeUnavailable("The forge cannot be reached.")
+        return await super().open_pull_request(
+            repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
+        )
+
+
+async def test_an_outage_of_the_forge_pauses_the_turn_and_costs_no_approval(tmp_path: Path) -> None:
+    async with household(forge=AbsentForge(tmp_path)) as house:
+        view = await proposed(house)
+        await house.commands.approve(view.id, view.open_approvals[0].request.approval_id, house.grace)
+        paused = await house.run(view.id)
+        assert paused.state == "paused"
+        assert paused.pull_request is None
+        house.model.script(MODEL, FINISH)
+        view = await house.run(view.id)
+        assert view.pull_request is not None
+        asked = [item for item in view.approvals if item.request.kind == "pull_request"]
+        assert [item.state for item in asked] == ["used"]
 
 
 def with_login(person: Person) -> Person:
