@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 
 from classifier.request import RoutingRequest
-from deploy import processes
+from deploy import wiring
 from deploy.bundled_redis import BundledRedisFailed
 from deploy.demo.demo import demo
 from deploy.demo.samples import NoRepository
@@ -118,10 +118,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(program=program)
         return command
 
-    add("up", _forever(processes.up), "run all processes in one")
-    add("bot", _forever(processes.bot), "run the chat process")
-    add("web", _forever(processes.web), "run the companion pages and webhooks")
-    add("worker", _forever(processes.worker), "run a worker: routing, turns, merges on this host")
+    add("up", _forever(wiring.up), "run all processes in one")
+    add("bot", _forever(wiring.bot), "run the chat process")
+    add("web", _forever(wiring.web), "run the companion pages and webhooks")
+    add("worker", _forever(wiring.worker), "run a worker: routing, turns, merges on this host")
     add("migrate", _migrate, "bring the database's tables up to date")
     add("doctor", _doctor, "check every outside part and say what to do")
     demo_ = add("demo", _demo, "see one request go through, with nothing to set up")

@@ -8,7 +8,7 @@ import subprocess
 
 import yaml
 
-from deploy import processes
+from deploy import wiring
 from session.settings import Settings
 from tests.provision.places import CHECKOUT
 
@@ -42,7 +42,7 @@ def test_the_unit_serves_every_process() -> None:
     assert unit["Service"]["ExecStart"].endswith("/bellhop %i")
     named = re.findall(r"bellhop@(\w+)", (DEPLOY / "systemd" / "bellhop@.service").read_text())
     assert tuple(named) == PROCESSES
-    assert all(callable(getattr(processes, name)) for name in named)
+    assert all(callable(getattr(wiring, name)) for name in named)
 
 
 def test_the_example_environment_names_settings() -> None:

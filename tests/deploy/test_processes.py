@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import processes
+from deploy import wiring
 from session.catalogue import CatalogueError
 from session.settings import Settings, SettingsError
 from tests.deploy.commands import bare_environment, bellhop
@@ -35,13 +35,13 @@ async def test_complaints_are_sentences_and_not_tracebacks(whole: dict[str, str]
 
 async def test_the_bot_needs_a_chat(whole: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN is missing"):
-        await processes.bot(Settings.load(whole))
+        await wiring.bot(Settings.load(whole))
 
 
 async def test_a_taken_port_is_named(whole: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings.load({**whole, "WEB_PORT": str(taken.getsockname()[1])})
-        for process in (processes.web, processes.up):
+        for process in (wiring.web, wiring.up):
             with pytest.raises(SettingsError, match=r"WEB_PORT=\d+ cannot be used"):
                 await process(settings)
 
@@ -49,7 +49,7 @@ async def test_a_taken_port_is_named(whole: dict[str, str]) -> None:
 async def test_a_catalogue_that_is_not_there_is_named(bellhop_home: Path) -> None:
     environment = {**bare_environment(bellhop_home), "REPOSITORIES_FILE": "/nowhere/repositories.yaml"}
     with pytest.raises(CatalogueError, match=r"/nowhere/repositories\.yaml: cannot be read"):
-        await processes.worker(Settings.load(environment))
+        await wiring.worker(Settings.load(environment))
 
 
 async def test_up_serves_and_ends_in_good_order(whole: dict[str, str]) -> None:

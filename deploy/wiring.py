@@ -1,4 +1,4 @@
-"""The processes of Bellhop: each puts together what it needs and runs until it is cancelled."""
+"""Where the rooms meet: each process puts together what it needs and runs until it is cancelled."""
 
 from __future__ import annotations
 
