@@ -1,8 +1,10 @@
 # Every target does its own set-up and is quick when nothing changed.
 PY := .venv/bin/python
 ROOMS := session skills classifier bot companion_web sandbox deploy tests
-# Variables people set: REPO (demo), NAME (bench), TESTS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
+# Variables people set: REPO (demo), NAME (bench), TESTS, JOBS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
 TESTS ?= tests
+# Test processes side by side, each with servers of its own.
+JOBS ?= 2
 PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ up: venv ## Run Bellhop with the settings of this environment
 
 test: venv-dev ## Run the tests against real servers; TESTS=<path> and PYTEST_ARGS=<options> narrow them
 	@$(PY) -m tests.provision
-	@$(PY) -m pytest $(PYTEST_ARGS) $(TESTS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 coverage: venv-dev ## Run the tests and report the lines they do not reach
 	@$(PY) -m tests.provision
