@@ -99,7 +99,7 @@ class Decisions:
     async def _withdraw(self, session_id: str, approval_id: str, person: Person, claim: Claim) -> None:
         """Taking an emoji away means something only where it was this person's yes."""
         item = (await self._counter.log.view(session_id)).approval(approval_id)
-        if item is not None and item.by is not None and item.by.id == person.id and item.state == "given":
+        if item is not None and item.state == "given":
             await self._counter.commands.withdraw(session_id, approval_id, person, claim=claim)
 
     async def _start_from(self, reaction: Reaction) -> None:

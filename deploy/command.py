@@ -106,6 +106,8 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
+    # Between the lines of a conversation there is no place for what processes tell operators.
+    configure("warning" if settings.log_level == "info" else settings.log_level)
     return await demo(settings, arguments.repo)
 
 

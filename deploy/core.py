@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from deploy.bundled_redis import bundled_redis
-from deploy.secret_key import secret_key
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue
 from session.commands import Commands
@@ -31,7 +30,6 @@ class Core:
     settings: Settings
     catalogue: Catalogue
     redis_url: str
-    secret_key: str
     database: Database
     pulse: Pulse
     queue: Queue
@@ -50,10 +48,9 @@ class Core:
 async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Core]:
     """The shared parts, connected; an embedded Redis runs as long as the context.
 
-    Raises: SettingsError, DatabaseDown, BundledRedisFailed.
+    Raises: DatabaseDown, BundledRedisFailed.
     """
     async with AsyncExitStack() as stack:
-        key = secret_key(settings)
         redis_url = settings.redis_url
         if not redis_url:
             redis_url = await stack.enter_async_context(bundled_redis(settings.bellhop_home / "redis"))
@@ -69,7 +66,6 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
             settings=settings,
             catalogue=catalogue,
             redis_url=redis_url,
-            secret_key=key,
             database=database,
             pulse=pulse,
             queue=queue,

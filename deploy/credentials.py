@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from companion_web.accounts import GitHubTokens
 from deploy.core import Core
+from deploy.secret_key import secret_key
 from sandbox.broker.accounts import GitHubAccounts, GitHubOAuth, UserTokens
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.forge import create as create_forge
-from sandbox.forge.protocol import Credential, Forge
+from sandbox.forge.protocol import Credential, Forge, ForgeError
 from session.directory import Directory
 from session.settings import Settings
 
 
 def github_accounts(core: Core) -> GitHubAccounts:
-    """People's GitHub accounts, their tokens sealed in the vault."""
+    """People's GitHub accounts, their tokens sealed in the vault. Raises: SettingsError, without its key."""
     settings = core.settings
-    vault = Vault(core.secrets, KeyRing([core.secret_key]))
+    vault = Vault(core.secrets, KeyRing([secret_key(settings)]))
     oauth = GitHubOAuth(settings.github_url, settings.github_client_id, settings.github_client_secret)
     return GitHubAccounts(vault, oauth)
 
@@ -90,6 +92,21 @@ def open_forge(name: str, settings: Settings) -> Forge:
     """The forge of that name. Raises: ForgeError."""
     known = ("GITHUB_API_URL", "GITHUB_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
     values = {setting: str(getattr(settings, setting.lower())) for setting in known}
+    values["GITHUB_APP_PRIVATE_KEY"] = _pem(settings.github_app_private_key)
     # The local forge has no pages of its own; the companion pages show its pull requests.
     values["LOCAL_FORGE_WEB_URL"] = f"{settings.page_address}/forge"
     return create_forge(name, directory=settings.bellhop_home / "forge" / name, settings=values)
+
+
+def _pem(key: str) -> str:
+    """The key itself, where the setting is the path of its file; the setting's value is never shown."""
+    if not key or key.lstrip().startswith("-----BEGIN"):
+        return key
+    try:
+        return Path(key).expanduser().read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ForgeError(
+            f"GITHUB_APP_PRIVATE_KEY is neither PEM text nor the path of a file that this user can read ({why}). "
+            "Download a key on the GitHub App's page and let the setting be the path of its file"
+        ) from error

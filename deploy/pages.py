@@ -15,6 +15,7 @@ from companion_web.app import create_app
 from companion_web.health import HealthCheck
 from deploy.core import Core
 from deploy.credentials import SignInAccounts, github_accounts
+from deploy.secret_key import secret_key
 from deploy.web_server import serving
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable
 from session.database import DatabaseDown
@@ -62,7 +63,10 @@ def web(
     environment: Environment | None = None,
     slack: SlackPlatform | None = None,
 ) -> AbstractAsyncContextManager[None]:
-    """Serves the companion pages on `listener` as long as the context; with `slack`, its HTTP door too."""
+    """Serves the companion pages on `listener` as long as the context; with `slack`, its HTTP door too.
+
+    Raises: SettingsError, when there is no key for cookies and tokens.
+    """
     app = create_app(
         core.settings,
         core.log,
@@ -74,7 +78,7 @@ def web(
         SignInAccounts(github_accounts(core)),
         health_check(core, environment),
         _slack_routes(slack),
-        secret_key=core.secret_key,
+        secret_key=secret_key(core.settings),
     )
     return serving(app, listener)
 

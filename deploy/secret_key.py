@@ -21,13 +21,13 @@ def secret_key(settings: Settings) -> str:
         if len(settings.secret_key) < _SHORTEST:
             raise SettingsError(
                 f"SECRET_KEY is too short: it seals stored credentials and needs {_SHORTEST} characters. "
-                "Example: SECRET_KEY=$(openssl rand -hex 32)"
+                "Set it to what `openssl rand -hex 32` prints"
             )
         return settings.secret_key
     if not settings.embedded:
         raise SettingsError(
-            "SECRET_KEY is missing: all processes seal and open stored credentials with it. "
-            "Example: SECRET_KEY=$(openssl rand -hex 32)"
+            "SECRET_KEY is missing: web seals stored credentials with it, and the worker opens them. "
+            "Set it to what `openssl rand -hex 32` prints"
         )
     return _kept(settings.bellhop_home / "secret.key")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from session.people import ROLES, Person, Role
@@ -13,6 +13,31 @@ from session.view import ApprovalView, SessionView
 def reaches(role: Role, needed: Role) -> bool:
     """Whether `role` is `needed` or stronger."""
     return ROLES.index(role) >= ROLES.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who asks for something: the person, their role, and every id that stands for them.
+
+    ids: of the person and of those they turned out to be (`Directory.ids`); events may carry any of them.
+    """
+
+    person: Person
+    role: Role
+    ids: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """How the person is called."""
+        return self.person.name
+
+    def reaches(self, needed: Role) -> bool:
+        """Whether the role is `needed` or stronger."""
+        return reaches(self.role, needed)
+
+    def is_any_of(self, *people: Person) -> bool:
+        """Whether one of these is the same person, under whichever id."""
+        return not self.ids.isdisjoint(person.id for person in people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +62,47 @@ def merge_excluded(view: SessionView, approvers: Sequence[str]) -> MergeExclusio
     return MergeExclusion(authors)
 
 
-def may_prompt(role: Role, view: SessionView | None, person: Person) -> None:
+def may_prompt(actor: Actor) -> None:
     """Prompt, open, retry, answer, give feedback: prompters and above. Raises: NotAllowed."""
-    if not reaches(role, "prompter"):
+    if not actor.reaches("prompter"):
         raise NotAllowed(
-            f"Sorry, {person.name}: you can watch here, but not ask me for work. An admin can change that."
+            f"Sorry, {actor.name}: you can watch here, but not ask me for work. An admin can change that."
         )
 
 
-def may_pick(role: Role, view: SessionView, person: Person) -> None:
+def may_pick(actor: Actor, view: SessionView) -> None:
     """Say which repository is meant: who asked, or an approver. Raises: NotAllowed."""
-    may_prompt(role, view, person)
-    if person.id != view.requester.id and not reaches(role, "approver"):
+    may_prompt(actor)
+    if not actor.is_any_of(view.requester) and not actor.reaches("approver"):
         raise NotAllowed(f"Only {view.requester.name} or an approver can say which repository is meant here.")
 
 
-def may_approve(role: Role, approval: ApprovalView, person: Person, known_as: Collection[str]) -> None:
-    """Approve what is asked: approvers who are not excluded from it.
-
-    known_as: every id that stands for the person, since what they asked for may carry an older one.
-    Raises: NotAllowed.
-    """
-    if not reaches(role, "approver"):
+def may_approve(actor: Actor, approval: ApprovalView) -> None:
+    """Approve what is asked: approvers who are not excluded from it. Raises: NotAllowed."""
+    if not actor.reaches("approver"):
         raise NotAllowed(
-            f"Thanks, {person.name}, but your role here does not include approving. "
+            f"Thanks, {actor.name}, but your role here does not include approving. "
             "Someone with the approver role can do it."
         )
-    if not {person.id, *known_as}.isdisjoint(approval.request.excluded):
+    if not actor.ids.isdisjoint(approval.request.excluded):
         raise NotAllowed(
-            f"{person.name}, your own request is part of this change, so somebody else has to approve it. "
+            f"{actor.name}, your own request is part of this change, so somebody else has to approve it. "
             "Another approver can react with ✅."
         )
 
 
-def may_stop(role: Role, view: SessionView, person: Person) -> None:
+def may_stop(actor: Actor, view: SessionView) -> None:
     """Stop or archive: who asked or prompted here, or an approver. Raises: NotAllowed."""
-    if reaches(role, "approver"):
+    if actor.reaches("approver"):
         return
-    involved = {view.requester.id, *(author.id for author in view.authors)}
-    if not reaches(role, "prompter") or person.id not in involved:
+    if not actor.reaches("prompter") or not actor.is_any_of(view.requester, *view.authors):
         raise NotAllowed(
-            f"Sorry, {person.name}: only {view.requester.name}, people who prompted here and approvers "
+            f"Sorry, {actor.name}: only {view.requester.name}, people who prompted here and approvers "
             "can stop this session."
         )
 
 
-def may_change_prompt(role: Role, author: Person, person: Person) -> None:
+def may_change_prompt(actor: Actor, author: Person) -> None:
     """Reword, take back or steer a waiting prompt: its author, or an approver. Raises: NotAllowed."""
-    if person.id != author.id and not reaches(role, "approver"):
+    if not actor.is_any_of(author) and not actor.reaches("approver"):
         raise NotAllowed(f"That prompt is {author.name}'s: only they or an approver can change it.")

@@ -36,15 +36,14 @@ class DecisionCommands(Desk):
 
         Emits: ApprovalGiven; ApprovalVoided when its time ran out or what it showed changed (then raises).
         """
-        role = await self._role(by)
-        known_as = await self._directory.ids(by.id)
+        actor = await self._actor(by)
         now = await self._log.clock()
         no_longer = ""
 
         def decide(view: SessionView) -> list[Event]:
             nonlocal no_longer
             item = _approval(view, approval_id)
-            access.may_approve(role, item, by, known_as)
+            access.may_approve(actor, item)
             if item.state in ("given", "used"):
                 return []
             _check_stands(item)
@@ -66,11 +65,11 @@ class DecisionCommands(Desk):
         self, session_id: str, approval_id: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """No to what was shown, also after a yes that had no effect yet. Emits: ApprovalRefused."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
             item = _approval(view, approval_id)
-            access.may_stop(role, view, by)
+            access.may_stop(actor, view)
             if item.state == "refused":
                 return []
             if item.state == "used":
@@ -83,11 +82,12 @@ class DecisionCommands(Desk):
     async def withdraw(
         self, session_id: str, approval_id: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
-        """Take an own yes back before it took effect. Emits: ApprovalWithdrawn."""
+        """Take an own yes back before it took effect; somebody else's stays. Emits: ApprovalWithdrawn."""
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
             item = _approval(view, approval_id)
-            if item.by is None or item.by.id != by.id:
+            if item.by is None or not actor.is_any_of(item.by):
                 return []
             if item.state == "used":
                 raise NotNow("Your approval has already taken effect, so it cannot be taken back any more.")
@@ -99,11 +99,11 @@ class DecisionCommands(Desk):
         self, session_id: str, question_id: str, text: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """Answer what the agent asked. Emits: QuestionAnswered."""
-        role = await self._role(by)
+        actor = await self._actor(by)
         check_text(text)
 
         def decide(view: SessionView) -> list[Event]:
-            access.may_prompt(role, view, by)
+            access.may_prompt(actor)
             if view.question is None or view.question.question_id != question_id:
                 raise Changed(
                     "That question is no longer open. Write in the thread if you have something to add."

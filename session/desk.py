@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from session.access import Actor
 from session.catalogue import Catalogue
 from session.database import DatabaseDown
 from session.directory import Directory
@@ -14,7 +15,7 @@ from session.inbox import Claim
 from session.leases import Leases
 from session.listing import need
 from session.log import Log, NoSuchSession
-from session.people import Person, Role
+from session.people import Person
 from session.queue import Queue
 from session.refusals import NotFound, Refusal
 from session.view import SessionView
@@ -39,8 +40,9 @@ class Desk:
         self._leases = leases
         self._catalogue = catalogue
 
-    async def _role(self, person: Person) -> Role:
-        return await self._directory.role(person.id)
+    async def _actor(self, person: Person) -> Actor:
+        ids = await self._directory.ids(person.id)
+        return Actor(person, await self._directory.role(person.id), frozenset({person.id, *ids}))
 
     async def _record(self, session_id: str, decide: Decide, claim: Claim | None) -> SessionView:
         """The view after the decision, a worker being woken when it needs one. Raises: NotFound."""

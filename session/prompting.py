@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from session import access
+from session.access import Actor
 from session.desk import Desk, check_text, titled
 from session.events import (
     ApprovalVoided,
@@ -19,7 +20,7 @@ from session.events import (
     SteerRequested,
 )
 from session.inbox import Claim
-from session.people import Origin, Person, Prompt, Role
+from session.people import Origin, Person, Prompt
 from session.refusals import NotFound, NotNow
 from session.view import PromptView, SessionView
 
@@ -46,7 +47,7 @@ class PromptCommands(Desk):
 
         Emits: SessionOpened, PromptQueued.
         """
-        access.may_prompt(await self._role(prompt.author), None, prompt.author)
+        access.may_prompt(await self._actor(prompt.author))
         check_text(prompt.text, alone=not prompt.attachments)
         opened = SessionOpened(title=titled(prompt.text), origin=origin, requester=prompt.author)
         session_id = secrets.token_hex(5)
@@ -56,13 +57,13 @@ class PromptCommands(Desk):
 
     async def add_prompt(self, session_id: str, prompt: Prompt, *, claim: Claim | None = None) -> Accepted:
         """What became of a follow-up. Emits: PromptQueued, or QuestionAnswered, or ApprovalVoided first."""
-        role = await self._role(prompt.author)
+        author = await self._actor(prompt.author)
         check_text(prompt.text, alone=not prompt.attachments)
         how: How = "queued"
 
         def decide(view: SessionView) -> list[Event]:
             nonlocal how
-            how, events = _accept(view, prompt, role)
+            how, events = _accept(view, prompt, author)
             return events
 
         view = await self._record(session_id, decide, claim)
@@ -72,11 +73,11 @@ class PromptCommands(Desk):
         self, session_id: str, prompt_id: str, text: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """Reword a waiting prompt. Emits: PromptEdited."""
-        role = await self._role(by)
+        actor = await self._actor(by)
         check_text(text)
 
         def decide(view: SessionView) -> list[Event]:
-            item = _waiting(view, prompt_id, role, by)
+            item = _waiting(view, prompt_id, actor)
             if item.prompt.text == text:
                 return []
             return [PromptEdited(prompt_id=prompt_id, text=text, by=by)]
@@ -87,13 +88,13 @@ class PromptCommands(Desk):
         self, session_id: str, prompt_id: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """Take a waiting prompt back. Emits: PromptCancelled."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
             item = view.prompt(prompt_id)
             if item is not None and item.state == "cancelled":
                 return []
-            _waiting(view, prompt_id, role, by)
+            _waiting(view, prompt_id, actor)
             return [PromptCancelled(prompt_id=prompt_id, by=by)]
 
         return await self._record(session_id, decide, claim)
@@ -102,19 +103,19 @@ class PromptCommands(Desk):
         self, session_id: str, prompt_id: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """Have a waiting prompt handed to the agent at its next step. Emits: SteerRequested."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
-            item = _waiting(view, prompt_id, role, by)
+            item = _waiting(view, prompt_id, actor)
             return [] if item.prompt.steer else [SteerRequested(prompt_id=prompt_id, by=by)]
 
         return await self._record(session_id, decide, claim)
 
 
-def _accept(view: SessionView, prompt: Prompt, role: Role) -> tuple[How, list[Event]]:
+def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list[Event]]:
     if view.archived:
         raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
-    access.may_prompt(role, view, prompt.author)
+    access.may_prompt(author)
     if view.prompt(prompt.id) is not None:
         return "queued", []
     steered = PromptQueued(prompt=prompt.model_copy(update={"steer": True}))
@@ -130,7 +131,7 @@ def _accept(view: SessionView, prompt: Prompt, role: Role) -> tuple[How, list[Ev
         ]
         return "changes_asked", [*voided, steered]
     if view.state == "awaiting_repository":
-        access.may_pick(role, view, prompt.author)
+        access.may_pick(author, view)
         return "routing", [PromptQueued(prompt=prompt)]
     queued = PromptQueued(prompt=prompt)
     if view.state in ("idle", "stopped", "failed"):
@@ -138,11 +139,11 @@ def _accept(view: SessionView, prompt: Prompt, role: Role) -> tuple[How, list[Ev
     return "queued", [queued]
 
 
-def _waiting(view: SessionView, prompt_id: str, role: Role, by: Person) -> PromptView:
+def _waiting(view: SessionView, prompt_id: str, actor: Actor) -> PromptView:
     item = view.prompt(prompt_id)
     if item is None:
         raise NotFound("I cannot find that message among this session's requests.")
-    access.may_change_prompt(role, item.prompt.author, by)
+    access.may_change_prompt(actor, item.prompt.author)
     if view.archived or item.state != "waiting":
         raise NotNow(
             "That request is no longer waiting in line, so it cannot be changed. "

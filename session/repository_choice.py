@@ -31,7 +31,7 @@ class RepositoryCommands(Desk):
         self, session_id: str, slug: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop."""
-        role = await self._role(by)
+        actor = await self._actor(by)
         try:
             repository = self._catalogue.get(slug)
         except UnknownRepository as error:
@@ -45,7 +45,7 @@ class RepositoryCommands(Desk):
         )
 
         def decide(view: SessionView) -> list[Event]:
-            access.may_pick(role, view, by)
+            access.may_pick(actor, view)
             if view.repository is not None and view.repository.slug == chosen.slug:
                 return []
             _check_open_to_pick(view)

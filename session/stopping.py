@@ -33,13 +33,13 @@ class EndingCommands(Desk):
 
         Emits: SessionStopped; StopRequested while a live worker has to let go first.
         """
-        role = await self._role(by)
+        actor = await self._actor(by)
         while True:
             try:
                 view = await self._log.view(session_id)
             except NoSuchSession as error:
                 raise unknown_session() from error
-            access.may_stop(role, view, by)
+            access.may_stop(actor, view)
             # Asked anew after each conflict: the other writer may be a worker that has just begun.
             events = _stopping(view, by, worked_on=await self._leases.held(session_id))
             if not events and claim is None:
@@ -52,10 +52,10 @@ class EndingCommands(Desk):
 
     async def retry(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
         """Try the last prompt again. Emits: RetryRequested."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
-            access.may_prompt(role, view, by)
+            access.may_prompt(actor)
             item = _to_retry(view)
             return [RetryRequested(by=by, prompt_id=item.prompt.id)] if item else []
 
@@ -63,10 +63,10 @@ class EndingCommands(Desk):
 
     async def archive(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
         """Close the session for good. Emits: PromptCancelled, ApprovalVoided, SessionArchived."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
-            access.may_stop(role, view, by)
+            access.may_stop(actor, view)
             if view.archived:
                 return []
             if view.turn_open:
@@ -80,10 +80,10 @@ class EndingCommands(Desk):
         self, session_id: str, verdict: Literal["good", "bad"], by: Person, *, claim: Claim | None = None
     ) -> SessionView:
         """Say whether the answer was good. Emits: FeedbackGiven."""
-        role = await self._role(by)
+        actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
-            access.may_prompt(role, view, by)
+            access.may_prompt(actor)
             if not view.answer:
                 raise NotNow("There is no answer to rate yet. Thanks all the same!")
             return [FeedbackGiven(verdict=verdict, by=by)]

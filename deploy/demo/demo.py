@@ -50,9 +50,12 @@ async def demo(settings: Settings, repo: str | None) -> int:
             "Without a terminal the demo plays recorded conversations, which need the rehearsal model. Run "
             "it in a terminal, or without OPENAI_API_KEY"
         )
+    print("Bellhop demo\n")
     async with _house(settings, repo) as (core, console, isolation):
         _introduce(core, rehearsed, isolation)
         if interactive:
+            if rehearsed:
+                print("It can play:\n" + "\n".join(f"  {scene.example}" for scene in load_scenes()[::-1]))
             await _sign_in(core)
             await console.left.wait()
             return 0
@@ -82,6 +85,7 @@ async def _house(settings: Settings, repo: str | None) -> AsyncIterator[tuple[Co
         if not settings.openai_api_key:
             demo_settings = await stack.enter_async_context(_rehearsal(demo_settings))
         core = await stack.enter_async_context(open_core(demo_settings, catalogue))
+        print("Setting up the sandbox. With a container engine its image is built once, which takes minutes.")
         environment = await open_environment(demo_settings)
         stack.push_async_callback(environment.aclose)
         await stack.enter_async_context(pages.web(core, listener, environment=environment))
@@ -128,7 +132,6 @@ def _listener(settings: Settings) -> socket.socket:
 
 
 def _introduce(core: Core, rehearsed: bool, isolation: str) -> None:
-    print("Bellhop demo\n")
     print(_REHEARSAL if rehearsed else f"The model is {core.settings.agent_model}.")
     print(f"\nSandbox: {isolation}")
     print("Repositories: " + ", ".join(repository.slug for repository in core.catalogue.active))
