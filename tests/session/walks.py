@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from session import events as e
 from session import prompting, stopping
+from session.access import Actor
 from session.fold import fold
 from session.listing import need
 from session.people import Person
@@ -83,7 +84,8 @@ class Walk:
 
 
 def _prompt(walk: Walk) -> Sequence[e.Event]:
-    return prompting._accept(walk.view, prompt(walk.person()), "approver")[1]
+    author = walk.person()
+    return prompting._accept(walk.view, prompt(author), Actor(author, "approver", frozenset({author.id})))[1]
 
 
 def _cancel(walk: Walk) -> Sequence[e.Event]:
