@@ -154,7 +154,7 @@ class Decisions:
 
     async def _wrong_repository(self, press: Press, person: Person, claim: Claim) -> None:
         """Whatever runs is stopped; the menu of repositories comes, and a pick starts the work anew."""
-        view = await self._counter.log.view(press.session_id)
+        view = await self._counter.commands.check_pick(press.session_id, person)
         if view.turn_open:
             await self._counter.commands.stop(press.session_id, person, claim=claim)
         candidates = view.repository.alternatives if view.repository else ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from session import access
 from session.catalogue import UnknownRepository
-from session.desk import Desk
-from session.events import Event, RepositoryAsked, RepositoryChosen, RetryRequested, RoutingFailed
+from session.desk import Desk, unknown_session
+from session.events import Event, RepositoryAsked, RepositoryChosen, RetryRequested
 from session.inbox import Claim
+from session.log import NoSuchSession
 from session.people import Person
 from session.refusals import NotFound, NotNow
 from session.view import SessionView
@@ -23,9 +24,16 @@ class RepositoryCommands(Desk):
         """Routing could not tell; ignored when the session no longer routes."""
         return await self._routed(session_id, asked)
 
-    async def fail_routing(self, session_id: str, cause: str, advice: str) -> SessionView:
-        """Routing failed; ignored when the session no longer routes. Emits: RoutingFailed."""
-        return await self._routed(session_id, RoutingFailed(cause=cause, advice=advice))
+    async def check_pick(self, session_id: str, by: Person) -> SessionView:
+        """The session, for which the person may pick another repository. Raises: Refusal."""
+        actor = await self._actor(by)
+        try:
+            view = await self._log.view(session_id)
+        except NoSuchSession as error:
+            raise unknown_session() from error
+        access.may_pick(actor, view)
+        _check_movable(view)
+        return view
 
     async def pick_repository(
         self, session_id: str, slug: str, by: Person, *, claim: Claim | None = None
@@ -48,7 +56,11 @@ class RepositoryCommands(Desk):
             access.may_pick(actor, view)
             if view.repository is not None and view.repository.slug == chosen.slug:
                 return []
-            _check_open_to_pick(view)
+            _check_movable(view)
+            if view.turn_open:
+                raise NotNow(
+                    f"I am already at work in {_here(view)}. Stop me with 🛑 first, then pick again."
+                )
             waiting = view.waiting_prompts or view.prompts[-1:]
             if view.state in ("stopped", "failed") and waiting:
                 return [chosen, RetryRequested(by=by, prompt_id=waiting[0].prompt.id)]
@@ -60,14 +72,15 @@ class RepositoryCommands(Desk):
         return await self._record(session_id, lambda view: [outcome] if view.state == "routing" else [], None)
 
 
-def _check_open_to_pick(view: SessionView) -> None:
+def _check_movable(view: SessionView) -> None:
     if view.archived:
         raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
-    here = view.repository.slug if view.repository else "another repository"
-    if view.turn_open:
-        raise NotNow(f"I am already at work in {here}. Stop me with 🛑 first, then pick again.")
     if view.published is not None or view.pull_request is not None:
         raise NotNow(
-            f"This session already has a branch in {here}. "
+            f"This session already has a branch in {_here(view)}. "
             "Mention me in a new message for work in a different repository."
         )
+
+
+def _here(view: SessionView) -> str:
+    return view.repository.slug if view.repository else "another repository"

@@ -26,6 +26,10 @@ def settled(message: str) -> Callable[[ConsoleMessage], bool]:
     return lambda m: m.id == message and "Repository: **acme/web**" in m.text
 
 
+def told(name: str) -> Callable[[ConsoleMessage], bool]:
+    return lambda m: m.only_for == name.lower()
+
+
 def reactions(message: ConsoleMessage | None) -> set[str]:
     return {emoji for emoji, name in message.reactions if name == BOT} if message else set()
 
@@ -164,6 +168,22 @@ async def test_a_wrong_repository_is_put_right_in_two_clicks(rooms: Rooms) -> No
         view = await rooms.log.view(session_id)
         assert view.repository is not None
         assert view.repository.slug == "acme/web"
+
+
+async def test_who_may_not_pick_gets_no_menu_into_the_thread(rooms: Rooms) -> None:
+    console = ConsolePlatform()
+    async with rooms.serving(console):
+        await rooms.set_role("Linus", "viewer")
+        await rooms.set_role("Margaret", "prompter")
+        await console.people.say("round invoices half up")
+        session_id = await rooms.only_session()
+        await rooms.start_turn(session_id)
+        await console.threads.wait_for(lambda m: "[Wrong repository?]" in m.text, 5)
+        for name in ("Linus", "Margaret"):
+            await console.people.press("Wrong repository?", name)
+            await console.threads.wait_for(told(name), 5)
+        assert not [m for m in console.threads if m.kind == "repository"]
+        assert (await rooms.log.view(session_id)).state == "running"
 
 
 async def test_a_question_is_answered_by_button(rooms: Rooms) -> None:

@@ -9,7 +9,7 @@ from session.directory import Directory
 from session.people import Attachment, Person
 from session.refusals import NotAllowed, NotFound, NotNow, Refusal
 from tests.session.people import ORIGIN, identity, prompt
-from tests.session.room import Room
+from tests.session.room import Room, always
 
 
 async def test_a_session_opens_with_a_title_and_a_cursor_for_its_platform(room: Room, ada: Person) -> None:
@@ -168,7 +168,9 @@ async def test_words_to_the_question_which_repository_route_again(room: Room, ad
 
 async def test_failed_routing_keeps_the_prompt_for_a_retry(room: Room, ada: Person) -> None:
     view = await room.opened(ada)
-    view = await room.commands.fail_routing(view.id, "the model is down", "try again")
+    view = await room.log.record(
+        view.id, always(e.RoutingFailed(cause="no worker lived", advice="try again"))
+    )
     assert view.state == "failed"
     view = await room.commands.retry(view.id, ada)
     assert view.state == "routing"
