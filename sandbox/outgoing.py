@@ -16,6 +16,7 @@ from sandbox.broker.publishing import approval_digest, publish
 from sandbox.broker.quarantine import Quarantine
 from sandbox.forge.protocol import Credential, Forge, NotLinked, PullRequestRef
 from sandbox.proposal import Proposal
+from sandbox.rights import Rights
 from session import events as e
 from session.effects import Effects
 
@@ -36,24 +37,23 @@ class Outgoing:
     """Publishes one session's work."""
 
     def __init__(
-        self, turn: TurnLog, base: BaseCommit, quarantine: Quarantine, forge: Forge, effects: Effects
+        self,
+        turn: TurnLog,
+        base: BaseCommit,
+        quarantine: Quarantine,
+        forge: Forge,
+        rights: Rights,
+        effects: Effects,
     ) -> None:
         self._turn = turn
         self._base = base
         self._quarantine = quarantine
         self._forge = forge
+        self._rights = rights
         self._effects = effects
 
-    async def publish(
-        self,
-        head_sha: str,
-        branch: str,
-        proposal: Proposal,
-        as_person: Credential | None,
-        *,
-        approved: bool,
-    ) -> Published:
-        """The branch at `head_sha` and its pull request, opened as the person or brought up to date.
+    async def publish(self, head_sha: str, branch: str, proposal: Proposal, *, approved: bool) -> Published:
+        """The branch at `head_sha` and its pull request, opened as the turn's author or brought up to date.
 
         `approved` lets protected paths pass; without it they are refused.
         Emits: BranchPublished, PullRequestOpened or PullRequestUpdated, ApprovalVoided.
@@ -70,7 +70,7 @@ class Outgoing:
             return Published(branch, compare_url, reference, updated=True)
         await self._turn.append(published)
         try:
-            reference = await self._open(branch, head_sha, proposal, as_person)
+            reference = await self._open(branch, head_sha, proposal)
         except NotLinked as error:
             return Published(branch, compare_url, None, how_to_link=str(error))
         return Published(branch, compare_url, reference)
@@ -98,9 +98,7 @@ class Outgoing:
             digests = (approval_digest(repository, outgoing, findings),)
         await publish(self._forge, repository, self._quarantine, outgoing, approved_digests=digests)
 
-    async def _open(
-        self, branch: str, head_sha: str, proposal: Proposal, as_person: Credential | None
-    ) -> PullRequestRef:
+    async def _open(self, branch: str, head_sha: str, proposal: Proposal) -> PullRequestRef:
         repository = self._base.forge_repository
         op_key = f"{self._turn.session_id}:pull_request:{branch}"
         effect = await self._effects.begin(op_key, self._turn.session_id, self._turn.epoch)
@@ -110,15 +108,7 @@ class Outgoing:
         elif effect.state == "begun":
             reference = await self._forge.find_pull_request(repository, branch)
         if reference is None:
-            reference = await self._forge.open_pull_request(
-                repository,
-                branch=branch,
-                base=self._base.branch,
-                title=proposal.title,
-                body=proposal.body,
-                draft=proposal.draft,
-                as_person=as_person,
-            )
+            reference = await self._open_as_author(branch, proposal)
         await self._effects.finish(op_key, str(reference.number))
         opened = e.PullRequestOpened(
             number=reference.number,
@@ -133,6 +123,23 @@ class Outgoing:
         )
         await self._turn.append(opened)
         return reference
+
+    async def _open_as_author(self, branch: str, proposal: Proposal) -> PullRequestRef:
+        """The only step that the author's own token is for: all else is asked as Bellhop, whose refusals say
+        nothing about that token."""
+
+        async def open_it(credential: Credential | None) -> PullRequestRef:
+            return await self._forge.open_pull_request(
+                self._base.forge_repository,
+                branch=branch,
+                base=self._base.branch,
+                title=proposal.title,
+                body=proposal.body,
+                draft=proposal.draft,
+                as_person=credential,
+            )
+
+        return await self._rights.acting(self._forge, self._turn.author, open_it)
 
     def _outdated_merges(self, head_sha: str) -> list[e.Event]:
         return [

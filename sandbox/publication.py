@@ -15,7 +15,7 @@ from sandbox.broker.inspection import Finding
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.forge.protocol import Credential, Forge, ForgeError, ForgeUnavailable
+from sandbox.forge.protocol import Forge, ForgeError, ForgeUnavailable
 from sandbox.outgoing import Outgoing, Published
 from sandbox.proposal import (
     Proposal,
@@ -75,7 +75,7 @@ class Publication:
         self._base = base
         self._quarantine = quarantine
         self._parts = parts
-        self._outgoing = Outgoing(turn, base, quarantine, parts.forge, parts.effects)
+        self._outgoing = Outgoing(turn, base, quarantine, parts.forge, parts.rights, parts.effects)
 
     async def propose(self, call_id: str, proposal: Proposal) -> ToolOutcome:
         """What became of the proposal: asked about, published, or sent back with the reason.
@@ -158,17 +158,10 @@ class Publication:
         return await self._publish(head_sha, proposal, asked)
 
     async def _publish(self, head_sha: str, proposal: Proposal, asked: ApprovalView | None) -> ToolOutcome:
-        forge, rights = self._parts.forge, self._parts.rights
         author = self._turn.author
-        await rights.require_write(forge, self._base.forge_repository, author)
+        await self._parts.rights.require_write(self._parts.forge, self._base.forge_repository, author)
         branch = branch_name(self._turn.view, proposal.title)
-
-        async def publish(credential: Credential | None) -> Published:
-            return await self._outgoing.publish(
-                head_sha, branch, proposal, credential, approved=asked is not None
-            )
-
-        done = await rights.acting(forge, author, publish)
+        done = await self._outgoing.publish(head_sha, branch, proposal, approved=asked is not None)
         return ToolResult(_told(done, author.name))
 
     async def _record_changes(self, title: str) -> str | None:

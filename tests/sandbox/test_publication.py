@@ -369,6 +369,27 @@ async def test_a_token_that_is_no_longer_good_is_renewed_once(tmp_path: Path) ->
         assert accounts.renewals == []
 
 
+class ShutForge(LocalForge):
+    """Takes no branch: Bellhop's own token is no longer good there."""
+
+    async def publish(
+        self, repository: ForgeRepository, quarantine: Path, sha: str, branch: str, expected: str | None
+    ) -> None:
+        raise ForgeRefused("Bellhop's own token is no longer good.", 401)
+
+
+async def test_a_refused_push_costs_nobody_their_token(tmp_path: Path) -> None:
+    accounts = StrictAccounts(Credential("ada", "fresh"))
+    forge = ShutForge(tmp_path)
+    async with household(approvals=AUTO, forge=forge, accounts={forge.name: accounts}) as house:
+        house.model.script(MODEL, FIX, PROPOSE, FINISH)
+        view = await house.run(await house.opened())
+        told = results(await house.events(view.id), "open_pull_request")[0]
+        assert told.status == "error"
+        assert "Bellhop's own token" in told.output
+        assert len(accounts.renewals) == 1
+
+
 async def test_who_has_no_account_or_may_not_write_gets_no_box(tmp_path: Path) -> None:
     people = tmp_path / "people.yaml"
     people.write_text("'*': {ada: read}\n")
