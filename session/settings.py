@@ -73,15 +73,6 @@ class Settings(BaseSettings):
         "https://slack.com/api/", "address of Slack's Web API", "https://slack.com/api/"
     )
 
-    # Discord
-    discord_token: str = _setting("", "token of the Discord bot", "MTk4NjIyNDgz…", secret=True)
-    discord_api_url: str = _setting(
-        "https://discord.com/api/v10", "address of Discord's REST API", "https://discord.com/api/v10"
-    )
-    discord_gateway_url: str = _setting(
-        "wss://gateway.discord.gg/", "address of Discord's gateway", "wss://gateway.discord.gg/"
-    )
-
     # Models
     openai_api_key: str = _setting("", "key of the model provider", "sk-…", secret=True)
     openai_base_url: str = _setting(
@@ -188,17 +179,10 @@ class Settings(BaseSettings):
     def _expand(cls, path: Path) -> Path:
         return path.expanduser()
 
-    @field_validator(
-        "public_url", "slack_api_url", "discord_api_url", "openai_base_url", "github_api_url", "github_url"
-    )
+    @field_validator("public_url", "slack_api_url", "openai_base_url", "github_api_url", "github_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         return _address(value, ("http", "https"))
-
-    @field_validator("discord_gateway_url")
-    @classmethod
-    def _gateway_address(cls, value: str) -> str:
-        return _address(value, ("ws", "wss"))
 
     @field_validator("database_url")
     @classmethod
@@ -239,7 +223,19 @@ def _explain(fields: Mapping[str, FieldInfo], error: ValidationError) -> str:
         field = fields[name]
         example = (field.examples or [""])[0]
         sentences.append(
-            f"{name.upper()} is malformed: {problem['msg']}. It is for: {field.description}. "
+            f"{name.upper()} {_fault(problem['type'], problem['msg'])}. What it says: {field.description}. "
             f"Example: {name.upper()}={example}"
         )
     return "\n".join(sentences)
+
+
+def _fault(kind: str, message: str) -> str:
+    """What is wrong with a value, to follow its name: pydantic's messages speak of inputs and parsing."""
+    words = {
+        "int_parsing": "must be a whole number",
+        "float_parsing": "must be a number",
+        "decimal_parsing": "must be a number",
+        "bool_parsing": "must be true or false",
+    }
+    said = message.removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return words.get(kind, said)

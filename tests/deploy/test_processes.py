@@ -29,7 +29,7 @@ async def test_complaints_are_sentences_and_not_tracebacks(whole: dict[str, str]
     said = [each.complained for each in ended]
     assert "bellhop: OPENAI_API_KEY is missing" in said[0]
     assert "bellhop: malformed.yaml:1: " in said[1]
-    assert "bellhop: LEASE_SECONDS is malformed" in said[2]
+    assert "bellhop: LEASE_SECONDS must be a number" in said[2]
     assert not any("Traceback" in words for words in said)
 
 

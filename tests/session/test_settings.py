@@ -38,24 +38,29 @@ def test_what_is_set_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "wrong"),
     [
-        ("WEB_PORT", "eighty"),
-        ("WEB_PORT", "70000"),
-        ("DATABASE_URL", "mysql://db"),
-        ("REDIS_URL", "localhost"),
-        ("DEFAULT_ROLE", "king"),
-        ("SANDBOX_BACKEND", "cloud"),
-        ("APPROVAL_MINUTES", "0"),
-        ("GITHUB_API_URL", "api.github.com"),
+        ("WEB_PORT", "eighty", "must be a whole number"),
+        ("WEB_PORT", "70000", "must be less than or equal to 65535"),
+        ("DATABASE_URL", "mysql://db", "must be an address that begins with sqlite:// or postgres://"),
+        ("REDIS_URL", "localhost", "must be an address that begins with redis://"),
+        ("DEFAULT_ROLE", "king", "must be 'viewer', 'prompter', 'approver' or 'admin'"),
+        ("SANDBOX_BACKEND", "cloud", "must be 'docker', 'local' or 'auto'"),
+        ("APPROVAL_MINUTES", "0", "must be greater than 0"),
+        ("LEASE_SECONDS", "long", "must be a number"),
+        ("MAX_TURN_COST_USD", "five", "must be a number"),
+        ("MENTIONS_REQUIRED", "perhaps", "must be true or false"),
+        ("GITHUB_API_URL", "api.github.com", "must be an address that begins with http:// or https://"),
     ],
 )
-def test_a_malformed_setting_names_itself_its_purpose_and_an_example(name: str, value: str) -> None:
+def test_a_malformed_setting_names_itself_its_purpose_and_an_example(
+    name: str, value: str, wrong: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.load({name: value})
     field = Settings.model_fields[name.lower()]
     message = str(caught.value)
-    assert message.startswith(name)
+    assert message.startswith(f"{name} {wrong}")
     assert str(field.description) in message
     assert f"Example: {name}={(field.examples or [''])[0]}" in message
 
