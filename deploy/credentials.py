@@ -92,7 +92,8 @@ def open_forge(name: str, settings: Settings) -> Forge:
     """The forge of that name. Raises: ForgeError."""
     known = ("GITHUB_API_URL", "GITHUB_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY")
     values = {setting: str(getattr(settings, setting.lower())) for setting in known}
-    values["GITHUB_APP_PRIVATE_KEY"] = _pem(settings.github_app_private_key)
+    if name == "github":
+        values["GITHUB_APP_PRIVATE_KEY"] = _pem(settings.github_app_private_key)
     # The local forge has no pages of its own; the companion pages show its pull requests.
     values["LOCAL_FORGE_WEB_URL"] = f"{settings.page_address}/forge"
     return create_forge(name, directory=settings.bellhop_home / "forge" / name, settings=values)
@@ -107,6 +108,6 @@ def _pem(key: str) -> str:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ForgeError(
-            f"GITHUB_APP_PRIVATE_KEY is neither PEM text nor the path of a file that this user can read ({why}). "
-            "Download a key on the GitHub App's page and let the setting be the path of its file"
+            "GITHUB_APP_PRIVATE_KEY is neither PEM text nor the path of a file that this user can read "
+            f"({why}). Download a key on the GitHub App's page and let the setting be the path of its file"
         ) from error
