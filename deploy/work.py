@@ -74,7 +74,14 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         leases=core.leases,
         queue=core.queue,
         driver=TurnDriver(parts),
-        merger=Merger(core.log, core.effects, rights, core.catalogue, open_forges),
+        merger=Merger(
+            core.log,
+            core.effects,
+            rights,
+            core.catalogue,
+            open_forges,
+            pause_seconds=settings.pause_seconds,
+        ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
     routing = Routing(core.log, core.commands, core.catalogue, choosing)

@@ -15,7 +15,7 @@ import structlog
 from sandbox.agent.turn_log import StopSeen, TurnLog, TurnOver
 from sandbox.driver import TurnDriver
 from sandbox.failures import told
-from sandbox.merging import ApprovalGone, Merger
+from sandbox.merging import ApprovalGone, ForgeAway, Merger
 from session import events as e
 from session.database import DatabaseDown
 from session.leases import Lease, LeaseLost, Leases, StaleEpoch
@@ -83,6 +83,9 @@ class Jobs:
             await self._guarded(lease, work, self._times.turn_limit_seconds)
         except (*QUIET_ENDINGS, ApprovalGone, DatabaseDown) as error:
             log.info("merge left", session_id=session_id, reason=str(error))
+        except ForgeAway as error:
+            # The yes still stands: the reconciler has it tried again, and fails it aloud in the end.
+            log.warning("merge left until the forge answers", session_id=session_id, reason=str(error))
         except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("merge failed", session_id=session_id)
             failed = e.MergeFailed(

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sandbox.forge.protocol import Credential, Forge, ForgeError, ForgeRepository, PullRequestRef
-from sandbox.proposal import merge_digest, policy_version
+import structlog
+
+from sandbox.forge.protocol import (
+    Credential,
+    Forge,
+    ForgeError,
+    ForgeRepository,
+    ForgeUnavailable,
+    PullRequestRef,
+)
+from sandbox.proposal import RAN_OUT, merge_digest, policy_version
 from sandbox.rights import NotPermitted, Rights
 from session import events as e
 from session.access import MergeExclusion
 from session.catalogue import Catalogue, Repository
 from session.effects import Effects
 from session.log import Log
-from session.view import ApprovalView, SessionView
+from session.view import ApprovalView, PullRequestView, SessionView
+
+log = structlog.get_logger()
+
+TRIES = 3
+"""So often a merge that was begun is tried, where the forge goes away in the middle of it."""
+PAUSE_SECONDS = 30.0
 
 
 def merge_request(
@@ -50,7 +66,10 @@ def merge_request(
 
 
 class Merger:
-    """Carries approved merges out."""
+    """Carries approved merges out.
+
+    `pause_seconds`: between two tries of a merge that the forge went away in the middle of.
+    """
 
     def __init__(
         self,
@@ -59,19 +78,22 @@ class Merger:
         rights: Rights,
         catalogue: Catalogue,
         forges: Mapping[str, Forge],
+        *,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._log = log
         self._effects = effects
         self._rights = rights
         self._catalogue = catalogue
         self._forges = forges
+        self._pause_seconds = pause_seconds
 
     async def merge_approved(self, session_id: str, epoch: int) -> None:
         """Every merge of the session that was approved, or begun and not ended, is carried out or failed
         aloud.
 
         Emits: ApprovalUsed, PullRequestStateChanged, MergeFailed, ApprovalVoided.
-        Raises: StaleEpoch, UnknownRepository.
+        Raises: StaleEpoch, UnknownRepository; ForgeAway, while the yes still stands.
         """
         view = await self._log.view(session_id)
         for item in view.approvals:
@@ -84,17 +106,14 @@ class Merger:
         if current is None or view.repository is None or item.by is None:
             return
         repository = self._catalogue.get(view.repository.slug)
-        shown = (repository.slug, current.number, item.request.head_sha or "")
-        same = merge_digest(*shown) == item.request.digest and current.head_sha == item.request.head_sha
-        if not same or policy_version(repository.approvals) != item.request.policy_version:
-            reason = "What it showed has changed."
-            void = e.ApprovalVoided(approval_id=item.request.approval_id, reason=reason)
+        if no_longer := await self._outdated(repository, current, item):
+            void = e.ApprovalVoided(approval_id=item.request.approval_id, reason=no_longer)
             await self._log.record(session_id, lambda _: (void,), epoch=epoch)
             return
-        if item.state == "given":
-            await self._use(session_id, epoch, item)
         try:
-            merged = await self._at_forge(session_id, epoch, repository, current.number, item)
+            if item.state == "given":
+                await self._use(session_id, epoch, repository, item)
+            merged = await self._carried_out(session_id, epoch, repository, current.number, item)
         except NotPermitted as error:
             failed = e.MergeFailed(cause=str(error), advice=error.advice)
         except ForgeError as error:
@@ -105,10 +124,30 @@ class Merger:
         else:
             await self._log.record(session_id, lambda now: _told(now, merged, item), epoch=epoch)
             return
-        await self._log.record(session_id, lambda _: (failed,), epoch=epoch)
+        await self._log.record(session_id, lambda now: _failed(now, failed, item), epoch=epoch)
 
-    async def _use(self, session_id: str, epoch: int, item: ApprovalView) -> None:
+    async def _outdated(self, repository: Repository, current: PullRequestView, item: ApprovalView) -> str:
+        """Why the yes does not count any more, in words; empty when it does."""
+        request = item.request
+        shown = (repository.slug, current.number, request.head_sha or "")
+        same = merge_digest(*shown) == request.digest and current.head_sha == request.head_sha
+        if not same or policy_version(repository.approvals) != request.policy_version:
+            return "What it showed has changed."
+        if item.state == "given" and await self._log.clock() >= request.expires_at:
+            return RAN_OUT
+        return ""
+
+    async def _use(self, session_id: str, epoch: int, repository: Repository, item: ApprovalView) -> None:
+        """The yes is used, once the forge has said that its giver may merge.
+
+        Raises: ForgeAway, ApprovalGone, NotPermitted, ForgeError; the yes is not used then.
+        """
+        assert item.by is not None
         approval_id = item.request.approval_id
+        try:
+            await self._rights.require_write(self._forges[repository.forge], _place(repository), item.by)
+        except ForgeUnavailable as error:
+            raise ForgeAway(str(error)) from error
 
         def decide(view: SessionView) -> Sequence[e.Event]:
             now = view.approval(approval_id)
@@ -118,6 +157,19 @@ class Merger:
 
         await self._log.record(session_id, decide, epoch=epoch)
 
+    async def _carried_out(
+        self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
+    ) -> PullRequestRef:
+        """The merge, through an outage in the middle of it: the yes is used, so nobody else comes back to
+        it."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._at_forge(session_id, epoch, repository, number, item)
+            except ForgeUnavailable as error:
+                log.warning("merge waits for the forge", session_id=session_id, reason=str(error))
+                await asyncio.sleep(self._pause_seconds)
+        return await self._at_forge(session_id, epoch, repository, number, item)
+
     async def _at_forge(
         self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
     ) -> PullRequestRef:
@@ -125,7 +177,7 @@ class Merger:
         first."""
         assert item.by is not None
         forge = self._forges[repository.forge]
-        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
+        where = _place(repository)
         head_sha = item.request.head_sha or ""
         op_key = f"{session_id}:merge:{number}:{head_sha}"
         effect = await self._effects.begin(op_key, session_id, epoch)
@@ -147,6 +199,22 @@ class Merger:
 
 class ApprovalGone(Exception):
     """The yes was taken back before it took effect."""
+
+
+class ForgeAway(Exception):
+    """The forge does not answer, and nothing was begun: the yes still stands for a later try."""
+
+
+def _place(repository: Repository) -> ForgeRepository:
+    return ForgeRepository(repository.slug, repository.url, repository.default_branch)
+
+
+def _failed(view: SessionView, failed: e.MergeFailed, item: ApprovalView) -> Sequence[e.Event]:
+    """A yes that was not used yet is spent with the failure, or the merge would be tried for ever."""
+    now = view.approval(item.request.approval_id)
+    if now is None or now.state != "given":
+        return (failed,)
+    return (e.ApprovalVoided(approval_id=item.request.approval_id, reason=failed.cause), failed)
 
 
 def _half_done(view: SessionView, item: ApprovalView) -> bool:

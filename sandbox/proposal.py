@@ -18,6 +18,8 @@ from session.view import SessionView
 SLUG_CHARACTERS = 48
 TITLE_CHARACTERS = 120
 SHOWN_FINDINGS = 5
+RAN_OUT = "its time ran out"
+"""Why an approval that was given in time, and not carried out in time, does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sandbox.environments.protocol import SandboxFailed
 from sandbox.forge.protocol import Forge, ForgeError, ForgeUnavailable
 from sandbox.outgoing import Outgoing, Published
 from sandbox.proposal import (
+    RAN_OUT,
     Proposal,
     branch_name,
     commit_message,
@@ -141,8 +142,8 @@ class Publication:
                 return ToolResult(f"The pull request was refused by {name}; it was not opened.", "error")
             case "voided":
                 return ToolResult(
-                    f"The request was not approved: {asked.reason} Nothing was published. If it still stands "
-                    "after what people said, call open_pull_request again.",
+                    f"The request no longer stands: {asked.reason.rstrip('.')}. Nothing was published. "
+                    "If it still stands after what people said, call open_pull_request again.",
                     "error",
                 )
         head_sha = request.head_sha or ""
@@ -151,6 +152,9 @@ class Publication:
                 reason = "What it showed has changed."
                 await self._turn.begin(e.ApprovalVoided(approval_id=request.approval_id, reason=reason))
             return ToolResult("What was approved has changed since; call open_pull_request again.", "error")
+        if asked.state == "given" and await self._turn.clock() >= request.expires_at:
+            await self._turn.begin(e.ApprovalVoided(approval_id=request.approval_id, reason=RAN_OUT))
+            return ToolResult(_too_late(name), "error")
         if asked.by is not None:
             await self._parts.rights.require_write(self._parts.forge, self._base.forge_repository, asked.by)
         if asked.state == "given":
@@ -235,6 +239,13 @@ class Publication:
 
     def _policy(self) -> str:
         return policy_version(self._base.repository.approvals)
+
+
+def _too_late(name: str) -> str:
+    return (
+        f"{name} approved it, but before it could be carried out its time ran out; nothing was published. "
+        "If it still stands, call open_pull_request again, so that people are asked anew."
+    )
 
 
 _GIVE_UP = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from session import events as e
 from session.fold import apply
 from session.log import Log
@@ -69,6 +71,10 @@ class TurnLog:
             self.records.extend(page)
             if len(page) < PAGE:
                 return self.view
+
+    async def clock(self) -> datetime:
+        """The record's own time (UTC), by which approvals run out. Raises: DatabaseDown."""
+        return await self._log.clock()
 
     async def start(self, started: e.TurnStarted) -> None:
         """Record that a turn begins, if its prompt still waits and no other turn is open.

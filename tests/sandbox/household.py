@@ -201,7 +201,7 @@ async def household(
             leases=leases,
             queue=queue,
             driver=TurnDriver(parts),
-            merger=Merger(log, effects, rights, catalogue, {forge.name: forge}),
+            merger=Merger(log, effects, rights, catalogue, {forge.name: forge}, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),
         )
         commands = Commands(log, queue, directory, leases, catalogue)

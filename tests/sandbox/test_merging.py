@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sandbox.forge.local import LocalForge
+from sandbox.forge.protocol import Credential, ForgeRepository, ForgeUnavailable, Permission, PullRequestRef
+from sandbox.merging import TRIES
 from session import events as e
 from session.catalogue import Approvals
+from session.listing import need
 from session.refusals import NotAllowed
 from session.view import SessionView
 from tests.emulators.model.turns import tool
+from tests.faults.waiting import until
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
 from tests.sandbox.workbench import git
@@ -64,3 +71,112 @@ async def test_a_branch_that_moved_on_the_forge_is_not_merged() -> None:
         events = await house.events(view.id)
         assert isinstance(events[-1], e.MergeFailed)
         assert git(bare, "rev-parse", "main") == house.upstream.head()
+
+
+class AwayForge(LocalForge):
+    """A forge that is away the next `asking` times people's rights are asked for, and the next `merging`
+    times it is told to merge; with `late` it merges all the same, and only its answer is lost."""
+
+    asking = 0
+    merging = 0
+    late = False
+
+    async def permission(self, repository: ForgeRepository, login: str) -> Permission:
+        if self.asking:
+            self.asking -= 1
+            raise ForgeUnavailable("The forge cannot be reached.")
+        return await super().permission(repository, login)
+
+    async def merge(
+        self,
+        repository: ForgeRepository,
+        number: int,
+        head_sha: str,
+        *,
+        as_person: Credential | None,
+        message: str,
+    ) -> PullRequestRef:
+        if self.merging:
+            self.merging -= 1
+            if self.late:
+                await super().merge(repository, number, head_sha, as_person=as_person, message=message)
+            raise ForgeUnavailable("The forge cannot be reached.")
+        return await super().merge(repository, number, head_sha, as_person=as_person, message=message)
+
+
+async def approved(house: Household) -> SessionView:
+    """A session whose merge Grace has approved."""
+    view = await with_pull_request(house)
+    return await house.commands.approve(view.id, view.open_approvals[0].request.approval_id, house.grace)
+
+
+async def test_an_outage_before_the_merge_costs_no_approval(tmp_path: Path) -> None:
+    forge = AwayForge(tmp_path)
+    async with household(approvals=MERGED, forge=forge) as house:
+        view = await approved(house)
+        forge.asking = 1
+        await house.jobs.merge_pull_request(view.id)
+        waiting = await house.log.view(view.id)
+        assert waiting.failure is None
+        assert waiting.approvals[0].state == "given"
+        assert need(waiting) == "merge", "the reconciler comes back to it"
+        await house.jobs.merge_pull_request(view.id)
+        merged = await house.log.view(view.id)
+        assert merged.pull_request is not None
+        assert merged.pull_request.state == "merged"
+        assert merged.approvals[0].state == "used"
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_an_outage_in_the_middle_of_a_merge_is_waited_out(tmp_path: Path, late: bool) -> None:
+    forge = AwayForge(tmp_path)
+    async with household(approvals=MERGED, forge=forge) as house:
+        view = await approved(house)
+        forge.merging, forge.late = 1, late
+        await house.jobs.merge_pull_request(view.id)
+        merged = await house.log.view(view.id)
+        assert merged.pull_request is not None
+        assert merged.pull_request.state == "merged"
+        assert merged.failure is None
+        assert git(house.home / "billing.git", "rev-list", "--count", "--merges", "main") == "1"
+
+
+async def test_an_outage_that_lasts_fails_the_merge_aloud(tmp_path: Path) -> None:
+    forge = AwayForge(tmp_path)
+    async with household(approvals=MERGED, forge=forge) as house:
+        view = await approved(house)
+        forge.merging = TRIES
+        await house.jobs.merge_pull_request(view.id)
+        failed = (await house.events(view.id))[-1]
+        assert isinstance(failed, e.MergeFailed)
+        assert "cannot be reached" in failed.cause
+        assert forge.merging == 0
+
+
+async def test_who_may_not_merge_any_more_fails_it_once(tmp_path: Path) -> None:
+    people = tmp_path / "people.yaml"
+    people.write_text("{}\n")
+    async with household(approvals=MERGED, forge=LocalForge(tmp_path, people=people)) as house:
+        view = await approved(house)
+        people.write_text("'*': {Grace: read}\n")
+        await house.jobs.merge_pull_request(view.id)
+        failed = await house.log.view(view.id)
+        assert failed.failure is not None
+        assert "may not write" in failed.failure.cause
+        assert need(failed) is None
+
+
+async def test_a_yes_that_is_carried_out_too_late_does_nothing() -> None:
+    async with household(approvals=MERGED, settings={"APPROVAL_MINUTES": "0.03"}) as house:
+        view = await approved(house)
+        expires_at = view.approvals[0].request.expires_at
+
+        async def ran_out() -> bool:
+            return await house.log.clock() >= expires_at
+
+        await until(ran_out, "the time of the approval is over")
+        await house.jobs.merge_pull_request(view.id)
+        voided = (await house.events(view.id))[-1]
+        assert isinstance(voided, e.ApprovalVoided)
+        assert voided.reason == "its time ran out"
+        assert git(house.home / "billing.git", "rev-parse", "main") == house.upstream.head()

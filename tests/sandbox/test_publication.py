@@ -24,6 +24,7 @@ from session.catalogue import Approvals
 from session.people import Person
 from session.view import SessionView
 from tests.emulators.model.turns import tool
+from tests.faults.waiting import until
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE, approve
 from tests.sandbox.workbench import git
@@ -260,6 +261,26 @@ async def test_a_yes_taken_back_at_the_last_moment_does_nothing(
         view = await house.run(view.id)
         assert view.published is None
         assert view.state == state
+        assert git(house.home / "billing.git", "branch", "--list", "bellhop/*") == ""
+
+
+async def test_a_yes_that_is_carried_out_too_late_does_nothing_and_the_agent_hears_it() -> None:
+    async with household(settings={"APPROVAL_MINUTES": "0.03"}) as house:
+        view = await proposed(house)
+        request = view.open_approvals[0].request
+        await house.commands.approve(view.id, request.approval_id, house.grace)
+
+        async def ran_out() -> bool:
+            return await house.log.clock() >= request.expires_at
+
+        await until(ran_out, "the time of the approval is over")
+        house.model.script(MODEL, FINISH)
+        view = await house.run(view.id)
+        assert [(item.state, item.reason) for item in view.approvals] == [("voided", "its time ran out")]
+        told = results(await house.events(view.id), "open_pull_request")[0]
+        assert told.status == "error"
+        assert "its time ran out" in told.output
+        assert view.published is None
         assert git(house.home / "billing.git", "branch", "--list", "bellhop/*") == ""
 
 
