@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import openai
@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.platforms.slack.needs import scopes
 from deploy.boxes import open_environment
 from deploy.credentials import open_forge
 from deploy.secret_key import secret_key
@@ -23,6 +24,22 @@ from session.settings import Settings, SettingsError
 
 _PATIENCE_SECONDS = 10
 _GITHUB = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
+
+_REPOSITORY_LINE = (
+    "one line for each repository, as - {slug: acme/web, forge: github, url: https://github.com/acme/web}"
+)
+_NO_MODEL = (
+    "OPENAI_API_KEY is missing, and without a model no work can be done. Set it to your provider's key, and "
+    "OPENAI_BASE_URL where that is not OpenAI. To look round without one, use `bellhop demo`"
+)
+_NO_SLACK = (
+    "not set up (SLACK_BOT_TOKEN is empty), so nobody can call Bellhop from Slack. docs/set-up-slack.md says "
+    "how to get a token"
+)
+_REINSTALL = (
+    "Paste deploy/slack_manifest.yaml under 'App Manifest' at https://api.slack.com/apps, then choose "
+    "'Install App' and 'Reinstall to Workspace'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 yield await check(settings)
         except TimeoutError:
-            yield Finding(part, False, f"did not answer within {_PATIENCE_SECONDS} s")
+            wrong = f"did not answer within {_PATIENCE_SECONDS} s"
+            yield Finding(part, False, f"{wrong}. See whether it runs and can be reached from here")
 
 
 async def _key(settings: Settings) -> Finding:
@@ -52,17 +70,26 @@ async def _key(settings: Settings) -> Finding:
         secret_key(settings)
     except SettingsError as error:
         return Finding("secret key", False, str(error))
-    return Finding("secret key", True, "is there")
+    where = "set" if settings.secret_key else f"made, and kept in {settings.bellhop_home / 'secret.key'}"
+    return Finding("secret key", True, where)
 
 
 async def _catalogue(settings: Settings) -> Finding:
+    path = settings.repositories_file.absolute()
+    if not path.exists():
+        sentence = (
+            f"there is no {path}. Write it, or let REPOSITORIES_FILE be the path of yours; {_REPOSITORY_LINE}"
+        )
+        return Finding("catalogue", False, sentence)
     try:
         catalogue = Catalogue.load(settings.repositories_file)
     except CatalogueError as error:
         return Finding("catalogue", False, str(error))
     if not catalogue.active:
-        return Finding("catalogue", False, f"{settings.repositories_file} lists no repository to work in")
-    return Finding("catalogue", True, f"{len(catalogue.active)} repositories")
+        sentence = f"{path} lists no repository to work in. Add some; {_REPOSITORY_LINE}"
+        return Finding("catalogue", False, sentence)
+    count = len(catalogue.active)
+    return Finding("catalogue", True, f"{count} {'repository' if count == 1 else 'repositories'} in {path}")
 
 
 async def _database(settings: Settings) -> Finding:
@@ -76,6 +103,9 @@ async def _database(settings: Settings) -> Finding:
         return Finding("database", False, f"{error}. Check DATABASE_URL")
     finally:
         await database.aclose()
+    if not settings.database_url:
+        file = settings.bellhop_home / "bellhop.db"
+        return Finding("database", True, f"the file {file} (DATABASE_URL is empty)")
     return Finding("database", True, "answers")
 
 
@@ -99,12 +129,17 @@ async def _sandbox(settings: Settings) -> Finding:
     finally:
         await environment.aclose()
     running = sum(box.running for box in boxes)
-    return Finding("sandbox", True, f"{environment.name}: {environment.isolation} Boxes running: {running}")
+    sentence = f"{environment.name}: {environment.isolation} Boxes running: {running}."
+    if environment.name == "local":
+        sentence += (
+            " Good for trying out; for production, start a Docker engine and set SANDBOX_BACKEND=docker"
+        )
+    return Finding("sandbox", True, sentence)
 
 
 async def _model(settings: Settings) -> Finding:
     if not settings.openai_api_key:
-        return Finding("model", False, "OPENAI_API_KEY is missing: without it no work can be done")
+        return Finding("model", False, _NO_MODEL)
     client = AsyncOpenAI(
         base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0, timeout=8
     )
@@ -115,7 +150,10 @@ async def _model(settings: Settings) -> Finding:
             return Finding("model", False, "the key is refused. Check OPENAI_API_KEY and OPENAI_BASE_URL")
         except openai.OpenAIError as error:
             where = settings.openai_base_url
-            return Finding("model", False, f"{where} does not answer ({type(error).__name__}): {error}")
+            wrong = f"{where} does not answer ({type(error).__name__}): {str(error).rstrip('.')}"
+            return Finding(
+                "model", False, f"{wrong}. Check OPENAI_BASE_URL, and that it can be reached from here"
+            )
     missing = {settings.agent_model, settings.classifier_model} - known
     if known and missing:
         names = ", ".join(sorted(missing))
@@ -125,30 +163,47 @@ async def _model(settings: Settings) -> Finding:
 
 async def _slack(settings: Settings) -> Finding:
     if not settings.slack_bot_token:
-        return Finding("slack", None, "not set up (SLACK_BOT_TOKEN is empty); see docs/set-up-slack.md")
+        return Finding("slack", None, _NO_SLACK)
     client = AsyncWebClient(settings.slack_bot_token, base_url=settings.slack_api_url, timeout=8)
     try:
         answer = await client.auth_test()
     except SlackApiError as error:
         return Finding("slack", False, f"refuses the token: {error.response['error']}. Check SLACK_BOT_TOKEN")
     except OSError as error:
-        return Finding("slack", False, f"{settings.slack_api_url} does not answer: {error}")
+        wrong = f"{settings.slack_api_url} does not answer: {error}"
+        return Finding("slack", False, f"{wrong}. See whether it can be reached from here")
+    if missing := _missing_scopes(answer.headers):
+        return Finding("slack", False, f"the token lacks the scopes {', '.join(missing)}. {_REINSTALL}")
     if not settings.slack_app_token and not settings.slack_signing_secret:
         sentence = "needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (events over HTTP)"
         return Finding("slack", False, sentence)
     return Finding("slack", True, f"answers as {answer['user']} in {answer['team']}")
 
 
+def _missing_scopes(headers: Mapping[str, str]) -> list[str]:
+    """Scopes in use that the token was not granted; none, where Slack did not say what it granted.
+
+    Source: https://docs.slack.dev/authentication/installing-with-oauth (the header `X-OAuth-Scopes`)
+    """
+    said = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    if said is None:
+        return []
+    return sorted(scopes() - {scope.strip() for scope in said.split(",")})
+
+
 async def _forges(settings: Settings) -> Finding:
     try:
         catalogue = Catalogue.load(settings.repositories_file)
     except CatalogueError:
-        return Finding("forge", None, "cannot be checked before the catalogue can be read")
+        return Finding(
+            "forge", None, "not looked at: which ones are used stands in the catalogue. Mend that first"
+        )
     names = sorted({repository.forge for repository in catalogue.active})
     missing = [name for name in _GITHUB if not getattr(settings, name.lower())] if "github" in names else []
     if missing:
         sentence = (
-            f"GitHub needs {', '.join(missing)}: without, nobody can be known there and nothing published"
+            f"GitHub needs {', '.join(missing)}: without, nobody can be known there and nothing published. "
+            "Make a GitHub App as README.md says under 'Set it up for your team'"
         )
         return Finding("forge", False, sentence)
     for name in names:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.platforms.slack.needs import scopes
 from deploy.doctor import Finding, examine
 from session.settings import Settings
 from tests.deploy.commands import bare_environment, bellhop
+from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
 
@@ -49,7 +51,11 @@ async def test_where_something_is_wrong_it_goes_on_and_fails_at_the_end(bellhop_
     [
         ("secret key", {"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ("secret key", {"REDIS_URL": f"redis://{NOBODY}/0"}, "SECRET_KEY is missing"),
-        ("catalogue", {"REPOSITORIES_FILE": "/nowhere/repositories.yaml"}, "cannot be read"),
+        (
+            "catalogue",
+            {"REPOSITORIES_FILE": "/nowhere/repositories.yaml"},
+            "there is no /nowhere/repositories",
+        ),
         ("database", {"DATABASE_URL": f"postgres://nobody@{NOBODY}/bellhop"}, "Check DATABASE_URL"),
         ("redis", {"REDIS_URL": f"redis://{NOBODY}/0"}, "Check REDIS_URL"),
         ("sandbox", {"SANDBOX_BACKEND": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}, "engine"),
@@ -65,6 +71,18 @@ async def test_what_is_missing_is_named(
     found = await finding(part, {**whole, **changes})
     assert found.ok is False
     assert words in found.sentence
+
+
+async def test_a_stranger_with_nothing_set_is_told_what_to_do(bellhop_home: Path) -> None:
+    found = {item.part: item async for item in examine(Settings.load(bare_environment(bellhop_home)))}
+    assert {part for part, item in found.items() if item.ok is False} == {"catalogue", "model"}
+    remedies = {
+        "catalogue": "Write it",
+        "model": "Set it to your provider's key",
+        "forge": "Mend that first",
+        "slack": "docs/set-up-slack.md says how",
+    }
+    assert {part for part, words in remedies.items() if words in found[part].sentence} == set(remedies)
 
 
 async def test_a_refused_model_key_is_named(whole: dict[str, str], model: ModelEmulator) -> None:
@@ -92,6 +110,50 @@ async def test_a_forge_without_its_app_is_named(whole: dict[str, str]) -> None:
     found = await finding("forge", whole)
     assert found.ok is False
     assert "GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY, GITHUB_CLIENT_ID" in found.sentence
+
+
+async def test_the_key_of_the_forge_app_is_read_from_its_file(
+    whole: dict[str, str], bellhop_home: Path
+) -> None:
+    catalogue(whole, "- {slug: acme/web, forge: github, url: https://github.com/acme/web}\n")
+    key = bellhop_home / "app.pem"
+    async with GitHubEmulator(bellhop_home / "github") as github:
+        github.add_user("ada")
+        known = {
+            **whole,
+            "GITHUB_API_URL": github.api_url,
+            "GITHUB_URL": github.web_url,
+            "GITHUB_APP_ID": str(github.app.id),
+            "GITHUB_APP_PRIVATE_KEY": str(key),
+            "GITHUB_CLIENT_ID": github.app.client_id,
+            "GITHUB_CLIENT_SECRET": github.app.client_secret,
+        }
+        missing = await finding("forge", known)
+        assert (missing.ok, "the path of a file that this user can read" in missing.sentence) == (False, True)
+        key.write_bytes(b"\xff")
+        assert (await finding("forge", known)).ok is False
+        key.write_text(github.app.private_key)
+        assert (await finding("forge", known)).ok is True
+        assert (
+            await finding("forge", {**known, "GITHUB_APP_PRIVATE_KEY": github.app.private_key})
+        ).ok is True
+
+
+async def test_scopes_the_token_lacks_are_named_with_the_remedy(whole: dict[str, str]) -> None:
+    granted = scopes() - {"emoji:read", "files:read"}
+    async with SlackEmulator(bot_scopes=granted) as slack:
+        found = await finding(
+            "slack",
+            {
+                **whole,
+                "SLACK_API_URL": slack.api_url,
+                "SLACK_BOT_TOKEN": slack.bot_token,
+                "SLACK_APP_TOKEN": slack.app_token,
+            },
+        )
+    assert found.ok is False
+    assert "lacks the scopes emoji:read, files:read. " in found.sentence
+    assert "Reinstall to Workspace" in found.sentence
 
 
 async def test_slack_is_asked_whether_it_takes_the_token(whole: dict[str, str]) -> None:

@@ -38,6 +38,18 @@ async def test_the_bot_needs_a_chat(whole: dict[str, str]) -> None:
         await wiring.bot(Settings.load(whole))
 
 
+async def test_the_bot_does_without_the_vault_key_and_the_others_do_not(
+    whole: dict[str, str], redis_url: str
+) -> None:
+    apart = {**whole, "REDIS_URL": redis_url, "WEB_PORT": "0"}
+    ended = await asyncio.gather(*(bellhop(name, environment=apart) for name in ("bot", "web", "worker")))
+    assert [each.code for each in ended] == [1, 1, 1]
+    said = [each.complained for each in ended]
+    assert "bellhop: SLACK_BOT_TOKEN is missing" in said[0]
+    assert "bellhop: SECRET_KEY is missing" in said[1]
+    assert "bellhop: SECRET_KEY is missing" in said[2]
+
+
 async def test_a_taken_port_is_named(whole: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings.load({**whole, "WEB_PORT": str(taken.getsockname()[1])})
