@@ -12,6 +12,9 @@ from sandbox.rights import NotPermitted
 from session import events as e
 from session.catalogue import UnknownRepository
 
+EXPECTED = (NotPermitted, UnknownRepository, BadBase, ForgeError, EnvironmentUnavailable)
+"""Refusals and outages whose sentence says it all: where in the code they came up helps nobody."""
+
 
 def told(turn_id: str, error: Exception) -> e.TurnFailed | e.TurnPaused:
     """The event that ends or pauses the turn; an outage of something outside pauses it."""

@@ -14,7 +14,7 @@ import structlog
 
 from sandbox.agent.turn_log import StopSeen, TurnLog, TurnOver
 from sandbox.driver import TurnDriver
-from sandbox.failures import told
+from sandbox.failures import EXPECTED, told
 from sandbox.merging import ApprovalGone, ForgeAway, Merger
 from session import events as e
 from session.database import DatabaseDown
@@ -120,6 +120,9 @@ class Jobs:
                     advice="The work is saved. Say how to go on.",
                 ),
             )
+        except EXPECTED as error:
+            log.warning("turn cannot go on", session_id=turn.session_id, reason=str(error))
+            await self._fail(turn, told(turn.turn_id, error))
         except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("turn failed", session_id=turn.session_id)
             await self._fail(turn, told(turn.turn_id, error))
