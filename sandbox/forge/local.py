@@ -23,7 +23,6 @@ from sandbox.forge.protocol import (
     Mirror,
     Permission,
     PullRequestRef,
-    PullRequestState,
 )
 
 ACCESS = Access(protocols=("file",))
@@ -129,20 +128,6 @@ class LocalForge:
     async def body(self, repository: ForgeRepository, number: int) -> str:
         """The pull request's description, for those who show it."""
         return self._record(repository, number).body
-
-    async def set_state(
-        self, repository: ForgeRepository, number: int, state: PullRequestState
-    ) -> PullRequestRef:
-        """Close, reopen, or mark as ready (`open`) or draft; a merge goes through `merge`."""
-        async with self._records.lock(repository.slug):
-            record = self._record(repository, number)
-            if state == "merged" or record.state == "merged":
-                raise ForgeRefused(
-                    f"Pull request #{number} of {repository.slug} cannot go from {record.state} to {state}."
-                )
-            changed = await self._reference(repository, replace(record, state=state), adopted=False)
-            self._records.save(repository.slug, replace(record, state=state, head_sha=changed.head_sha))
-            return changed
 
     async def merge(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.forge.local import LocalForge
+from sandbox.forge.local_records import PullRequestRecords
 from sandbox.forge.protocol import ForgeError, ForgeRefused, ForgeRepository, HeadMoved, PullRequestRef
 from tests.sandbox.forge.conftest import BRANCH, SLUG, Site
 
@@ -72,17 +74,26 @@ async def test_the_url_is_a_record_or_a_page(local_site: Site) -> None:
     assert reference.url == f"http://bell.example/forge/{SLUG}/pull/{number}"
 
 
+def close(site: Site, number: int) -> None:
+    """Closed by hand: the local forge keeps pull requests as records."""
+    records = PullRequestRecords(site.directory / "forge" / "pull_requests")
+    found = records.get(SLUG, number)
+    assert found is not None
+    records.save(SLUG, replace(found, state="closed"))
+
+
 async def test_a_closed_one_makes_room_for_another(local_site: Site) -> None:
     forge = local(local_site)
     number = await opened(local_site, forge)
-    assert (await forge.set_state(local_site.repository, number, "closed")).state == "closed"
+    close(local_site, number)
     reference = await forge.open_pull_request(
         local_site.repository, branch=BRANCH, base="main", title="T", body="B", draft=True, as_person=None
     )
     assert (reference.number, reference.adopted) == (number + 1, False)
-    assert (await forge.set_state(local_site.repository, reference.number, "open")).state == "open"
-    with pytest.raises(ForgeRefused):
-        await forge.set_state(local_site.repository, number, "merged")
+    closed = await forge.pull_request(local_site.repository, number)
+    assert closed.state == "closed"
+    with pytest.raises(ForgeRefused, match="is closed"):
+        await forge.merge(local_site.repository, number, closed.head_sha, as_person=None, message="m")
 
 
 async def test_a_merge_is_only_of_the_approved_commit(local_site: Site) -> None:
