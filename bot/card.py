@@ -91,7 +91,7 @@ def _notes(view: SessionView) -> tuple[str, ...]:
     notes: list[str] = []
     if view.failure is not None and view.state == "failed":
         notes.append(one_line(f"{view.failure.cause} {view.failure.advice}", 400))
-    notes.extend(one_line(f"{item.part} does not answer: {item.detail}", 300) for item in view.degraded)
+    notes.extend(one_line(_begun(f"{item.part}: {item.detail}"), 300) for item in view.degraded)
     if view.sandbox is not None:
         if view.sandbox.isolation:
             notes.append(one_line(f"Sandbox: {view.sandbox.isolation}", 300))
@@ -99,6 +99,11 @@ def _notes(view: SessionView) -> tuple[str, ...]:
             restored = f"; {view.sandbox.restored}" if view.sandbox.restored else ""
             notes.append(one_line(f"The workspace was rebuilt{restored}", 300))
     return tuple(notes)
+
+
+def _begun(words: str) -> str:
+    """The words with a capital at their beginning, the rest as it was."""
+    return words[:1].upper() + words[1:]
 
 
 def _buttons(view: SessionView, public_url: str) -> tuple[Button, ...]:

@@ -36,6 +36,7 @@ from session.artifacts import Artifacts
 from session.catalogue import Catalogue
 from session.directory import Directory
 from session.effects import Effects
+from session.parts import away, back, queue_back
 from session.pulse import Pulse
 from session.settings import Settings
 from session.view import SessionView
@@ -101,19 +102,20 @@ class TurnDriver:
     async def take_up(self, turn: TurnLog) -> None:
         """The session's unfinished turn is taken up again, or the next prompt's turn is started.
 
-        Emits: TurnStarted or TurnResumed.
+        Emits: TurnStarted or TurnResumed; PartRecovered when it was noted that the job queue was away.
         """
         view = turn.view
         if view.turn is not None and view.turn_open:
             reason = _resume_reason(view)
             resumed = e.TurnResumed(turn_id=view.turn.turn_id, epoch=turn.epoch, reason=reason)
-            await turn.append(resumed)
+            await turn.append(resumed, *queue_back(view))
             return
         prompt = view.waiting_prompts[0].prompt
         model = prompt.model or self._parts.settings.agent_model
         await turn.start(
             e.TurnStarted(turn_id=uuid4().hex[:16], prompt_id=prompt.id, model=model, epoch=turn.epoch)
         )
+        await turn.append(*queue_back(turn.view))
 
     async def drive(self, turn: TurnLog) -> None:
         """The turn is run as far as it goes.
@@ -224,8 +226,7 @@ class TurnDriver:
         """Save the work, then say that the turn ended."""
         unsaved = await save_quietly(workspace, turn.session_id)
         events = list(ending.before)
-        if unsaved is not None:
-            events.append(e.PartDegraded(part="sandbox", detail=unsaved))
+        events += away(turn.view, "sandbox", unsaved) if unsaved else back(turn.view, "sandbox")
         if ending.event is not None:
             events.append(ending.event)
         if isinstance(ending.event, e.TurnFinished):

@@ -15,8 +15,9 @@ from session.inbox import Claim
 from session.leases import Leases
 from session.listing import need
 from session.log import Log, NoSuchSession
+from session.parts import look_for_queue, queue_away
 from session.people import Person
-from session.queue import Queue
+from session.queue import Enqueued, Queue
 from session.refusals import NotFound, Refusal
 from session.view import SessionView
 
@@ -54,17 +55,29 @@ class Desk:
         return view
 
     async def _drive(self, view: SessionView) -> None:
-        """Ring for a worker. What goes wrong here is made good by the reconciler: the log has it already."""
-        wanted = need(view)
+        """Ring for a worker. What goes wrong here is made good by the reconciler: the log has it already.
+
+        Emits: PartDegraded when the queue does not answer, PartRecovered when it does again.
+        """
+        if need(view) is None:
+            return
         try:
-            if wanted == "route":
-                await self._queue.enqueue("route_session", view.id, view.seq)
-            elif wanted == "merge":
-                await self._queue.enqueue("merge_pull_request", view.id, view.seq)
-            elif wanted == "turn" and not await self._leases.held(view.id):
-                await self._queue.enqueue("run_turn", view.id, await self._leases.next_epoch(view.id))
+            view = await look_for_queue(self._log, self._queue, view)
+            if await self._ring(view) == "unreachable":
+                await self._log.record(view.id, queue_away)
         except DatabaseDown as error:
             _log.warning("worker_not_woken", session_id=view.id, error=str(error))
+
+    async def _ring(self, view: SessionView) -> Enqueued | None:
+        """What the queue said; None when a worker has the session, or none is needed."""
+        wanted = need(view)
+        if wanted == "route":
+            return await self._queue.enqueue("route_session", view.id, view.seq)
+        if wanted == "merge":
+            return await self._queue.enqueue("merge_pull_request", view.id, view.seq)
+        if wanted == "turn" and not await self._leases.held(view.id):
+            return await self._queue.enqueue("run_turn", view.id, await self._leases.next_epoch(view.id))
+        return None
 
 
 def unknown_session() -> NotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -24,6 +24,7 @@ from session.fold import FoldError
 from session.leases import Leases
 from session.listing import Need, need
 from session.log import Conflict, Log
+from session.parts import look_for_queue
 from session.queue import JobName, Queue
 from session.view import SessionView
 
@@ -136,6 +137,7 @@ class Reconciler:
 
     async def _drive(self, look: _Look, mark: str) -> bool:
         job = _JOBS[look.wants]
+        look = replace(look, view=await look_for_queue(self._events, self._queue, look.view))
         base = look.epoch + 1 if look.wants == "turn" else look.view.seq
         status = await self._queue.status(job, look.view.id, base + look.drives * _FRESH)
         idle = look.now - look.view.updated_at

@@ -49,6 +49,17 @@ async def test_from_prompt_to_pull_request() -> None:
         assert git(house.home / "billing.git", "rev-parse", view.pull_request.branch) == request.head_sha
 
 
+async def test_what_was_noted_as_away_is_taken_back_when_it_serves_again() -> None:
+    async with household() as house:
+        house.model.script(MODEL, FINISH)
+        session_id = await house.opened()
+        noted = [e.PartDegraded(part=part, detail="away") for part in ("sandbox", "job queue", "forge")]
+        await house.log.record(session_id, lambda _: noted)
+        view = await house.run(session_id)
+        assert view.state == "idle"
+        assert [item.part for item in view.degraded] == ["forge"]
+
+
 async def test_looking_calls_run_together_and_results_keep_their_order() -> None:
     async with household() as house:
         looks = [tool("read_file", path=path) for path in ("README.md", "billing/invoice.py", "nothing")]
