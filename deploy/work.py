@@ -12,7 +12,7 @@ from classifier.fast_model import FastModel
 from classifier.routing import Routing
 from deploy.core import Core
 from deploy.credentials import LinkedAccounts, forges, github_accounts
-from sandbox.agent.chat_completions import ChatCompletionsModel
+from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.tools import discover_tools
@@ -118,7 +118,7 @@ async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[
 
 
 class _Models:
-    """The client of each model, made once."""
+    """The client of each model, made once, with the fallbacks of the settings behind it."""
 
     def __init__(self, settings: Settings, catalogue: ModelCatalogue) -> None:
         self.catalogue = catalogue
@@ -126,7 +126,12 @@ class _Models:
         self._clients: dict[str, ChatCompletionsModel] = {}
 
     def client(self, model_id: str) -> Model:
-        """The client of the model with that id."""
+        """The client of the model with that id; the fallbacks answer while it is unavailable."""
+        fallbacks = [name.strip() for name in self._settings.fallback_models.split(",")]
+        names = dict.fromkeys([model_id, *filter(None, fallbacks)])
+        return ModelChain([self._client(name) for name in names])
+
+    def _client(self, model_id: str) -> ChatCompletionsModel:
         if model_id not in self._clients:
             self._clients[model_id] = ChatCompletionsModel(
                 self._settings.openai_base_url, self._settings.openai_api_key, self.catalogue.spec(model_id)

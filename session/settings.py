@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         "https://api.openai.com/v1", "address of an OpenAI-compatible API", "https://api.openai.com/v1"
     )
     agent_model: str = _setting("gpt-5.2", "model that does the work", "gpt-5.2")
+    fallback_models: str = _setting(
+        "",
+        "models asked in this order while the one that does the work is unavailable, parted by commas",
+        "gpt-5.1,gpt-5-mini",
+    )
     classifier_model: str = _setting("gpt-5-mini", "fast model that finds the repository", "gpt-5-mini")
 
     # GitHub

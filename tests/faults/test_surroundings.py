@@ -99,6 +99,19 @@ async def test_without_a_model_a_turn_is_paused_and_goes_on_by_itself(one_worker
     await assert_done_once(house, session_id)
 
 
+async def test_without_a_model_its_fallback_answers(postgres_database: str, own_redis: ValkeyServer) -> None:
+    settings = {"FALLBACK_MODELS": "away too, spare"}
+    async with house(postgres_database, own_redis, settings=settings) as made:
+        for name in (MODEL, "away too"):
+            made.model.script(name, rate_limited("600"))
+        made.model.script("spare", FINISH)
+        session_id = await made.opened()
+        await made.finished(session_id)
+        events = await made.events(session_id)
+        assert [event.model for event in events if isinstance(event, e.ModelReplied)] == ["spare"]
+        assert not any(isinstance(event, e.TurnPaused) for event in events)
+
+
 async def test_a_killed_box_is_opened_again_with_what_is_in_it(one_worker: House) -> None:
     house = one_worker
     house.model.script(MODEL, FIX, WAITING, PROPOSE, FINISH)
