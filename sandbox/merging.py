@@ -96,9 +96,8 @@ class Merger:
         Raises: StaleEpoch, UnknownRepository; ForgeAway, while the yes still stands.
         """
         view = await self._log.view(session_id)
-        for item in view.approvals:
-            if item.request.kind == "merge" and (item.state == "given" or _half_done(view, item)):
-                await self._merge(session_id, epoch, item)
+        for item in view.due_merges:
+            await self._merge(session_id, epoch, item)
 
     async def _merge(self, session_id: str, epoch: int, item: ApprovalView) -> None:
         view = await self._log.view(session_id)
@@ -215,18 +214,6 @@ def _failed(view: SessionView, failed: e.MergeFailed, item: ApprovalView) -> Seq
     if now is None or now.state != "given":
         return (failed,)
     return (e.ApprovalVoided(approval_id=item.request.approval_id, reason=failed.cause), failed)
-
-
-def _half_done(view: SessionView, item: ApprovalView) -> bool:
-    """Whether its merge was begun and neither happened nor failed, as far as the record knows."""
-    current = view.pull_request
-    return (
-        item.state == "used"
-        and current is not None
-        and current.state == "open"
-        and current.head_sha == item.request.head_sha
-        and view.failure is None
-    )
 
 
 def _told(view: SessionView, merged: PullRequestRef, item: ApprovalView) -> Sequence[e.Event]:

@@ -117,7 +117,14 @@ def _(event: e.PullRequestStateChanged, view: SessionView, record: e.Recorded) -
 
 @rule.register
 def _(event: e.MergeFailed, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, failure=Failure(cause=event.cause, advice=event.advice))
+    # The yes was for that one try: a merge that failed is asked about again, never begun again by itself.
+    approvals = tuple(
+        a.model_copy(update={"state": "voided", "reason": event.cause})
+        if a.request.kind == "merge" and a.state == "used"
+        else a
+        for a in view.approvals
+    )
+    return changed(view, approvals=approvals, failure=Failure(cause=event.cause, advice=event.advice))
 
 
 # Outside parts

@@ -70,7 +70,7 @@ def need(view: SessionView) -> Need | None:
         return "route"
     if view.needs_worker:
         return "turn"
-    if any(a.state == "given" and a.request.kind == "merge" for a in view.approvals) and not view.archived:
+    if view.due_merges and not view.archived:
         return "merge"
     return None
 

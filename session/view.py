@@ -139,6 +139,25 @@ class SessionView(Declared):
         return self.turn is not None and self.turn.outcome == "running"
 
     @property
+    def due_merges(self) -> tuple[ApprovalView, ...]:
+        """Merges that are approved, or were begun and neither happened nor failed: work for a worker."""
+        current = self.pull_request
+        return tuple(
+            a
+            for a in self.approvals
+            if a.request.kind == "merge"
+            and (
+                a.state == "given"
+                or (
+                    a.state == "used"
+                    and current is not None
+                    and current.state == "open"
+                    and current.head_sha == a.request.head_sha
+                )
+            )
+        )
+
+    @property
     def open_approvals(self) -> tuple[ApprovalView, ...]:
         """Approvals that people can still decide."""
         return tuple(a for a in self.approvals if a.state == "open")

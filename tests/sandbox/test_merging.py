@@ -141,6 +141,36 @@ async def test_an_outage_in_the_middle_of_a_merge_is_waited_out(tmp_path: Path, 
         assert git(house.home / "billing.git", "rev-list", "--count", "--merges", "main") == "1"
 
 
+async def test_a_merge_that_a_dead_worker_began_is_carried_out() -> None:
+    async with household(approvals=MERGED) as house:
+        view = await approved(house)
+        lease = await house.leases.acquire(view.id, "the worker that died")
+        assert lease is not None
+        used = e.ApprovalUsed(approval_id=view.approvals[0].request.approval_id)
+        begun = await house.log.record(view.id, lambda _: [used], epoch=lease.epoch)
+        await house.leases.release(lease)
+        assert need(begun) == "merge", "the reconciler finds it"
+        await house.jobs.merge_pull_request(view.id)
+        merged = await house.log.view(view.id)
+        assert merged.pull_request is not None
+        assert merged.pull_request.state == "merged"
+        assert need(merged) is None
+
+
+async def test_a_merge_that_failed_is_not_begun_again_by_itself(tmp_path: Path) -> None:
+    forge = AwayForge(tmp_path)
+    async with household(approvals=MERGED, forge=forge) as house:
+        view = await approved(house)
+        forge.merging = TRIES
+        await house.jobs.merge_pull_request(view.id)
+        house.model.script(MODEL, FINISH)
+        await house.prompt(view.id, "What happened?")
+        later = await house.run(view.id)
+        assert later.failure is None
+        assert need(later) is None
+        assert later.approvals[0].state == "voided"
+
+
 async def test_an_outage_that_lasts_fails_the_merge_aloud(tmp_path: Path) -> None:
     forge = AwayForge(tmp_path)
     async with household(approvals=MERGED, forge=forge) as house:
