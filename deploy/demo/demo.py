@@ -38,20 +38,16 @@ async def demo(settings: Settings, repo: str | None) -> int:
 
     With a terminal it lets people chat until they leave; without one it plays three conversations.
     """
-    rehearsed = not settings.openai_api_key
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    # The conversations that are played without a terminal are recorded, and need the model that knows them.
+    rehearsed = not interactive or not settings.openai_api_key
     if repo and rehearsed:
         raise SettingsError(
-            "REPO needs a real model, since the rehearsal model knows the sample repositories only. "
-            "Example: OPENAI_API_KEY=sk-… make demo REPO=../my-project"
-        )
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    if not interactive and not rehearsed:
-        raise SettingsError(
-            "Without a terminal the demo plays recorded conversations, which need the rehearsal model. Run "
-            "it in a terminal, or without OPENAI_API_KEY"
+            "REPO needs a terminal and a real model, since the rehearsal model knows the sample repositories "
+            "only. Example: OPENAI_API_KEY=sk-… make demo REPO=../my-project"
         )
     print("Bellhop demo\n")
-    async with _house(settings, repo) as (core, console, isolation):
+    async with _house(settings, repo, rehearsed, interactive) as (core, console, isolation):
         _introduce(core, rehearsed, isolation)
         if interactive:
             if rehearsed:
@@ -63,7 +59,9 @@ async def demo(settings: Settings, repo: str | None) -> int:
 
 
 @asynccontextmanager
-async def _house(settings: Settings, repo: str | None) -> AsyncIterator[tuple[Core, ConsolePlatform, str]]:
+async def _house(
+    settings: Settings, repo: str | None, rehearsed: bool, interactive: bool
+) -> AsyncIterator[tuple[Core, ConsolePlatform, str]]:
     """Everything in this process, on a home directory of the demo's own that starts empty."""
     home = settings.bellhop_home / "demo"
     await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
@@ -82,14 +80,14 @@ async def _house(settings: Settings, repo: str | None) -> AsyncIterator[tuple[Co
                 "feed_interval_seconds": 0.5,
             }
         )
-        if not settings.openai_api_key:
+        if rehearsed:
             demo_settings = await stack.enter_async_context(_rehearsal(demo_settings))
         core = await stack.enter_async_context(open_core(demo_settings, catalogue))
         print("Setting up the sandbox. With a container engine its image is built once, which takes minutes.")
         environment = await open_environment(demo_settings)
         stack.push_async_callback(environment.aclose)
         await stack.enter_async_context(pages.web(core, listener, environment=environment))
-        console = open_console(sys.stdin, sys.stdout) if sys.stdin.isatty() else ConsolePlatform()
+        console = open_console(sys.stdin, sys.stdout) if interactive else ConsolePlatform()
         tasks = [
             asyncio.create_task(work(core, environment), name="worker"),
             asyncio.create_task(chat.chat(core, console), name="console"),

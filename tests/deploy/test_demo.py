@@ -24,7 +24,9 @@ def assert_played(ended: Ended) -> None:
 
 
 async def test_the_demo_on_namespaces(bellhop_home: Path) -> None:
-    environment = {**bare_environment(bellhop_home), "SANDBOX_BACKEND": "local"}
+    # Recorded conversations are played by the rehearsal model, also where a key for a real one is at hand.
+    key = {"OPENAI_API_KEY": "sk-none"}
+    environment = {**bare_environment(bellhop_home), **key, "SANDBOX_BACKEND": "local"}
     ended = await bellhop("demo", environment=environment, seconds=SECONDS)
     assert_played(ended)
     assert "The model is a REHEARSAL" in ended.printed
