@@ -45,4 +45,4 @@ async def test_the_demo_in_containers(bellhop_home: Path, docker_host: str, base
 async def test_the_demo_says_what_a_repository_of_yours_needs(bellhop_home: Path) -> None:
     ended = await bellhop("demo", "--repo", ".", environment=bare_environment(bellhop_home))
     assert ended.code == 1
-    assert "REPO needs a real model" in ended.complained
+    assert "REPO needs a terminal and a real model" in ended.complained
