@@ -25,7 +25,7 @@ class UserTokens(BaseModel):
 
     login: str
     access_token: str = Field(repr=False)
-    refresh_token: str | None = Field(None, repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
     expires_at: float | None = None
     refresh_expires_at: float | None = None
 
@@ -33,8 +33,8 @@ class UserTokens(BaseModel):
 class _TokenAnswer(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    access_token: str | None = Field(None, repr=False)
-    refresh_token: str | None = Field(None, repr=False)
+    access_token: str | None = Field(default=None, repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
     expires_in: float | None = None
     refresh_token_expires_in: float | None = None
     error: str | None = None
