@@ -121,26 +121,26 @@ async def test_another_process_hears_by_redis_and_notices_without(database_url: 
         try:
             view = await commands.open_session(prompt(ada), ORIGIN)
             await until(lambda: here[1].connected and there[1].connected)
-            following = there[2].follow(view.id)
-            await anext(following)
-            await anext(following)
-            began = time.monotonic()
-            await write(here[2], view.id, 1)
-            assert (await anext(following)).seq == 3
-            heard = time.monotonic() - began
-            server.kill()
-            await until(lambda: not there[1].connected)
-            began = time.monotonic()
-            await write(here[2], view.id, 1)
-            assert (await anext(following)).seq == 4
-            polled = time.monotonic() - began
-            assert heard < 4.0  # less than the look that needs no ring
-            assert polled < 4.0
-            assert await queue.enqueue("run_turn", view.id, 1) == "unreachable"
-            accepted = await commands.add_prompt(view.id, prompt(ada, "still taken"))
-            assert len(accepted.view.waiting_prompts) == 2
-            server.start()
-            await until(lambda: here[1].connected and there[1].connected)
+            async with contextlib.aclosing(there[2].follow(view.id)) as following:
+                await anext(following)
+                await anext(following)
+                began = time.monotonic()
+                await write(here[2], view.id, 1)
+                assert (await anext(following)).seq == 3
+                heard = time.monotonic() - began
+                server.kill()
+                await until(lambda: not there[1].connected)
+                began = time.monotonic()
+                await write(here[2], view.id, 1)
+                assert (await anext(following)).seq == 4
+                polled = time.monotonic() - began
+                assert heard < 4.0  # less than the look that needs no ring
+                assert polled < 4.0
+                assert await queue.enqueue("run_turn", view.id, 1) == "unreachable"
+                accepted = await commands.add_prompt(view.id, prompt(ada, "still taken"))
+                assert len(accepted.view.waiting_prompts) == 2
+                server.start()
+                await until(lambda: here[1].connected and there[1].connected)
         finally:
             await queue.__aexit__()
             for database, pulse, _ in (here, there):
