@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from companion_web.accounts import GitHubTokens
 from deploy.core import Core
@@ -16,6 +17,8 @@ from sandbox.forge import create as create_forge
 from sandbox.forge.protocol import Credential, Forge, ForgeError
 from session.directory import Directory
 from session.settings import Settings
+
+T = TypeVar("T")
 
 
 def github_accounts(core: Core) -> GitHubAccounts:
@@ -55,23 +58,20 @@ class LinkedAccounts:
 
     async def login(self, person: str) -> str | None:
         """The person's login, None when no account is linked."""
-        for known_as in await self.directory.ids(person):
-            if (login := await self.accounts.login(known_as)) is not None:
-                return login
-        return None
+        return await self._first(person, self.accounts.login)
 
     async def credential(self, person: str) -> Credential | None:
         """A credential to act as the person, None when there is none."""
-        for known_as in await self.directory.ids(person):
-            if (credential := await self.accounts.credential(known_as)) is not None:
-                return credential
-        return None
+        return await self._first(person, self.accounts.credential)
 
     async def renewed(self, person: str, refused: Credential) -> Credential | None:
         """Another credential than the refused one, None when there is none to be had."""
+        return await self._first(person, lambda known_as: self.accounts.renewed(known_as, refused))
+
+    async def _first(self, person: str, ask: Callable[[str], Awaitable[T | None]]) -> T | None:
         for known_as in await self.directory.ids(person):
-            if (credential := await self.accounts.renewed(known_as, refused)) is not None:
-                return credential
+            if (found := await ask(known_as)) is not None:
+                return found
         return None
 
 
