@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from session.people import Declared
+from session.policy import Budgets, CommandRule, EgressEntry, McpServer
 
 _EXAMPLE = "- {slug: acme/web, forge: github, url: https://github.com/acme/web}"
 
@@ -44,7 +45,10 @@ class Repository(Declared):
     """A repository Bellhop may work in.
 
     url: where to clone it; a directory or file URL for forge "local". channels: names or ids of chat channels
-    that mean it. setup, verify: shell commands, run in the box. egress: hosts or presets the box may reach.
+    that mean it. setup, verify: shell commands, run in the box. egress: what the box may reach: presets and
+    rules. deny, ask: commands refused, or asked about. protected_paths: patterns of files whose change needs
+    an approval, beside those that always do. secrets: names of the vault's secrets that boxes may read as
+    files. public: its content is no secret, so reading it together with untrusted text asks nothing more.
     """
 
     slug: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -59,8 +63,15 @@ class Repository(Declared):
     common: bool = False
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
-    egress: tuple[str, ...] = ()
+    egress: tuple[EgressEntry, ...] = ()
     approvals: Approvals = Approvals()
+    deny: tuple[CommandRule, ...] = ()
+    ask: tuple[CommandRule, ...] = ()
+    protected_paths: tuple[str, ...] = ()
+    budgets: Budgets = Budgets()
+    secrets: tuple[str, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
+    public: bool = False
     archived: bool = False
 
     @field_validator(

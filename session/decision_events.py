@@ -15,6 +15,8 @@ class ApprovalRequested(Event):
     """A person is asked; it counts only for this digest, head SHA and policy version, until it expires.
 
     `blocking` is True when the turn waits for it. `excluded` lists ids of people who may not approve it.
+    `subject` is what it is about in a form for machines: `METHOD host:port` for `egress`, the command for
+    `command`, the budget's name for `budget`.
     """
 
     approval_id: str
@@ -29,6 +31,7 @@ class ApprovalRequested(Event):
     turn_id: str | None = None
     call_id: str | None = None
     excluded: tuple[str, ...] = ()
+    subject: str = ""
 
 
 class ApprovalGiven(Event):

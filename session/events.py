@@ -33,6 +33,7 @@ from session.decision_events import (
 from session.people import Origin, Person, Prompt
 from session.turn_events import (
     ArtifactAdded,
+    BudgetWarned,
     ChangesRecorded,
     ContextCompacted,
     ModelReplied,
@@ -49,6 +50,7 @@ from session.turn_events import (
     TurnPaused,
     TurnResumed,
     TurnStarted,
+    UntrustedRead,
     UpdatePosted,
     VerificationFinished,
 )
@@ -75,6 +77,7 @@ __all__ = [
     "ApprovalWithdrawn",
     "ArtifactAdded",
     "BranchPublished",
+    "BudgetWarned",
     "Candidate",
     "ChangesRecorded",
     "CheckResult",
@@ -121,6 +124,7 @@ __all__ = [
     "TurnResumed",
     "TurnStarted",
     "UnknownEvent",
+    "UntrustedRead",
     "UpdatePosted",
     "Verdict",
     "VerificationFinished",

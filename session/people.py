@@ -59,7 +59,8 @@ class Origin(Declared):
     """Where a session lives in chat: answers and cards go there.
 
     `thread` is the platform's id of the thread; `message` the message that started the session.
-    A session begun on the companion page has platform `web` and empty channel, thread and message.
+    A session begun on the companion page has platform `web` and empty channel, thread and message. `trigger`
+    names the automation that started it; empty where a person did.
     """
 
     platform: str
@@ -69,6 +70,7 @@ class Origin(Declared):
     channel_topic: str = ""
     thread: str = ""
     message: str = ""
+    trigger: str = ""
 
 
 class ThreadLine(Declared):

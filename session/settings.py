@@ -63,6 +63,33 @@ class Settings(BaseSettings):
         secret=True,
     )
 
+    former_secret_keys: str = _setting(
+        "",
+        "earlier values of SECRET_KEY, parted by commas; they open what they sealed until it is rotated",
+        "the key before this one",
+        secret=True,
+    )
+
+    # The broker
+    broker_socket: Path | None = _setting(
+        None, "socket of the broker; empty means one in BELLHOP_HOME", "/run/bellhop/broker.sock"
+    )
+    broker_clients: str = _setting(
+        "",
+        "who may speak to the broker besides its own user, as part:user for bot, web and worker",
+        "bot:bellhop-bot,web:bellhop-web,worker:bellhop-worker",
+    )
+    egress_networks: str = _setting(
+        "",
+        "networks that boxes may reach through the door although they are not public, parted by commas",
+        "10.20.0.0/16",
+    )
+    audit_anchors: Path | None = _setting(
+        None,
+        "file that the head of the audit is written to each minute; empty means one in BELLHOP_HOME",
+        "/var/log/bellhop/audit-anchors.jsonl",
+    )
+
     # Slack
     slack_bot_token: str = _setting("", "token of the Slack app's bot user", "xoxb-…", secret=True)
     slack_app_token: str = _setting("", "Slack app-level token for Socket Mode", "xapp-…", secret=True)
@@ -179,10 +206,10 @@ class Settings(BaseSettings):
             )
         return settings
 
-    @field_validator("bellhop_home", "repositories_file", mode="after")
+    @field_validator("bellhop_home", "repositories_file", "broker_socket", "audit_anchors", mode="after")
     @classmethod
-    def _expand(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser()
 
     @field_validator("public_url", "slack_api_url", "openai_base_url", "github_api_url", "github_url")
     @classmethod
@@ -208,6 +235,16 @@ class Settings(BaseSettings):
     def database_address(self) -> str:
         """DATABASE_URL, or that of the SQLite file in BELLHOP_HOME."""
         return self.database_url or f"sqlite://{self.bellhop_home.absolute() / 'bellhop.db'}"
+
+    @property
+    def broker_address(self) -> Path:
+        """BROKER_SOCKET, or the usual place in BELLHOP_HOME."""
+        return self.broker_socket or self.bellhop_home / "run" / "broker.sock"
+
+    @property
+    def anchors_file(self) -> Path:
+        """AUDIT_ANCHORS, or the usual place in BELLHOP_HOME."""
+        return self.audit_anchors or self.bellhop_home / "audit-anchors.jsonl"
 
     @property
     def page_address(self) -> str:

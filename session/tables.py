@@ -233,3 +233,81 @@ class LockRow(Model):
 
     class Meta:
         table = "locks"
+
+
+class AuditRow(Model):
+    """One audited action. Rows are only ever added, and each holds the hash of the one before it."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    at = fields.DatetimeField()
+    actor = fields.CharField(max_length=255)
+    action = fields.CharField(max_length=64)
+    session_id = fields.CharField(max_length=_ID, default="")
+    target = fields.TextField()
+    outcome = fields.CharField(max_length=16)
+    detail = fields.TextField()
+    previous = fields.CharField(max_length=64)
+    hash = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "audit"
+        indexes = (Index(fields=("session_id",), name="audit_of_session"),)
+
+
+class HaltRow(Model):
+    """The kill switch: while a row is not released, nothing has an effect."""
+
+    id = fields.CharField(max_length=_ID, primary_key=True)
+    at = fields.DatetimeField()
+    by_id = fields.CharField(max_length=_ID)
+    by_name = fields.TextField()
+    reason = fields.TextField()
+    released_at = fields.DatetimeField(null=True)
+    released_by = fields.TextField(null=True)
+
+    class Meta:
+        table = "halts"
+
+
+class SpendingRow(Model):
+    """What a session has used of one budget, money is in millionths of a dollar."""
+
+    id = fields.BigIntField(primary_key=True)
+    session_id = _session_id()
+    budget = fields.CharField(max_length=32)
+    spent = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "spending"
+        unique_together = (("session_id", "budget"),)
+
+
+class ReservationRow(Model):
+    """What a call under way may still use. One that was never settled runs out."""
+
+    id = fields.CharField(max_length=_ID, primary_key=True)
+    session_id = _session_id()
+    budget = fields.CharField(max_length=32)
+    amount = fields.BigIntField()
+    expires_at = fields.DatetimeField()
+
+    class Meta:
+        table = "reservations"
+        indexes = (Index(fields=("session_id", "budget"), name="reservations_of_session"),)
+
+
+class McpToolRow(Model):
+    """A tool of a tool server as it was when it was accepted."""
+
+    id = fields.BigIntField(primary_key=True)
+    repository = fields.CharField(max_length=255)
+    server = fields.CharField(max_length=64)
+    tool = fields.CharField(max_length=255)
+    digest = fields.CharField(max_length=64)
+    description = fields.TextField()
+    accepted_at = fields.DatetimeField()
+    accepted_by = fields.TextField()
+
+    class Meta:
+        table = "mcp_tools"
+        unique_together = (("repository", "server", "tool"),)

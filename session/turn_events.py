@@ -28,7 +28,7 @@ class TurnResumed(Event):
 
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
-    earlier session, `restored` what came back in it."""
+    earlier session, `restored` what came back in it, `secrets` names what the box may read as files."""
 
     backend: str
     isolation: str
@@ -36,6 +36,7 @@ class SandboxReady(Event):
     image: str
     replaced: bool = False
     restored: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 class SandboxLost(Event):
@@ -95,6 +96,20 @@ class ToolReturned(Event):
     duration_seconds: float = 0.0
     total_bytes: int = 0
     spilled_path: str | None = None
+
+
+class UntrustedRead(Event):
+    """The session has read something that strangers can write; `source` names it ("pypi.org", "a file that
+    came with the request"). From here on, what reaches beyond its own thread needs an approval."""
+
+    source: str
+
+
+class BudgetWarned(Event):
+    """Most of one of the session's budgets is used; `text` says so to people."""
+
+    budget: str
+    text: str
 
 
 class PlanChanged(Event):

@@ -94,6 +94,18 @@ def _(event: e.ToolReturned, view: SessionView, record: e.Recorded) -> SessionVi
 
 
 @rule.register
+def _(event: e.UntrustedRead, view: SessionView, record: e.Recorded) -> SessionView:
+    known = event.source in view.untrusted
+    return view if known else changed(view, untrusted=(*view.untrusted, event.source))
+
+
+@rule.register
+def _(event: e.BudgetWarned, view: SessionView, record: e.Recorded) -> SessionView:
+    others = tuple(warning for warning in view.budget_warnings if warning.budget != event.budget)
+    return changed(view, budget_warnings=(*others, event))
+
+
+@rule.register
 def _(event: e.PlanChanged, view: SessionView, record: e.Recorded) -> SessionView:
     return changed(view, plan=event.items)
 

@@ -122,6 +122,8 @@ class SessionView(Declared):
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     cost_known: bool = True
+    untrusted: tuple[str, ...] = ()
+    budget_warnings: tuple[e.BudgetWarned, ...] = ()
 
     @property
     def archived(self) -> bool:

@@ -15,6 +15,14 @@ SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
+DOOR = "/run/bellhop-door"
+DOOR_SOCKET = "door.sock"
+DOOR_AUTHORITY = "authority.pem"
+DOOR_SECRETS = "secrets"
+DOOR_PORT = 3128
+"""Where the box finds its way out: the door's directory with its socket, the certificate of the authority
+that signs for every host, and the secrets it may read. The runner relays the port on its loopback to the
+socket."""
 
 Origin = Literal["adopted", "restarted", "created"]
 
@@ -49,7 +57,8 @@ class SandboxSpec:
 
     `name` is unique on the host and stays the same through the box's replacements. `image` is an image
     or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
-    directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it.
+    directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it. `door` is
+    the directory that the broker made for this box alone, seen read-only at `DOOR`; None: no way out at all.
     """
 
     session_id: str
@@ -59,6 +68,7 @@ class SandboxSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     limits: SandboxLimits = field(default_factory=SandboxLimits)
     labels: Mapping[str, str] = field(default_factory=dict)
+    door: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
