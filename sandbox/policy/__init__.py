@@ -1,0 +1,1 @@
+"""What an agent may do: rules of the repository, and the house's own."""
