@@ -26,6 +26,7 @@ from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.stuck import Remark
 from sandbox.agent.tool import Finished, Suspended, schema_of
 from sandbox.agent.turn_log import TurnLog
+from sandbox.policy.rule_of_two import untrusted_reads
 from session import events as e
 
 MALFORMED_ANSWERS = 3
@@ -103,9 +104,10 @@ class TurnLoop:
         return Ending("failed", e.TurnFailed(turn_id=self.turn.turn_id, cause=cause, advice=advice))
 
     async def _hand_over_steered(self) -> bool:
-        steered = [item.prompt.id for item in self.turn.view.waiting_prompts if item.prompt.steer]
+        steered = [item.prompt for item in self.turn.view.waiting_prompts if item.prompt.steer]
         await self.turn.begin(
-            *(e.PromptSteered(prompt_id=prompt_id, turn_id=self.turn.turn_id) for prompt_id in steered)
+            *untrusted_reads(self.turn.view, steered),
+            *(e.PromptSteered(prompt_id=prompt.id, turn_id=self.turn.turn_id) for prompt in steered),
         )
         return bool(steered)
 
