@@ -270,7 +270,7 @@ class HaltRow(Model):
 
 
 class SpendingRow(Model):
-    """What a session has used of one budget, money is in millionths of a dollar."""
+    """What a session has used of one budget, money in millionths of a dollar."""
 
     id = fields.BigIntField(primary_key=True)
     session_id = _session_id()

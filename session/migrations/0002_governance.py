@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="AuditRow",
             fields=[
-                ("id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ("id", fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ("at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("actor", fields.CharField(max_length=255)),
                 ("action", fields.CharField(max_length=64)),
