@@ -7,12 +7,15 @@ import asyncio
 import ctypes
 import os
 import resource
+import sys
+from typing import Coroutine
 
 from .journal import Journal
 from .limits import Limits
 from .operations import Operations
 from .places import Places
 from .processes import Processes
+from .relay import CannotListen, Relay
 from .server import serve
 
 # Source: prctl(2) and capset(2).
@@ -28,6 +31,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--state", default="/bellhop/state", help="where journal and long outputs go")
     parser.add_argument("--socket", default="/run/bellhop/runner.sock", help="where to listen")
     parser.add_argument("--readable", action="append", default=[], help="a further directory to read from")
+    parser.add_argument("--door", help="the socket that is the box's only way out")
+    parser.add_argument("--door-port", type=int, default=3128, help="the loopback port in front of it")
     parser.add_argument("--uid", type=int, help="the user to become, when started as root")
     parser.add_argument("--memory-bytes", type=int, help="watched limit of all processes together")
     parser.add_argument("--disk-bytes", type=int, help="watched limit of the workspace")
@@ -66,13 +71,20 @@ def tool_environment() -> dict[str, str]:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Serves until the process is ended."""
+    """Serves until the process is ended. Raises: CannotListen."""
+    serving: list[Coroutine[object, object, None]] = []
+    if arguments.door is not None:
+        relay = Relay(arguments.door_port, arguments.door)
+        # Before anything else runs in the box: whoever had the port first would hear all that leaves it.
+        relay.start()
+        serving.append(relay.serve())
     places = Places(arguments.workspace, arguments.state, arguments.readable)
     journal = Journal(os.path.join(places.state, "journal"))
     processes = Processes(tool_environment(), arguments.box)
     processes.watch()
     limits = Limits(places.workspace, arguments.memory_bytes, arguments.disk_bytes)
-    await serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal))
+    serving.append(serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal)))
+    await asyncio.gather(*serving)
 
 
 def main() -> None:
@@ -82,7 +94,10 @@ def main() -> None:
         become(arguments.uid)
     hold_limits(arguments)
     os.umask(0o022)
-    asyncio.run(run(arguments))
+    try:
+        asyncio.run(run(arguments))
+    except CannotListen as error:
+        sys.exit(f"The runner does not start: {error}.")
 
 
 if __name__ == "__main__":
