@@ -131,6 +131,11 @@ class DockerEnvironment:
             for box in found
         ]
 
+    async def end(self, name: str) -> None:
+        """The container was killed; its filesystem stays. Raises: EnvironmentUnavailable, SandboxFailed."""
+        client = await asyncio.to_thread(self._engine)
+        await asyncio.to_thread(_kill, client, f"bellhop-{self._owner}-{name}")
+
     async def remove(self, name: str) -> None:
         """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
         client = await asyncio.to_thread(self._engine)
@@ -263,6 +268,17 @@ def _find(client: DockerClient, name: str, owner: str) -> Container | None:
         return client.containers.get(f"bellhop-{owner}-{name}")
     except NotFound:
         return None
+
+
+def _kill(client: DockerClient, container: str) -> None:
+    """The engine answers once it is dead; one that does not run, or is not there, is dead already."""
+    try:
+        client.api.kill(container)
+    except APIError as error:
+        if error.status_code not in (404, 409):
+            raise SandboxFailed(f"{container} cannot be killed: {error.explanation}") from error
+    except ENGINE_ERRORS as error:
+        raise SandboxFailed(f"{container} cannot be killed: {error}") from error
 
 
 def _remove(container: Container) -> None:

@@ -182,6 +182,13 @@ class Environment(Protocol):
         """Every box that was made with this backend's own directory, running or not."""
         ...
 
+    async def end(self, name: str) -> None:
+        """Every process of the box of that name is dead, its files stay; no error when nothing runs.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
     async def remove(self, name: str) -> None:
         """The box of that name is gone, with everything that ran in it; no error when there is none."""
         ...
