@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,7 +15,7 @@ from sandbox.agent import output
 from sandbox.agent.actions import shortened
 from sandbox.agent.tool import Arguments, Finished, Suspended, Tool, ToolOutcome, ToolResult, schema_of
 from sandbox.agent.tool_context import ToolContext
-from sandbox.agent.turn_log import TurnLog
+from sandbox.agent.turn_log import StopSeen, TurnLog
 from sandbox.environments.runner_client import RunnerError, RunnerGone
 from sandbox.workspace import Workspace
 from session import events as e
@@ -87,7 +87,8 @@ def _malformed(tool: Tool[Arguments], what: str) -> Malformed:
 
 
 class CallRunner:
-    """Runs calls for one turn. `context` makes the surroundings of the call with that id."""
+    """Runs calls for one turn. `context` makes the surroundings of the call with that id; `halted` says
+    whether everything is switched off (None: nothing can be)."""
 
     def __init__(
         self,
@@ -95,11 +96,13 @@ class CallRunner:
         turn: TurnLog,
         workspace: Workspace,
         context: Callable[[str], ToolContext],
+        halted: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.tools = tools
         self._turn = turn
         self._workspace = workspace
         self._context = context
+        self._halted = halted
 
     async def run(self, requests: Sequence[e.ToolRequest]) -> Suspended | Finished | None:
         """Run the calls in order until one suspends or finishes the turn; None when all have returned.
@@ -109,6 +112,8 @@ class CallRunner:
         """
         begun = {r.event.call_id for r in self._turn.turn_records if isinstance(r.event, e.ToolCalled)}
         for batch in _batches([understand(request, self.tools) for request in requests]):
+            if self._halted is not None and await self._halted():
+                raise StopSeen(self._turn.session_id)
             fresh = [call for call in batch if call.request.call_id not in begun]
             await self._turn.begin(*(self._called(call) for call in fresh))
             started = time.monotonic()
