@@ -41,6 +41,10 @@ class KillSwitch:
         )
         return Halt(when(rows[0]["at"]), rows[0]["by_name"], rows[0]["reason"]) if rows else None
 
+    async def halted(self) -> bool:
+        """Whether everything is switched off. Raises: DatabaseDown."""
+        return await self.halt() is not None
+
     async def check(self) -> None:
         """Return when work may go on. Raises: Halted, DatabaseDown."""
         halt = await self.halt()
