@@ -99,6 +99,7 @@ class Room:
         minutes: float = 30,
         head_sha: str | None = None,
         excluded: tuple[str, ...] = (),
+        subject: str = "",
     ) -> str:
         """The id of an approval that is now asked for."""
         request = e.ApprovalRequested(
@@ -112,6 +113,7 @@ class Room:
             expires_at=await self.database.clock() + timedelta(minutes=minutes),
             blocking=blocking,
             excluded=excluded,
+            subject=subject,
         )
         await self.log.record(session_id, lambda _: [request])
         return request.approval_id
