@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add("up", _forever(wiring.up), "run all processes in one")
     add("bot", _forever(wiring.bot), "run the chat process")
     add("web", _forever(wiring.web), "run the companion pages and webhooks")
+    add("broker", _forever(wiring.broker), "run the broker, which alone holds credentials")
     add("worker", _forever(wiring.worker), "run a worker: routing, turns, merges on this host")
     add("migrate", _migrate, "bring the database's tables up to date")
     add("doctor", _doctor, "check every outside part and say what to do")

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from deploy.bundled_redis import bundled_redis
 from session.artifacts import Artifacts
+from session.audit import Audit
+from session.broker import Broker
 from session.catalogue import Catalogue
 from session.commands import Commands
 from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
+from session.halt import KillSwitch
 from session.leases import Leases
 from session.log import Log
 from session.messages import ChatMessages
@@ -42,6 +45,9 @@ class Core:
     directory: Directory
     commands: Commands
     secrets: SecretRows
+    audit: Audit
+    switch: KillSwitch
+    broker: Broker
 
 
 @asynccontextmanager
@@ -59,6 +65,7 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
         await database.migrate()
         pulse = await stack.enter_async_context(Pulse(redis_url))
         queue = await stack.enter_async_context(Queue(redis_url))
+        broker = await stack.enter_async_context(Broker(settings.broker_address))
         log = Log(database, pulse)
         leases = Leases(database, settings.lease_seconds)
         directory = Directory(database, settings.default_role)
@@ -78,4 +85,7 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
             directory=directory,
             commands=Commands(log, queue, directory, leases, catalogue),
             secrets=SecretRows(database),
+            audit=Audit(database),
+            switch=KillSwitch(database),
+            broker=broker,
         )

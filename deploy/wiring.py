@@ -10,6 +10,7 @@ from bot.platforms.slack.platform import SlackPlatform
 from companion_web.sign_in import one_time_link, owner
 from deploy import chat, pages, work
 from deploy.boxes import open_environment
+from deploy.broker import broker as serve_broker
 from deploy.core import Core, open_core
 from deploy.web_server import listen
 from session.catalogue import Catalogue
@@ -42,6 +43,13 @@ async def web(settings: Settings) -> None:
             await asyncio.Event().wait()
 
 
+async def broker(settings: Settings) -> None:
+    """Credentials, and everything that is done with them. Raises: SettingsError, ForgeError."""
+    async with open_core(settings, Catalogue.load(settings.repositories_file)) as core, serve_broker(core):
+        _log.info("serving", socket=str(settings.broker_address))
+        await asyncio.Event().wait()
+
+
 async def worker(settings: Settings) -> None:
     """Routing, turns and merges on this host."""
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
@@ -61,6 +69,7 @@ async def up(settings: Settings) -> None:
         slack = chat.slack(core)
         try:
             async with (
+                serve_broker(core),
                 pages.web(core, listener, environment=environment, slack=slack),
                 asyncio.TaskGroup() as group,
             ):

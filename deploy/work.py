@@ -11,17 +11,16 @@ from classifier.decision import Classifier
 from classifier.fast_model import FastModel
 from classifier.routing import Routing
 from deploy.core import Core
-from deploy.credentials import LinkedAccounts, forges, github_accounts
 from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.tools import discover_tools
+from sandbox.broker.client import BrokerForge
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
-from sandbox.rights import Rights
 from sandbox.worker import WorkerProcess
 from session.catalogue import Catalogue
 from session.reconciler import Reconciler
@@ -50,13 +49,10 @@ async def work(core: Core, environment: Environment) -> None:
 
 def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
     settings = core.settings
-    open_forges = forges(core)
-    accounts = {"github": LinkedAccounts(core.directory, github_accounts(core))}
-    rights = Rights(accounts, f"{settings.page_address}/account")
+    forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     parts = DriverParts(
         environment=environment,
-        forges=open_forges,
-        rights=rights,
+        forge=forge,
         catalogue=core.catalogue,
         directory=core.directory,
         effects=core.effects,
@@ -77,9 +73,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         merger=Merger(
             core.log,
             core.effects,
-            rights,
             core.catalogue,
-            open_forges,
+            forge,
             pause_seconds=settings.pause_seconds,
         ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),

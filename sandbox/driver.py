@@ -21,13 +21,13 @@ from sandbox.agent.tool_context import ToolContext
 from sandbox.agent.turn import Ending, TurnLoop
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit, read_base
+from sandbox.broker.client import BrokerForge
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.environments.protocol import Environment, SandboxSpec
-from sandbox.forge.protocol import Forge, ForgeRepository
 from sandbox.merging import merge_request
+from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
-from sandbox.rights import Rights
 from sandbox.verification import Verifier
 from sandbox.workspace import Workspace, box_name, save_quietly
 from session import events as e
@@ -51,33 +51,27 @@ come."""
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Directories of this host: bundles by repository, what boxes see of the host, quarantines by session."""
+    """A worker's directories: bundles by repository, and what boxes see of the host."""
 
     bundles: Path
     inbound: Path
-    quarantines: Path
 
     @classmethod
     def under(cls, home: Path) -> Places:
         """The usual places below BELLHOP_HOME."""
-        return cls(home / "bundles", home / "inbound", home / "quarantine")
-
-    def quarantine(self, session_id: str, slug: str) -> Path:
-        """Where a session's work in that repository is taken in."""
-        return self.quarantines / session_id / f"{slug.lower()}.git"
+        return cls(home / "bundles", home / "inbound")
 
 
 @dataclass(frozen=True, slots=True)
 class DriverParts:
     """What a turn needs of the house.
 
-    `model` gives the client of a model by its id. `forges` is by the forge's name. `skills` are the sources
-    after the repository's own, nearest first.
+    `model` gives the client of a model by its id. `skills` are the sources after the repository's own,
+    nearest first.
     """
 
     environment: Environment
-    forges: Mapping[str, Forge]
-    rights: Rights
+    forge: BrokerForge
     catalogue: Catalogue
     directory: Directory
     effects: Effects
@@ -122,14 +116,15 @@ class TurnDriver:
 
         Raises: what preparing and running may raise; see `sandbox/failures.py` for how each is told.
         """
-        base, forge = await self._base(turn)
+        at_work = [item.prompt for item in turn.view.prompts if item.state == "running"]
+        await turn.append(*untrusted_reads(turn.view, at_work))
+        base, quarantine = await self._base(turn)
         places = self._parts.places
-        quarantine = await self._quarantine(turn, base)
         inbound = places.inbound / box_name(turn.session_id)
         workspace = Workspace(turn, self._parts.environment, base, quarantine, self._bundles, inbound)
         try:
             await workspace.open()
-            publication = Publication(turn, workspace, base, quarantine, self._publication_parts(forge))
+            publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
             ending = await self._loop(turn, base, workspace, publication).run()
             await self._end(turn, base, workspace, ending)
         finally:
@@ -150,8 +145,7 @@ class TurnDriver:
                 await box.stop()
 
     async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
-        base, _ = await self._base(turn, check_rights=False)
-        quarantine = await self._quarantine(turn, base)
+        base, quarantine = await self._base(turn, check_rights=False)
         environment = self._parts.environment
         workspace = Workspace(turn, environment, base, quarantine, self._bundles, inbound)
         try:
@@ -160,26 +154,20 @@ class TurnDriver:
         finally:
             await workspace.close()
 
-    async def _quarantine(self, turn: TurnLog, base: BaseCommit) -> Quarantine:
-        path = self._parts.places.quarantine(turn.session_id, base.repository.slug)
-        return await Quarantine.create(path, base.mirror)
-
-    async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Forge]:
+    async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Quarantine]:
         chosen = turn.view.repository
         assert chosen is not None, "a turn never starts before its repository is known"
         repository = self._parts.catalogue.get(chosen.slug)
-        forge = self._parts.forges[repository.forge]
-        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
         if check_rights:
-            await self._parts.rights.require_write(forge, where, turn.author)
-        mirror = await forge.sync_mirror(where)
-        return await read_base(repository, mirror, chosen.branch or repository.default_branch), forge
+            await self._parts.forge.require_write(turn.session_id, turn.author, fresh=False)
+        prepared = await self._parts.forge.prepare(turn.session_id)
+        branch = chosen.branch or repository.default_branch
+        return await read_base(repository, prepared.mirror, branch), prepared.quarantine
 
-    def _publication_parts(self, forge: Forge) -> PublicationParts:
+    def _publication_parts(self) -> PublicationParts:
         parts = self._parts
         return PublicationParts(
-            forge=forge,
-            rights=parts.rights,
+            forge=parts.forge,
             effects=parts.effects,
             artifacts=parts.artifacts,
             verifier=self._verifier,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sandbox.base_commit import BadBase
+from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import QuarantineRefused
+from sandbox.broker.rights import NotPermitted
 from sandbox.environments.protocol import EnvironmentUnavailable, SandboxFailed
 from sandbox.environments.runner_client import RunnerError
 from sandbox.forge.protocol import ForgeError, ForgeUnavailable
-from sandbox.rights import NotPermitted
 from session import events as e
 from session.catalogue import UnknownRepository
 
@@ -33,6 +34,8 @@ def told(turn_id: str, error: Exception) -> e.TurnFailed | e.TurnPaused:
             return _failed(
                 turn_id, f"The sandbox failed: {error}", "Retry: the work is restored as last saved."
             )
+        case BrokerFailed():
+            return _failed(turn_id, str(error), "Retry; if it stays so, look at the broker's log.")
         case GitFailed() | QuarantineRefused():
             return _failed(turn_id, str(error), "Retry; if it stays so, look at the worker's log.")
     return _failed(

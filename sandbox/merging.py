@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import structlog
 
-from sandbox.forge.protocol import (
-    Credential,
-    Forge,
-    ForgeError,
-    ForgeRepository,
-    ForgeUnavailable,
-    PullRequestRef,
-)
-from sandbox.proposal import RAN_OUT, merge_digest, policy_version
-from sandbox.rights import NotPermitted, Rights
+from sandbox.broker.client import BrokerForge
+from sandbox.broker.publishing import PublishRefused
+from sandbox.broker.rights import NotPermitted
+from sandbox.forge.protocol import ForgeError, ForgeUnavailable, PullRequestRef
+from sandbox.proposal import RAN_OUT, merge_digest
 from session import events as e
 from session.access import MergeExclusion
 from session.catalogue import Catalogue, Repository
 from session.effects import Effects
 from session.log import Log
+from session.policy import policy_version
 from session.view import ApprovalView, PullRequestView, SessionView
 
 log = structlog.get_logger()
@@ -58,7 +54,7 @@ def merge_request(
         ).strip(),
         digest=merge_digest(repository.slug, current.number, current.head_sha),
         head_sha=current.head_sha,
-        policy_version=policy_version(repository.approvals),
+        policy_version=policy_version(repository),
         expires_at=datetime.now(UTC) + timedelta(minutes=approval_minutes),
         blocking=False,
         excluded=exclusion.excluded,
@@ -75,17 +71,15 @@ class Merger:
         self,
         log: Log,
         effects: Effects,
-        rights: Rights,
         catalogue: Catalogue,
-        forges: Mapping[str, Forge],
+        forge: BrokerForge,
         *,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._log = log
         self._effects = effects
-        self._rights = rights
         self._catalogue = catalogue
-        self._forges = forges
+        self._forge = forge
         self._pause_seconds = pause_seconds
 
     async def merge_approved(self, session_id: str, epoch: int) -> None:
@@ -111,11 +105,11 @@ class Merger:
             return
         try:
             if item.state == "given":
-                await self._use(session_id, epoch, repository, item)
-            merged = await self._carried_out(session_id, epoch, repository, current.number, item)
+                await self._use(session_id, epoch, item)
+            merged = await self._carried_out(session_id, epoch, current.number, item)
         except NotPermitted as error:
             failed = e.MergeFailed(cause=str(error), advice=error.advice)
-        except ForgeError as error:
+        except (ForgeError, PublishRefused) as error:
             failed = e.MergeFailed(
                 cause=str(error),
                 advice="Look at the pull request on the forge, and merge it there if it should be.",
@@ -130,13 +124,13 @@ class Merger:
         request = item.request
         shown = (repository.slug, current.number, request.head_sha or "")
         same = merge_digest(*shown) == request.digest and current.head_sha == request.head_sha
-        if not same or policy_version(repository.approvals) != request.policy_version:
+        if not same or policy_version(repository) != request.policy_version:
             return "What it showed has changed."
         if item.state == "given" and await self._log.clock() >= request.expires_at:
             return RAN_OUT
         return ""
 
-    async def _use(self, session_id: str, epoch: int, repository: Repository, item: ApprovalView) -> None:
+    async def _use(self, session_id: str, epoch: int, item: ApprovalView) -> None:
         """The yes is used, once the forge has said that its giver may merge.
 
         Raises: ForgeAway, ApprovalGone, NotPermitted, ForgeError; the yes is not used then.
@@ -144,7 +138,7 @@ class Merger:
         assert item.by is not None
         approval_id = item.request.approval_id
         try:
-            await self._rights.require_write(self._forges[repository.forge], _place(repository), item.by)
+            await self._forge.require_write(session_id, item.by)
         except ForgeUnavailable as error:
             raise ForgeAway(str(error)) from error
 
@@ -157,41 +151,30 @@ class Merger:
         await self._log.record(session_id, decide, epoch=epoch)
 
     async def _carried_out(
-        self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
+        self, session_id: str, epoch: int, number: int, item: ApprovalView
     ) -> PullRequestRef:
         """The merge, through an outage in the middle of it: the yes is used, so nobody else comes back to
         it."""
         for _ in range(TRIES - 1):
             try:
-                return await self._at_forge(session_id, epoch, repository, number, item)
+                return await self._at_forge(session_id, epoch, number, item)
             except ForgeUnavailable as error:
                 log.warning("merge waits for the forge", session_id=session_id, reason=str(error))
                 await asyncio.sleep(self._pause_seconds)
-        return await self._at_forge(session_id, epoch, repository, number, item)
+        return await self._at_forge(session_id, epoch, number, item)
 
-    async def _at_forge(
-        self, session_id: str, epoch: int, repository: Repository, number: int, item: ApprovalView
-    ) -> PullRequestRef:
+    async def _at_forge(self, session_id: str, epoch: int, number: int, item: ApprovalView) -> PullRequestRef:
         """Merge it, once: an earlier try is found by reading the pull request, which `Forge.merge` does
         first."""
-        assert item.by is not None
-        forge = self._forges[repository.forge]
-        where = _place(repository)
         head_sha = item.request.head_sha or ""
         op_key = f"{session_id}:merge:{number}:{head_sha}"
         effect = await self._effects.begin(op_key, session_id, epoch)
         if effect.state != "new":
-            found = await forge.pull_request(where, number)
+            found = await self._forge.pull_request(session_id, number)
             if found.state == "merged":
                 await self._effects.finish(op_key, "merged")
                 return found
-        await self._rights.require_write(forge, where, item.by)
-        message = f"Merge pull request #{number}\n\nApproved by {item.by.name}."
-
-        async def merge(credential: Credential | None) -> PullRequestRef:
-            return await forge.merge(where, number, head_sha, as_person=credential, message=message)
-
-        merged = await self._rights.acting(forge, item.by, merge)
+        merged = await self._forge.merge(session_id, item.request.approval_id)
         await self._effects.finish(op_key, "merged")
         return merged
 
@@ -202,10 +185,6 @@ class ApprovalGone(Exception):
 
 class ForgeAway(Exception):
     """The forge does not answer, and nothing was begun: the yes still stands for a later try."""
-
-
-def _place(repository: Repository) -> ForgeRepository:
-    return ForgeRepository(repository.slug, repository.url, repository.default_branch)
 
 
 def _failed(view: SessionView, failed: e.MergeFailed, item: ApprovalView) -> Sequence[e.Event]:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
+from sandbox.broker import wire
 from sandbox.broker.changes import merge_base
-from sandbox.broker.publishing import Publication as Branch
-from sandbox.broker.publishing import approval_digest, publish
+from sandbox.broker.client import BrokerForge, outward
 from sandbox.broker.quarantine import Quarantine
-from sandbox.forge.protocol import Credential, Forge, NotLinked, PullRequestRef
+from sandbox.forge.protocol import NotLinked, PullRequestRef
 from sandbox.proposal import Proposal
-from sandbox.rights import Rights
 from session import events as e
 from session.effects import Effects
 
@@ -41,81 +40,74 @@ class Outgoing:
         turn: TurnLog,
         base: BaseCommit,
         quarantine: Quarantine,
-        forge: Forge,
-        rights: Rights,
+        forge: BrokerForge,
         effects: Effects,
     ) -> None:
         self._turn = turn
         self._base = base
         self._quarantine = quarantine
         self._forge = forge
-        self._rights = rights
         self._effects = effects
 
-    async def publish(self, head_sha: str, branch: str, proposal: Proposal, *, approved: bool) -> Published:
+    async def publish(
+        self, head_sha: str, branch: str, proposal: Proposal, approval_id: str | None
+    ) -> Published:
         """The branch at `head_sha` and its pull request, opened as the turn's author or brought up to date.
 
-        `approved` lets protected paths pass; without it they are refused.
+        `approval_id` names the approval that lets it out; None where the policy asks for none.
         Emits: BranchPublished, PullRequestOpened or PullRequestUpdated, ApprovalVoided.
-        Raises: PublishRefused, ForgeError, StaleEpoch.
+        Raises: PublishRefused, NotPermitted, ForgeError, StaleEpoch.
         """
-        await self._publish_branch(head_sha, branch, approved)
-        compare_url = self._forge.compare_url(self._base.forge_repository, self._base.branch, branch)
+        asked = outward(self._turn.session_id, head_sha, branch, proposal, approval_id)
+        compare_url = await self._publish_branch(asked)
         current = self._turn.view.pull_request
         published = e.BranchPublished(branch=branch, head_sha=head_sha, compare_url=compare_url)
         if current is not None and current.branch == branch and current.state in ("open", "draft"):
             updated = e.PullRequestUpdated(number=current.number, head_sha=head_sha)
             await self._turn.append(published, updated, *self._outdated_merges(head_sha))
-            reference = await self._forge.pull_request(self._base.forge_repository, current.number)
+            reference = await self._forge.pull_request(self._turn.session_id, current.number)
             return Published(branch, compare_url, reference, updated=True)
         await self._turn.append(published)
         try:
-            reference = await self._open(branch, head_sha, proposal)
+            reference = await self._open(asked)
         except NotLinked as error:
             return Published(branch, compare_url, None, how_to_link=str(error))
         return Published(branch, compare_url, reference)
 
-    async def _publish_branch(self, head_sha: str, branch: str, approved: bool) -> None:
-        repository = self._base.forge_repository
-        op_key = f"{self._turn.session_id}:publish:{head_sha}"
+    async def _publish_branch(self, asked: wire.Outward) -> str:
+        """Where the branch can be compared, once it is on the forge."""
+        op_key = f"{self._turn.session_id}:publish:{asked.head_sha}"
         effect = await self._effects.begin(op_key, self._turn.session_id, self._turn.epoch)
-        if effect.state == "done":
-            return
-        there = await self._forge.branch_head(repository, branch) if effect.state == "begun" else None
-        if there != head_sha:
-            await self._push(head_sha, branch, approved)
-        await self._effects.finish(op_key, branch)
-
-    async def _push(self, head_sha: str, branch: str, approved: bool) -> None:
+        if effect.state == "done" and effect.result is not None:
+            return effect.result
         last = self._turn.view.published
-        expected = last.head_sha if last is not None and last.branch == branch else None
-        start = await merge_base(self._quarantine.path, self._base.sha, head_sha)
-        repository = self._base.forge_repository
-        outgoing = Branch(self._turn.session_id, head_sha, branch, start, expected)
-        digests: tuple[str, ...] = ()
-        if approved:
-            findings = await self._quarantine.inspect(start, head_sha)
-            digests = (approval_digest(repository, outgoing, findings),)
-        await publish(self._forge, repository, self._quarantine, outgoing, approved_digests=digests)
+        going = wire.PublishBranch(
+            **asked.model_dump(),
+            base_sha=await merge_base(self._quarantine.path, self._base.sha, asked.head_sha),
+            expected=last.head_sha if last is not None and last.branch == asked.branch else None,
+        )
+        # A branch that an earlier try published counts as published: the desk looks before it pushes.
+        compare_url = await self._forge.publish(going)
+        await self._effects.finish(op_key, compare_url)
+        return compare_url
 
-    async def _open(self, branch: str, head_sha: str, proposal: Proposal) -> PullRequestRef:
-        repository = self._base.forge_repository
-        op_key = f"{self._turn.session_id}:pull_request:{branch}"
+    async def _open(self, asked: wire.Outward) -> PullRequestRef:
+        op_key = f"{self._turn.session_id}:pull_request:{asked.branch}"
         effect = await self._effects.begin(op_key, self._turn.session_id, self._turn.epoch)
         reference = None
         if effect.state == "done" and effect.result is not None:
-            reference = await self._forge.pull_request(repository, int(effect.result))
+            reference = await self._forge.pull_request(self._turn.session_id, int(effect.result))
         elif effect.state == "begun":
-            reference = await self._forge.find_pull_request(repository, branch)
+            reference = await self._forge.find_pull_request(self._turn.session_id, asked.branch)
         if reference is None:
-            reference = await self._open_as_author(branch, proposal)
+            reference = await self._forge.open_pull_request(asked)
         await self._effects.finish(op_key, str(reference.number))
         opened = e.PullRequestOpened(
             number=reference.number,
             url=reference.url,
-            branch=branch,
+            branch=asked.branch,
             base=reference.base,
-            head_sha=head_sha,
+            head_sha=asked.head_sha,
             title=reference.title,
             draft=reference.state == "draft",
             author=reference.author,
@@ -123,23 +115,6 @@ class Outgoing:
         )
         await self._turn.append(opened)
         return reference
-
-    async def _open_as_author(self, branch: str, proposal: Proposal) -> PullRequestRef:
-        """The only step that the author's own token is for: all else is asked as Bellhop, whose refusals say
-        nothing about that token."""
-
-        async def open_it(credential: Credential | None) -> PullRequestRef:
-            return await self._forge.open_pull_request(
-                self._base.forge_repository,
-                branch=branch,
-                base=self._base.branch,
-                title=proposal.title,
-                body=proposal.body,
-                draft=proposal.draft,
-                as_person=credential,
-            )
-
-        return await self._rights.acting(self._forge, self._turn.author, open_it)
 
     def _outdated_merges(self, head_sha: str) -> list[e.Event]:
         return [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sandbox.box_git import plain
 from sandbox.broker.inspection import Finding
 from session import events as e
-from session.catalogue import Approvals, Repository
+from session.catalogue import Repository
 from session.people import Person
 from session.view import SessionView
 
@@ -80,11 +80,6 @@ def merge_digest(repository: str, number: int, head_sha: str) -> str:
     return hashlib.sha256(json.dumps([repository, "merge", number, head_sha]).encode()).hexdigest()
 
 
-def policy_version(approvals: Approvals) -> str:
-    """Changes whenever the repository's approval policy does."""
-    return hashlib.sha256(approvals.model_dump_json().encode()).hexdigest()[:12]
-
-
 def detail(
     repository: Repository,
     base: str,
@@ -92,8 +87,9 @@ def detail(
     verification: e.VerificationFinished | None,
     findings: Sequence[Finding],
     proposal: Proposal,
+    why: str = "",
 ) -> str:
-    """What a person should know before saying yes."""
+    """What a person should know before saying yes; `why` they are asked at all, where that is not plain."""
     lines = [f"{repository.slug}: a {'draft ' if proposal.draft else ''}pull request into {base}."]
     if changes is not None:
         files = "1 file" if changes.files == 1 else f"{changes.files} files"
@@ -104,7 +100,7 @@ def detail(
         paths = sorted({finding.path for finding in findings})
         more = f" and {len(paths) - SHOWN_FINDINGS} more" if len(paths) > SHOWN_FINDINGS else ""
         lines.append(f"It changes protected files: {', '.join(paths[:SHOWN_FINDINGS])}{more}.")
-    return "\n".join([*lines, "", proposal.body])
+    return "\n".join([*lines, *([why] if why else []), "", proposal.body])
 
 
 def verdict_sentence(verification: e.VerificationFinished) -> str:

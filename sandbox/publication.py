@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -11,12 +11,15 @@ from sandbox.agent.tool import Suspended, ToolOutcome, ToolResult
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
 from sandbox.broker.changes import FileChange, changes, diff_stat, merge_base
+from sandbox.broker.client import BrokerForge
 from sandbox.broker.inspection import Finding
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
+from sandbox.broker.rights import NotPermitted
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.forge.protocol import Forge, ForgeError, ForgeUnavailable
+from sandbox.forge.protocol import ForgeError, ForgeUnavailable
 from sandbox.outgoing import Outgoing, Published
+from sandbox.policy import rule_of_two
 from sandbox.proposal import (
     RAN_OUT,
     Proposal,
@@ -25,15 +28,14 @@ from sandbox.proposal import (
     contributors,
     detail,
     digest,
-    policy_version,
     verdict_sentence,
 )
-from sandbox.rights import NotPermitted, Rights
 from sandbox.verification import Verifier, failures
 from sandbox.workspace import Workspace
 from session import events as e
 from session.artifacts import MAX_BYTES, Artifacts
 from session.effects import Effects
+from session.policy import policy_version
 from session.view import ApprovalView
 
 ROUNDS = 3
@@ -52,8 +54,7 @@ class Conclusion:
 class PublicationParts:
     """What publishing needs of the house. `approval_minutes` is how long a request can be approved."""
 
-    forge: Forge
-    rights: Rights
+    forge: BrokerForge
     effects: Effects
     artifacts: Artifacts
     verifier: Verifier
@@ -76,7 +77,7 @@ class Publication:
         self._base = base
         self._quarantine = quarantine
         self._parts = parts
-        self._outgoing = Outgoing(turn, base, quarantine, parts.forge, parts.rights, parts.effects)
+        self._outgoing = Outgoing(turn, base, quarantine, parts.forge, parts.effects)
 
     async def propose(self, call_id: str, proposal: Proposal) -> ToolOutcome:
         """What became of the proposal: asked about, published, or sent back with the reason.
@@ -86,6 +87,8 @@ class Publication:
         """
         approvals = self._turn.view.approvals
         asked = next((item for item in approvals if item.request.call_id == call_id), None)
+        if self._turn.view.origin.trigger:
+            proposal = replace(proposal, draft=True)
         try:
             if asked is None:
                 return await self._prepare(call_id, proposal)
@@ -127,7 +130,7 @@ class Publication:
         if verification.verdict == "failed":
             more = "" if self._failed_rounds() < ROUNDS else _GIVE_UP
             return ToolResult(f"{_sent_back(verification)}{more}", "error")
-        if self._base.repository.approvals.pull_request == "auto" and not findings:
+        if self._goes_without_asking(proposal) and not findings:
             await self._turn.check_stop()
             return await self._publish(head_sha, proposal, None)
         return Suspended((self._request(call_id, head_sha, proposal, verification, findings),))
@@ -156,17 +159,16 @@ class Publication:
             await self._turn.begin(e.ApprovalVoided(approval_id=request.approval_id, reason=RAN_OUT))
             return ToolResult(_too_late(name), "error")
         if asked.by is not None:
-            await self._parts.rights.require_write(self._parts.forge, self._base.forge_repository, asked.by)
+            await self._parts.forge.require_write(self._turn.session_id, asked.by)
         if asked.state == "given":
             await self._turn.begin(e.ApprovalUsed(approval_id=request.approval_id))
         return await self._publish(head_sha, proposal, asked)
 
     async def _publish(self, head_sha: str, proposal: Proposal, asked: ApprovalView | None) -> ToolOutcome:
-        author = self._turn.author
-        await self._parts.rights.require_write(self._parts.forge, self._base.forge_repository, author)
         branch = branch_name(self._turn.view, proposal.title)
-        done = await self._outgoing.publish(head_sha, branch, proposal, approved=asked is not None)
-        return ToolResult(_told(done, author.name))
+        approval_id = asked.request.approval_id if asked is not None else None
+        done = await self._outgoing.publish(head_sha, branch, proposal, approval_id)
+        return ToolResult(_told(done, self._turn.author.name))
 
     async def _record_changes(self, title: str) -> str | None:
         """The head of the work in the quarantine, recorded with its diff; None when there is none."""
@@ -202,6 +204,12 @@ class Publication:
         await self._turn.append(verification)
         return verification
 
+    def _goes_without_asking(self, proposal: Proposal) -> bool:
+        repository, view = self._base.repository, self._turn.view
+        if repository.approvals.pull_request != "auto":
+            return False
+        return rule_of_two.stays_a_draft(view, proposal) or not rule_of_two.needs_a_person(view, repository)
+
     def _failed_rounds(self) -> int:
         verdicts = (r.event for r in self._turn.turn_records if isinstance(r.event, e.VerificationFinished))
         return sum(verification.verdict == "failed" for verification in verdicts)
@@ -223,7 +231,13 @@ class Publication:
             kind="pull_request",
             title=f"{what}: {proposal.title}",
             detail=detail(
-                self._base.repository, self._base.branch, changed, verification, findings, proposal
+                self._base.repository,
+                self._base.branch,
+                changed,
+                verification,
+                findings,
+                proposal,
+                self._why(),
             ),
             digest=self._digest(head_sha, proposal),
             head_sha=head_sha,
@@ -237,8 +251,11 @@ class Publication:
         branch = branch_name(self._turn.view, proposal.title)
         return digest(self._base.repository.slug, branch, self._base.branch, head_sha, proposal)
 
+    def _why(self) -> str:
+        return rule_of_two.why(self._turn.view, self._base.repository)
+
     def _policy(self) -> str:
-        return policy_version(self._base.repository.approvals)
+        return policy_version(self._base.repository)
 
 
 def _too_late(name: str) -> str:

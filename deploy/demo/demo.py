@@ -15,6 +15,7 @@ from bot.platforms.console.platform import ConsolePlatform
 from companion_web.sign_in import one_time_link, owner
 from deploy import chat, pages
 from deploy.boxes import open_environment
+from deploy.broker import broker
 from deploy.core import Core, open_core
 from deploy.demo.model_server import ModelServer
 from deploy.demo.player import Played, Player
@@ -87,6 +88,7 @@ async def _house(
         environment = await open_environment(demo_settings)
         stack.push_async_callback(environment.aclose)
         await stack.enter_async_context(pages.web(core, listener, environment=environment))
+        await stack.enter_async_context(broker(core))
         console = open_console(sys.stdin, sys.stdout) if interactive else ConsolePlatform()
         tasks = [
             asyncio.create_task(work(core, environment), name="worker"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,6 +29,14 @@ class UserTokens(BaseModel):
     refresh_token: str | None = Field(default=None, repr=False)
     expires_at: float | None = None
     refresh_expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAnswer:
+    """What has become of a code to type in: tokens, or GitHub's word for why there are none."""
+
+    tokens: UserTokens | None = field(repr=False)
+    error: str
 
 
 class _TokenAnswer(BaseModel):
@@ -55,13 +64,37 @@ class GitHubOAuth:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url = f"{web_url.rstrip('/')}/login/oauth/access_token"
+        self._web_url = web_url.rstrip("/")
+        self._url = f"{self._web_url}/login/oauth/access_token"
         self._client = {"client_id": client_id, "client_secret": client_secret}
         self._clock = clock
 
-    async def exchange(self, login: str, code: str, redirect_uri: str) -> UserTokens:
-        """The tokens for a code that the sign-in page brought back. Raises `ForgeRefused` on a bad code."""
-        return await self._ask(login, {"code": code, "redirect_uri": redirect_uri})
+    async def exchange(self, code: str, verifier: str, redirect_uri: str) -> UserTokens:
+        """The tokens for a code that the sign-in page brought back; whose they are is not known yet.
+
+        Raises: `ForgeRefused` on a bad code, `ForgeUnavailable`.
+        """
+        form = {"code": code, "code_verifier": verifier, "redirect_uri": redirect_uri}
+        return await self._ask("somebody who signs in", form)
+
+    async def device_code(self) -> bytes:
+        """GitHub's answer with a code to type in. Raises: `ForgeUnavailable`."""
+        form = {"client_id": self._client["client_id"]}
+        return (await self._post(f"{self._web_url}/login/device/code", form, "somebody who links")).content
+
+    async def device_poll(self, device_code: str) -> DeviceAnswer:
+        """What has become of the code. Raises: `ForgeUnavailable`."""
+        asked_at = self._clock()
+        form = {
+            "client_id": self._client["client_id"],
+            "device_code": device_code,
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        }
+        response = await self._post(self._url, form, "somebody who links")
+        answer = _readable("somebody who links", response)
+        if answer.error or answer.access_token is None:
+            return DeviceAnswer(None, answer.error or "no_answer")
+        return DeviceAnswer(_tokens("", response, asked_at), "")
 
     async def refresh(self, tokens: UserTokens) -> UserTokens:
         """New tokens for old ones; the old refresh token is spent by this.
@@ -76,11 +109,13 @@ class GitHubOAuth:
 
     async def _ask(self, login: str, form: dict[str, str]) -> UserTokens:
         asked_at = self._clock()
+        response = await self._post(self._url, {**self._client, **form}, login)
+        return _tokens(login, response, asked_at)
+
+    async def _post(self, url: str, form: dict[str, str], login: str) -> httpx.Response:
         try:
             async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_SECONDS) as client:
-                response = await client.post(
-                    self._url, data={**self._client, **form}, headers={"Accept": "application/json"}
-                )
+                response = await client.post(url, data=form, headers={"Accept": "application/json"})
         except httpx.HTTPError as error:
             raise ForgeUnavailable(
                 f"GitHub did not answer when the tokens of {login} were asked for ({type(error).__name__})."
@@ -89,16 +124,20 @@ class GitHubOAuth:
             raise ForgeUnavailable(
                 f"GitHub answered {response.status_code} when the tokens of {login} were asked for."
             )
-        return _tokens(login, response, asked_at)
+        return response
 
 
-def _tokens(login: str, response: httpx.Response, asked_at: float) -> UserTokens:
+def _readable(login: str, response: httpx.Response) -> _TokenAnswer:
     try:
-        answer = _TokenAnswer.model_validate_json(response.content)
+        return _TokenAnswer.model_validate_json(response.content)
     except ValidationError as error:
         raise ForgeUnavailable(
             f"GitHub's answer ({response.status_code}) for the tokens of {login} cannot be read."
         ) from error
+
+
+def _tokens(login: str, response: httpx.Response, asked_at: float) -> UserTokens:
+    answer = _readable(login, response)
     if answer.error in SPENT:
         raise _link_again(login)
     if answer.error or answer.access_token is None:

@@ -71,6 +71,9 @@ class Operation(Generic[Asked, Answered]):
                 answer = await self.handle(asked, caller)
             except expected as error:
                 return _refusal(_kind(error, kinds), str(error), _particulars(error))
+            except Exception as error:  # the edge of the process: whoever asked must get an answer
+                log.exception("operation failed", operation=self.name)
+                return _refusal("defect", f"Something went wrong inside the broker ({type(error).__name__}).")
             return Response(answer.model_dump_json(), media_type="application/json")
 
         return Route(f"/v1/{self.name}", endpoint, methods=["POST"])

@@ -62,7 +62,7 @@ async def _turn(house: Household, model: AtOnce) -> tuple[float, list[float]]:
     """When the turn began, and the seconds from each answer of the model to the next."""
     driver = TurnDriver(replace(house.parts, model=lambda _: model))
     parts = house.parts
-    merger = Merger(house.log, parts.effects, parts.rights, parts.catalogue, parts.forges)
+    merger = Merger(house.log, parts.effects, parts.catalogue, parts.forge)
     jobs = Jobs(
         log=house.log,
         leases=house.leases,

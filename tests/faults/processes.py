@@ -117,6 +117,7 @@ class House:
     redis: ValkeyServer
     bare: Path
     programs: list[Program] = field(default_factory=list)
+    broker: Program = field(init=False)
 
     async def start(self, name: str = "worker") -> Program:
         """One more process of that name."""
@@ -256,6 +257,8 @@ async def house(
         stack.push_async_callback(_cancelled, talking)
         made = House(home, environment, core, console, model, redis, home / "billing.git")
         stack.push_async_callback(_closed, made)
+        made.broker = await Program.start("broker", environment, home / "broker.log")
+        await made.broker.says("serving")
         for _ in range(workers):
             await made.start()
         yield made
@@ -269,7 +272,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 async def _closed(made: House) -> None:
-    for program in made.programs:
+    for program in [made.broker, *made.programs]:
         await program.kill()
         # Shown by pytest below a test that failed.
         logging.getLogger(__name__).warning("%s:\n%s", program.log.name, program.said[-SHOWN_CHARACTERS:])

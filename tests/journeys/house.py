@@ -16,7 +16,7 @@ import yaml
 from deploy import chat, pages
 from deploy.boxes import open_environment
 from deploy.core import Core, open_core
-from deploy.credentials import github_accounts
+from deploy.broker import broker, github_accounts
 from deploy.demo.samples import SAMPLES
 from deploy.web_server import listen
 from deploy.work import work
@@ -201,6 +201,7 @@ async def open_house(
             }
         )
         core = await stack.enter_async_context(open_core(own, catalogue))
+        await stack.enter_async_context(broker(core))
         environment = await open_environment(own)
         stack.push_async_callback(_removed, environment)
         platform = chat.slack(core)

@@ -13,6 +13,11 @@ from uuid import uuid4
 from sandbox.agent.chat_completions import ChatCompletionsModel, Patience
 from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.tools import discover_tools
+from sandbox.broker.client import KINDS, BrokerForge
+from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
+from sandbox.broker.operations import application
+from sandbox.broker.rights import Accounts, Rights
+from sandbox.broker.socket_server import serving
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment
@@ -20,14 +25,16 @@ from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
-from sandbox.rights import Accounts, Rights
 from session import events as e
 from session.artifacts import Artifacts
+from session.audit import Audit
+from session.broker import Broker
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
 from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
+from session.halt import KillSwitch
 from session.leases import Leases
 from session.log import Log
 from session.people import Identity, Origin, Person, Prompt
@@ -169,8 +176,23 @@ async def household(
         catalogue = Catalogue([repository, *(_other(home, slug) for slug in others)])
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
-        effects, rights = Effects(database), Rights(accounts or {})
-        directory = Directory(database)
+        effects, directory = Effects(database), Directory(database)
+        desk = ForgeDesk(
+            DeskParts(
+                log=log,
+                catalogue=catalogue,
+                directory=directory,
+                forges={forge.name: forge},
+                rights=Rights(accounts or {}),
+                audit=Audit(database),
+                switch=KillSwitch(database),
+                places=StorePlaces.under(home),
+            )
+        )
+        app = application(desk.operations(), KINDS)
+        await stack.enter_async_context(serving(app, own.broker_address, {}))
+        broker = await stack.enter_async_context(Broker(own.broker_address))
+        broker_forge = BrokerForge(broker, home / "exchange")
         clients: dict[str, ChatCompletionsModel] = {}
 
         def client(model_id: str) -> ChatCompletionsModel:
@@ -182,8 +204,7 @@ async def household(
 
         parts = DriverParts(
             environment=place,
-            forges={forge.name: forge},
-            rights=rights,
+            forge=broker_forge,
             catalogue=catalogue,
             directory=directory,
             effects=effects,
@@ -201,7 +222,7 @@ async def household(
             leases=leases,
             queue=queue,
             driver=TurnDriver(parts),
-            merger=Merger(log, effects, rights, catalogue, {forge.name: forge}, pause_seconds=0),
+            merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),
         )
         commands = Commands(log, queue, directory, leases, catalogue)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import ForgeRepository, ForgeUnavailable, Permission
-from sandbox.rights import NotPermitted
+from sandbox.broker.rights import NotPermitted
 from session.view import SessionView
 from tests.sandbox.household import household
 

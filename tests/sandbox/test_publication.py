@@ -233,8 +233,8 @@ class StrictForge(LocalForge):
 
 
 class SlowForge(LocalForge):
-    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked a second time,
-    which is when the worker is about to use an approval."""
+    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked anew, which is
+    when the worker is about to use an approval (before a box opens, its word of a moment ago will do)."""
 
     meanwhile: Callable[[], Awaitable[object]] | None = None
     asked = 0
@@ -242,7 +242,7 @@ class SlowForge(LocalForge):
     async def permission(self, repository: ForgeRepository, login: str) -> Permission:
         if self.meanwhile is not None:
             self.asked += 1
-            if self.asked == 2:
+            if self.asked == 1:
                 await self.meanwhile()
         return await super().permission(repository, login)
 

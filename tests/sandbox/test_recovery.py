@@ -6,6 +6,7 @@ import asyncio
 import json
 
 from sandbox.box_git import author_env
+from sandbox.broker.desk import StorePlaces
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.forge.protocol import ForgeRepository
 from sandbox.workspace import box_name
@@ -189,7 +190,7 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         branch = f"bellhop/{session_id}/sum-invoice-lines-rightly"
         await house.parts.effects.begin(f"{session_id}:publish:{request.head_sha}", session_id, lease.epoch)
         await house.parts.effects.begin(f"{session_id}:pull_request:{branch}", session_id, lease.epoch)
-        quarantine = house.parts.places.quarantine(session_id, "acme/billing")
+        quarantine = StorePlaces.under(house.home).quarantine(session_id, "acme/billing")
         git(
             quarantine,
             "push",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
-from sandbox.forge.protocol import Credential, Forge, ForgeRefused, ForgeRepository
+from sandbox.forge.protocol import Credential, Forge, ForgeRefused, ForgeRepository, Permission
 from session.people import Person
 
 T = TypeVar("T")
 
 WRITING = ("write", "admin")
 UNAUTHORISED = 401
+REMEMBERED_SECONDS = 60.0
+"""So long the forge's word on a permission may be old, where nothing is about to leave."""
 
 
 class Accounts(Protocol):
@@ -38,18 +41,34 @@ class NotPermitted(Exception):
         self.advice = advice
 
 
+class NotApproved(Exception):
+    """Nobody has said yes to exactly this; the message says what is missing."""
+
+
 class Rights:
     """What people may do on the forges.
 
     `accounts` is by the forge's name; a forge without needs none. `account_page`: where people link them.
+    `clock` gives monotonic seconds.
     """
 
-    def __init__(self, accounts: Mapping[str, Accounts], account_page: str = "your account page") -> None:
+    def __init__(
+        self,
+        accounts: Mapping[str, Accounts],
+        account_page: str = "your account page",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._accounts = accounts
         self._account_page = account_page
+        self._clock = clock
+        self._known: dict[tuple[str, str, str], tuple[Permission, float]] = {}
 
-    async def require_write(self, forge: Forge, repository: ForgeRepository, person: Person) -> None:
-        """Return if the person may write to the repository now.
+    async def require_write(
+        self, forge: Forge, repository: ForgeRepository, person: Person, *, fresh: bool = True
+    ) -> None:
+        """Return if the person may write to the repository: now, or when it was asked within the last minute
+        and nothing `fresh` is wanted.
 
         Raises: NotPermitted, ForgeUnavailable, ForgeRefused.
         """
@@ -58,15 +77,26 @@ class Rights:
             raise NotPermitted(
                 f"{person.name} has no linked account on {forge.name}, so nobody can tell whether they may "
                 f"change {repository.slug}.",
-                f"Sign in with {forge.name} on {self._account_page}, send me the code from there, and try "
-                "again with 🔁.",
+                f"Say “link” to me in a direct message, or sign in with {forge.name} on "
+                f"{self._account_page} and send me the code from there; then try again with 🔁.",
             )
-        permission = await forge.permission(repository, login)
+        permission = await self._permission(forge, repository, login, fresh)
         if permission not in WRITING:
             raise NotPermitted(
                 f"{person.name} ({login}) may not write to {repository.slug} on {forge.name}.",
                 "Ask somebody who may, or get write access there, then retry.",
             )
+
+    async def _permission(
+        self, forge: Forge, repository: ForgeRepository, login: str, fresh: bool
+    ) -> Permission:
+        key = (forge.name, repository.slug, login)
+        known = self._known.get(key)
+        if known is not None and not fresh and self._clock() - known[1] < REMEMBERED_SECONDS:
+            return known[0]
+        permission = await forge.permission(repository, login)
+        self._known[key] = (permission, self._clock())
+        return permission
 
     async def login(self, forge: Forge, person: Person) -> str | None:
         """The person's login on the forge; None when no account is linked and the forge needs one."""
