@@ -9,6 +9,8 @@ from starlette.routing import Route
 from companion_web.door import Door, Form
 from companion_web.fragments import Fragments
 from companion_web.visitors import Visitor
+from session.broker import BrokerDown, BrokerRefused
+from session.broker_accounts import GitHubAccounts
 from session.directory import LINK_PURPOSE, Directory
 from session.settings import Settings
 
@@ -22,9 +24,17 @@ class AccountPage:
     to the page would have to carry the secret itself.
     """
 
-    def __init__(self, settings: Settings, directory: Directory, fragments: Fragments, door: Door) -> None:
-        self._github = bool(settings.github_client_id and settings.github_client_secret)
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Directory,
+        accounts: GitHubAccounts,
+        fragments: Fragments,
+        door: Door,
+    ) -> None:
+        self._github = bool(settings.github_client_id)
         self._directory = directory
+        self._accounts = accounts
         self._fragments = fragments
         self._door = door
 
@@ -33,6 +43,7 @@ class AccountPage:
         return [
             Route("/account", self._door.page(self.show), methods=["GET"]),
             Route("/account/code", self._door.action(self.give_code, self.refused), methods=["POST"]),
+            Route("/account/unlink", self._door.action(self.unlink, self.refused), methods=["POST"]),
         ]
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
@@ -44,6 +55,11 @@ class AccountPage:
         code = await self._directory.issue_ticket(LINK_PURPOSE, visitor.person.id, CODE_MINUTES * 60)
         return await self._page(request, visitor, code=code)
 
+    async def unlink(self, request: Request, visitor: Visitor, form: Form) -> str:
+        """Nothing is done in the person's name on GitHub any more; they may still sign in with it."""
+        await self._accounts.unlink(visitor.person.id)
+        return "/account"
+
     async def refused(
         self, request: Request, visitor: Visitor, form: Form, sentence: str, status: int
     ) -> Response:
@@ -53,16 +69,28 @@ class AccountPage:
     async def _page(
         self, request: Request, visitor: Visitor, *, code: str = "", said: str = "", status: int = 200
     ) -> Response:
+        login, trouble = await self._linked(visitor)
         html = self._fragments.page(
             "account.html",
             **{
                 **self._door.context(request, visitor),
-                "role": await self._directory.role(visitor.person.id),
+                "role": visitor.role,
                 "identities": await self._directory.identities(visitor.person.id),
                 "github": self._github,
+                "login": login,
+                "trouble": trouble,
                 "code": code,
                 "minutes": CODE_MINUTES,
                 "said": said,
             },
         )
         return HTMLResponse(html, status)
+
+    async def _linked(self, visitor: Visitor) -> tuple[str | None, str]:
+        """The linked login, and why it is not known."""
+        if not self._github:
+            return None, ""
+        try:
+            return await self._accounts.linked(visitor.person.id), ""
+        except (BrokerDown, BrokerRefused) as error:
+            return None, str(error)

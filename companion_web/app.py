@@ -15,12 +15,13 @@ from starlette.types import Scope
 
 from companion_web import triggers
 from companion_web.account import AccountPage
-from companion_web.accounts import Accounts
 from companion_web.actions import Actions
+from companion_web.admin import AdminPage
 from companion_web.api import Api
 from companion_web.door import Door, problem
 from companion_web.forge_links import ForgeLinks
 from companion_web.fragments import STATIC, Fragments
+from companion_web.governance import Governance
 from companion_web.health import Health, HealthCheck
 from companion_web.listing import Listing
 from companion_web.pages import SessionPages
@@ -47,7 +48,7 @@ def create_app(
     artifacts: Artifacts,
     pulse: Pulse,
     catalogue: Catalogue,
-    accounts: Accounts,
+    governance: Governance,
     health: HealthCheck,
     extra_routes: Sequence[BaseRoute] = (),
     *,
@@ -55,8 +56,9 @@ def create_app(
 ) -> Starlette:
     """The application.
 
-    accounts: keeps people's GitHub tokens. health: gives each part's state. extra_routes: routes that check
-    their senders themselves (chat platforms over HTTP); they come first and pass none of the pages' checks.
+    governance: the way to the broker, the kill switch, the audit. health: gives each part's state.
+    extra_routes: routes that check their senders themselves (chat platforms over HTTP); they come first and
+    pass none of the pages' checks.
     secret_key: signs cookies; None means `settings.secret_key`, which then must not be empty.
     Raises: ValueError, when there is no key.
     """
@@ -68,8 +70,8 @@ def create_app(
     visitors = Visitors(directory, key, settings.page_address)
     door = Door(visitors, fragments, settings.page_address)
     pages = SessionPages(rooms, log, artifacts, fragments, door)
-    listing = Listing(log, directory, fragments, door)
-    sign_in = SignIn(settings, key, directory, accounts, visitors, fragments, door)
+    listing = Listing(log, fragments, door)
+    sign_in = SignIn(settings, key, directory, governance.accounts, visitors, fragments, door)
     guarded: list[BaseRoute] = [
         Route("/", door.page(listing.show), methods=["GET"]),
         Route("/s/{session_id}/events", door.data(Stream(rooms).events), methods=["GET"]),
@@ -77,7 +79,8 @@ def create_app(
         *Actions(commands, catalogue).routes(door, pages.refused, listing.refused),
         *sign_in.routes(),
         *ForgeLinks(log, door).routes(),
-        *AccountPage(settings, directory, fragments, door).routes(),
+        *AccountPage(settings, directory, governance.accounts, fragments, door).routes(),
+        *AdminPage(governance, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),
     ]

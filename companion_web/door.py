@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from companion_web.fragments import Fragments
 from companion_web.security import same_origin
+from companion_web.trouble import TROUBLES, trouble_status
 from companion_web.visitors import Visitor, Visitors
 from session.log import NoSuchSession
-from session.refusals import NotAllowed, NotFound, Refusal
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 PageHandler = Callable[[Request, Visitor], Awaitable[Response]]
@@ -39,7 +39,7 @@ class ActionHandler(Protocol):
     """Carries out what a form asks; the text it returns is where a browser goes next, a response is shown."""
 
     async def __call__(self, request: Request, visitor: Visitor, form: Form) -> str | Response:
-        """Raises: Refusal, NoSuchSession."""
+        """Raises: what `trouble.TROUBLES` names, NoSuchSession."""
 
 
 RefusalPage = Callable[[Request, Visitor, Form, str, int], Awaitable[Response]]
@@ -62,6 +62,8 @@ class Door:
                 return to_sign_in(request)
             try:
                 return await handler(request, visitor)
+            except TROUBLES as trouble:
+                return self.message(request, visitor, trouble_status(trouble), "Not shown", str(trouble))
             except NoSuchSession:
                 return self.missing(request, visitor)
 
@@ -76,8 +78,8 @@ class Door:
                 return problem(401, "Not signed in", "Sign in on the companion page first.")
             try:
                 return await handler(request, visitor)
-            except Refusal as refusal:
-                return problem(refusal_status(refusal), "Not done", refusal.sentence)
+            except TROUBLES as trouble:
+                return problem(trouble_status(trouble), "Not done", str(trouble))
             except NoSuchSession:
                 return problem(404, "No such session", "There is no session with that id.")
 
@@ -118,9 +120,7 @@ class Door:
 
     def missing(self, request: Request, visitor: Visitor) -> Response:
         """The page for what is not there."""
-        return self._message(
-            request, visitor, 404, "Not here", "There is nothing at this address (any more)."
-        )
+        return self.message(request, visitor, 404, "Not here", "There is nothing at this address (any more).")
 
     def context(self, request: Request, visitor: Visitor | None) -> dict[str, object]:
         """What every page template needs."""
@@ -137,11 +137,11 @@ class Door:
         scripted = wants_json(request)
         try:
             target = await handler(request, visitor, form)
-        except Refusal as refusal:
-            status = refusal_status(refusal)
+        except TROUBLES as trouble:
+            status = trouble_status(trouble)
             if scripted:
-                return problem(status, "Not done", refusal.sentence)
-            return await refused(request, visitor, form, refusal.sentence, status)
+                return problem(status, "Not done", str(trouble))
+            return await refused(request, visitor, form, str(trouble), status)
         except NoSuchSession:
             if scripted:
                 return problem(404, "No such session", "There is no session with that id.")
@@ -161,7 +161,7 @@ class Door:
     def _foreign(self, request: Request, visitor: Visitor) -> Response:
         if wants_json(request):
             return problem(403, "Not from our page", self._foreign_sentence())
-        return self._message(request, visitor, 403, "Not done", self._foreign_sentence())
+        return self.message(request, visitor, 403, "Not done", self._foreign_sentence())
 
     def _foreign_sentence(self) -> str:
         return (
@@ -169,9 +169,10 @@ class Door:
             "Open it there, reload, and try again."
         )
 
-    def _message(
+    def message(
         self, request: Request, visitor: Visitor | None, status: int, heading: str, text: str
     ) -> Response:
+        """A page that says one thing."""
         html = self._fragments.page(
             "message.html",
             heading=heading,
@@ -212,10 +213,3 @@ def problem(status: int, title: str, detail: str) -> Response:
     """
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(content, status, media_type="application/problem+json")
-
-
-def refusal_status(refusal: Refusal) -> int:
-    """The HTTP status of a refusal."""
-    if isinstance(refusal, NotAllowed):
-        return 403
-    return 404 if isinstance(refusal, NotFound) else 409

@@ -14,7 +14,6 @@ from companion_web.fragments import Fragments
 from companion_web.visitors import Visitor
 from companion_web.wording import STATES, WAITING_FOR_PEOPLE
 from session.access import reaches
-from session.directory import Directory
 from session.listing import SessionFilter
 from session.log import Log
 from session.view import State
@@ -26,9 +25,8 @@ _STATES: frozenset[str] = frozenset(get_args(State))
 class Listing:
     """Lists sessions by state, person, repository and words of the title."""
 
-    def __init__(self, log: Log, directory: Directory, fragments: Fragments, door: Door) -> None:
+    def __init__(self, log: Log, fragments: Fragments, door: Door) -> None:
         self._log = log
-        self._directory = directory
         self._fragments = fragments
         self._door = door
 
@@ -43,7 +41,7 @@ class Listing:
         return await self._show(request, visitor, sentence, status)
 
     async def _show(self, request: Request, visitor: Visitor, said: str = "", status: int = 200) -> Response:
-        asked = await self._filter(request, visitor)
+        asked = self._filter(request, visitor)
         rows = await self._log.sessions(asked)
         filtered = bool(asked.states or asked.person or asked.repository or asked.text)
         if "rows" in request.query_params:
@@ -64,14 +62,14 @@ class Listing:
         )
         return HTMLResponse(html, status)
 
-    async def _filter(self, request: Request, visitor: Visitor) -> SessionFilter:
+    def _filter(self, request: Request, visitor: Visitor) -> SessionFilter:
         given = request.query_params
         state = given.get("state", "")
         person = visitor.person.id if given.get("person") == "me" else given.get("person") or None
         states: tuple[State, ...] | None = None
         if state == "waiting":
             states = WAITING_FOR_PEOPLE
-            if not reaches(await self._directory.role(visitor.person.id), "approver"):
+            if not reaches(visitor.role, "approver"):
                 person = visitor.person.id
         elif state in _STATES:
             states = tuple(known for known in get_args(State) if known == state)

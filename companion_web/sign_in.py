@@ -10,18 +10,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from companion_web.accounts import Accounts, GitHubTokens
 from companion_web.door import Door, local_path, see_other
 from companion_web.fragments import Fragments
-from companion_web.github_oauth import GitHubFailed, GitHubOAuth, GitHubUser, new_secret
+from companion_web.github_oauth import GitHubOAuth, new_secret
 from companion_web.security import same_origin
+from companion_web.trouble import UNAVAILABLE, trouble_status
 from companion_web.visitors import FLOW_SECONDS, SignedCookie, Visitor, Visitors
+from session.broker import BrokerDown, BrokerRefused
+from session.broker_accounts import GitHubAccounts, SignedIn
 from session.directory import Directory, IdentityTaken
 from session.people import Declared, Identity, Person
 from session.settings import Settings
 
 LINK_SECONDS = 900.0
 _PURPOSE = "sign-in"
+_GITHUB_AWAY = "forge_unavailable"
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +68,7 @@ class SignIn:
         settings: Settings,
         secret_key: str,
         directory: Directory,
-        accounts: Accounts,
+        accounts: GitHubAccounts,
         visitors: Visitors,
         fragments: Fragments,
         door: Door,
@@ -136,15 +139,14 @@ class SignIn:
         if flow is None or not secrets.compare_digest(flow.state.encode(), state):
             return self._turn(request, 403, "Not signed in", "That took too long. Please try again.")
         try:
-            user, tokens = await self._github.exchange(given.get("code", ""), flow.verifier)
-            person = await self._admit(await self._visitors.of(request), user, tokens)
-        except GitHubFailed as failure:
-            return self._turn(request, 502, "GitHub could not help", str(failure))
+            person = await self._sign_in(await self._visitors.of(request), given.get("code", ""), flow)
+        except BrokerDown as down:
+            return self._turn(request, UNAVAILABLE, "Not signed in", str(down))
+        except BrokerRefused as refused:
+            text = f"{refused} Please try again later." if refused.kind == _GITHUB_AWAY else str(refused)
+            return self._turn(request, _gateway_status(refused), "GitHub could not help", text)
         except _Turned as turned:
             return self._turn(request, 403, turned.heading, turned.text)
-        await self._directory.set_forge_login(person.id, user.login)
-        await self._accounts.store(person.id, tokens)
-        log.info("signed in with GitHub", person=person.id, login=user.login)
         response = see_other(flow.next)
         self._flow.clear(response)
         self._visitors.sign_in(response, person)
@@ -158,27 +160,31 @@ class SignIn:
         self._visitors.sign_out(response)
         return response
 
-    async def _admit(self, visitor: Visitor | None, user: GitHubUser, tokens: GitHubTokens) -> Person:
-        identity = self._github.identity(user)
+    async def _sign_in(self, visitor: Visitor | None, code: str, flow: _Flow) -> Person:
+        """Who came back, linked to their account. Raises: BrokerDown, BrokerRefused, _Turned."""
+        asked = tuple(sorted(self._organisations)) if visitor is None else ()
+        signed = await self._accounts.exchange(code, flow.verifier, self._github.callback, asked)
+        person = await self._admit(visitor, signed)
+        await self._accounts.keep(person.id, signed.grant)
+        log.info("signed in with GitHub", person=person.id, login=signed.login)
+        return person
+
+    async def _admit(self, visitor: Visitor | None, signed: SignedIn) -> Person:
+        identity = self._github.identity(signed)
         if visitor is not None:
             try:
                 return await self._directory.link(visitor.person.id, identity)
             except IdentityTaken as taken:
                 raise _Turned(
-                    "Not linked", f"The GitHub account {user.login} already belongs to somebody else here."
+                    "Not linked", f"The GitHub account {signed.login} already belongs to somebody else here."
                 ) from taken
-        if not await self._allowed(user, tokens):
+        if not (signed.member or signed.login.lower() in self._logins):
             raise _Turned(
                 "Not signed in",
-                f"The GitHub account {user.login} is not on this Bellhop's list of people. "
+                f"The GitHub account {signed.login} is not on this Bellhop's list of people. "
                 "Whoever runs it can add you.",
             )
         return await self._directory.resolve(identity)
-
-    async def _allowed(self, user: GitHubUser, tokens: GitHubTokens) -> bool:
-        if user.login.lower() in self._logins:
-            return True
-        return await self._github.member_of_any(sorted(self._organisations), tokens.access_token)
 
     def _page(self, request: Request, target: str, ticket: str | None = None) -> Response:
         html = self._fragments.page(
@@ -206,3 +212,9 @@ class SignIn:
 
 def _names(setting: str) -> frozenset[str]:
     return frozenset(part.strip().lower() for part in setting.split(",") if part.strip())
+
+
+def _gateway_status(refused: BrokerRefused) -> int:
+    """502, unless it is one of ours that does not answer: what failed otherwise is GitHub's side."""
+    status = trouble_status(refused)
+    return status if status == UNAVAILABLE else 502

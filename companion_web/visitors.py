@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from companion_web.security import CsrfTokens, derive_key
 from session.directory import Directory
-from session.people import Declared, Person
+from session.people import Declared, Person, Role
 
 SIGN_IN_SECONDS = 14 * 24 * 3600
 """How long a sign-in holds."""
@@ -31,9 +31,10 @@ class _SignIn(Declared):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A signed-in person; `sign_in_id` is what CSRF tokens are bound to."""
+    """A signed-in person and their role now; `sign_in_id` is what CSRF tokens are bound to."""
 
     person: Person
+    role: Role
     sign_in_id: str
 
 
@@ -100,4 +101,6 @@ class Visitors:
         if sign_in is None:
             return None
         person = await self._directory.person(sign_in.person_id)
-        return Visitor(person, sign_in.sign_in_id) if person else None
+        if person is None:
+            return None
+        return Visitor(person, await self._directory.role(person.id), sign_in.sign_in_id)

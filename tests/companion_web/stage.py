@@ -7,15 +7,15 @@ import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from companion_web.accounts import GitHubTokens
 from companion_web.app import create_app
+from companion_web.governance import Governance
 from companion_web.sign_in import one_time_link
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue, Repository
@@ -23,28 +23,19 @@ from session.commands import Commands
 from session.database import Database
 from session.directory import Directory
 from session.events import Event
+from session.halt import KillSwitch
 from session.leases import Leases
 from session.log import Log
 from session.people import Identity, Person, Role
 from session.pulse import Pulse
 from session.queue import Queue
 from session.settings import Settings
+from tests.companion_web.broker_side import BrokerSide, broker_side
 
 CATALOGUE = Catalogue(
     Repository(slug=slug, forge="local", url=f"/srv/{slug}.git")
     for slug in ("acme/billing", "acme/web", "acme/infrastructure")
 )
-
-
-@dataclass
-class KeptAccounts:
-    """Keeps tokens in memory, for tests to look at."""
-
-    tokens: dict[str, GitHubTokens] = field(default_factory=dict)
-
-    async def store(self, person_id: str, tokens: GitHubTokens) -> None:
-        """Keep them."""
-        self.tokens[person_id] = tokens
 
 
 @dataclass
@@ -57,7 +48,8 @@ class Stage:
     commands: Commands
     directory: Directory
     artifacts: Artifacts
-    accounts: KeptAccounts
+    broker: BrokerSide
+    governance: Governance
     app: Starlette
     listener: socket.socket
     health: dict[str, str | None]
@@ -172,21 +164,30 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
             Queue("redis://127.0.0.1:1/0") as queue,
         ):
             await database.migrate()
-            yield _assemble(settings, database, pulse, queue, listener)
+            async with broker_side(settings, database, Directory(database)) as broker:
+                yield _assemble(settings, database, pulse, queue, listener, broker)
 
 
 def _assemble(
-    settings: Settings, database: Database, pulse: Pulse, queue: Queue, listener: socket.socket
+    settings: Settings,
+    database: Database,
+    pulse: Pulse,
+    queue: Queue,
+    listener: socket.socket,
+    broker: BrokerSide,
 ) -> Stage:
     log = Log(database, pulse)
     directory = Directory(database)
     artifacts = Artifacts(database)
     commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
-    accounts = KeptAccounts()
+    switch = KillSwitch(database)
+    governance = Governance.over(broker.way, switch, broker.audit, switch.engage)
     health: dict[str, str | None] = {"database": None, "redis": None, "engine": None}
 
     async def check() -> dict[str, str | None]:
         return health
 
-    app = create_app(settings, log, commands, directory, artifacts, pulse, CATALOGUE, accounts, check)
-    return Stage(settings, log, pulse, commands, directory, artifacts, accounts, app, listener, health)
+    app = create_app(settings, log, commands, directory, artifacts, pulse, CATALOGUE, governance, check)
+    return Stage(
+        settings, log, pulse, commands, directory, artifacts, broker, governance, app, listener, health
+    )

@@ -14,6 +14,7 @@ from companion_web.app import create_app
 from companion_web.door import local_path
 from companion_web.sign_in import one_time_link, owner
 from session.directory import LINK_PURPOSE
+from session.people import Identity
 from tests.companion_web.github_pages import CLIENT_ID, CLIENT_SECRET, GitHubPages, github_pages
 from tests.companion_web.stage import CATALOGUE, Browserlike, Stage
 from tests.companion_web.stage import stage as open_stage
@@ -117,7 +118,7 @@ def application(stage: Stage, secret_key: str) -> Starlette:
         stage.artifacts,
         stage.pulse,
         CATALOGUE,
-        stage.accounts,
+        stage.governance,
         _healthy,
         secret_key=secret_key,
     )
@@ -159,10 +160,13 @@ async def test_github_lets_in_whom_a_list_names(
         answer = await through_github(client, "/account")
         assert (answer.status_code, answer.headers["location"]) == (303, "/account")
         assert "Pull requests are opened in the name of <b>ada</b>" in (await client.get("/account")).text
-        (tokens,) = stage.accounts.tokens.values()
-    assert tokens.login == "ada"
-    assert tokens.access_token.startswith("gho_")
-    assert tokens.access_token not in repr(tokens)
+        who = await stage.directory.resolve(
+            Identity(platform="github", workspace="127.0.0.1", account=str(sum(b"ada")), name="Ada")
+        )
+        kept = await stage.broker.accounts.credential(who.id)
+    assert kept is not None
+    assert kept.login == "ada"
+    assert kept.token.startswith("gho_")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ async def test_github_keeps_everybody_else_out(tmp_path: Path, env: dict[str, st
         assert answer.status_code == 403
         assert "is not on this Bellhop" in answer.text
         assert (await client.get("/")).status_code == 303
-        assert stage.accounts.tokens == {}
+        assert await stage.broker.audit.page(None, 10) == []
 
 
 async def test_who_is_signed_in_links_their_account(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ async def test_who_is_signed_in_links_their_account(tmp_path: Path) -> None:
         linked = await stage.directory.person(ada.id)
         assert linked is not None
         assert linked.forge_login == "ada"
-        assert list(stage.accounts.tokens) == [ada.id]
+        assert await stage.broker.accounts.login(ada.id) == "ada"
         assert {i.platform for i in await stage.directory.identities(ada.id)} == {"console", "github"}
     assert taken.status_code == 403
     assert "already belongs to somebody else" in taken.text
@@ -248,3 +252,39 @@ async def test_the_account_page_shows_the_accounts(stage: Stage) -> None:
         page = (await client.get("/account")).text
     assert "<b>console</b> Ada" in page
     assert "You can watch" in page
+
+
+async def test_the_account_page_names_the_linked_login_and_unlinks_it(tmp_path: Path) -> None:
+    async with with_github(tmp_path) as (stage, _):
+        ada = await stage.person("Ada")
+        async with stage.client(ada) as client:
+            assert "Connect GitHub" in (await client.get("/account")).text
+            await through_github(client)
+            page = (await client.get("/account")).text
+            assert "Pull requests are opened in the name of <b>ada</b>" in page
+            assert "Unlink ada" in page
+            done = await client.post("/account/unlink", page="/account")
+            assert (done.status_code, done.headers["location"]) == (303, "/account")
+            assert "Unlink" not in (await client.get("/account")).text
+        assert await stage.broker.accounts.login(ada.id) is None
+        person = await stage.directory.person(ada.id)
+        assert person is not None
+        assert person.forge_login is None
+
+
+async def test_without_the_broker_nobody_signs_in_with_github_or_unlinks_and_pages_say_so(
+    tmp_path: Path,
+) -> None:
+    async with with_github(tmp_path, ALLOWED_LOGINS="ada") as (stage, _):
+        await stage.broker.stop()
+        async with stage.client(None) as client:
+            answer = await through_github(client)
+            assert answer.status_code == 503
+            assert "The broker, which holds all credentials, does not answer." in answer.text
+        async with stage.client(await stage.person("Grace")) as client:
+            page = await client.get("/account")
+            assert page.status_code == 200
+            assert "does not answer" in page.text
+            refused = await client.post("/account/unlink", page="/account")
+            assert refused.status_code == 503
+            assert "does not answer" in refused.text
