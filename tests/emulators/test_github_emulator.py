@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -17,6 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.emulators.github import GitHubEmulator
+from tests.emulators.github.device_flow import GRANT_TYPE
 from tests.sandbox.workbench import Workbench, git
 
 pytestmark = pytest.mark.needs("npm")
@@ -279,4 +281,43 @@ async def test_signing_in_takes_the_right_verifier_once(github: GitHubEmulator) 
         "bad_verification_code",
     ]
     assert told[1]["access_token"].startswith("ghu_")
+    github.assert_clean()
+
+
+async def test_a_device_code_is_waited_for_and_works_once(github: GitHubEmulator) -> None:
+    devices = github.sign_in.devices
+    devices.interval = 0
+    async with aiohttp.ClientSession(headers={"Accept": "application/json"}) as session:
+
+        async def ask(path: str, **form: str) -> dict[str, Any]:
+            data = {"client_id": github.app.client_id, **form}
+            async with session.post(f"{github.web_url}/login/{path}", data=data) as answer:
+                told: dict[str, Any] = await answer.json()
+                return told
+
+        async def token(code: dict[str, Any], grant_type: str = GRANT_TYPE) -> dict[str, Any]:
+            return await ask("oauth/access_token", device_code=code["device_code"], grant_type=grant_type)
+
+        code = await ask("device/code")
+        assert (await token(code))["error"] == "authorization_pending"
+        assert (await token(code, "device_code"))["error"] == "unsupported_grant_type"
+        devices.enter(code["user_code"], "ada")
+        assert (await token(code))["access_token"].startswith("ghu_")
+        assert (await token(code))["error"] == "incorrect_device_code"
+        assert (await token({"device_code": "guessed"}))["error"] == "incorrect_device_code"
+
+        denied, expired = await ask("device/code"), await ask("device/code")
+        devices.deny(denied["user_code"])
+        devices.expire(expired["user_code"])
+        assert (await token(denied))["error"] == "access_denied"
+        assert (await token(expired))["error"] == "expired_token"
+
+        devices.interval = 3600
+        hasty = await ask("device/code")
+        slower = await token(hasty)
+        assert (slower["error"], slower["interval"]) == ("slow_down", 3605)
+
+        devices.enabled = False
+        assert (await ask("device/code"))["error"] == "device_flow_disabled"
+        assert (await ask("device/code", client_id="another"))["error"] == "Not Found"
     github.assert_clean()

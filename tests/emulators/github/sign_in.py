@@ -1,4 +1,4 @@
-"""The emulated GitHub's OAuth web flow: a page that approves as a chosen user, codes, tokens, refresh."""
+"""The emulated GitHub's OAuth: a page that approves as a chosen user, codes, tokens, refresh, device flow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tests.emulators.github.access import USER_TOKEN_SECONDS, Access
+from tests.emulators.github.device_flow import GRANT_TYPE, DeviceFlow, DeviceRefused, form_of, said
 from tests.emulators.github.state import RefreshToken, SignInCode, User, World
 
 REFRESH_TOKEN_SECONDS = 15_811_200
@@ -24,11 +25,12 @@ class _TokenRefused(Exception):
 
 
 class SignIn:
-    """Approves as `user`; None means that nobody is signed in at GitHub."""
+    """Approves as `user`; None means that nobody is signed in at GitHub. `devices`: codes to type in."""
 
     def __init__(self, world: World, access: Access, violations: list[str]) -> None:
         self.user: User | None = None
         self.callback_url: str | None = None
+        self.devices = DeviceFlow(world, violations)
         self._world = world
         self._access = access
         self._violations = violations
@@ -37,6 +39,7 @@ class SignIn:
         return [
             web.get("/login/oauth/authorize", self.authorize),
             web.post("/login/oauth/access_token", self.access_token),
+            web.post("/login/device/code", self.device_code),
         ]
 
     async def authorize(self, request: web.Request) -> web.Response:
@@ -56,25 +59,37 @@ class SignIn:
         answer = urlencode({"code": code, "state": query.get("state", "")})
         return web.Response(status=302, headers={"Location": f"{redirect_uri}{separator}{answer}"})
 
-    async def access_token(self, request: web.Request) -> web.Response:
-        is_json = request.content_type == "application/json"
-        form = await request.json() if is_json else {k: str(v) for k, v in (await request.post()).items()}
+    async def device_code(self, request: web.Request) -> web.Response:
         try:
-            answer = self._answer(form)
+            answer = self.devices.codes(await form_of(request))
+        except DeviceRefused as refused:
+            status = 404 if refused.error == "Not Found" else 200
+            return web.json_response(said(refused), status=status)
+        return _worded(request, answer)
+
+    async def access_token(self, request: web.Request) -> web.Response:
+        answer: Mapping[str, str | float]
+        try:
+            answer = self._answer(await form_of(request))
         except _TokenRefused as refusal:
             # GitHub says no with status 200.
             answer = {"error": refusal.error, "error_description": refusal.description}
-        if request.headers.get("Accept") == "application/json":
-            return web.json_response(answer)
-        return web.Response(text=urlencode(answer), content_type="application/x-www-form-urlencoded")
+        except DeviceRefused as refused:
+            answer = said(refused)
+        return _worded(request, answer)
 
     def _answer(self, form: Mapping[str, str]) -> dict[str, str | int]:
+        grant_type = form.get("grant_type", "authorization_code")
+        if grant_type == GRANT_TYPE:
+            return self._issue(self.devices.user_of(form))
+        if grant_type not in ("authorization_code", "refresh_token"):
+            raise _TokenRefused("unsupported_grant_type", f"The grant type must be {GRANT_TYPE}.")
         app = self._world.app
         if (form.get("client_id"), form.get("client_secret")) != (app.client_id, app.client_secret):
             raise _TokenRefused(
                 "incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect."
             )
-        if form.get("grant_type") == "refresh_token":
+        if grant_type == "refresh_token":
             return self._issue(self._refreshing(form.get("refresh_token", "")))
         return self._issue(self._signing_in(form))
 
@@ -113,3 +128,9 @@ class SignIn:
 def _challenge(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _worded(request: web.Request, answer: Mapping[str, str | float]) -> web.Response:
+    if request.headers.get("Accept") == "application/json":
+        return web.json_response(dict(answer))
+    return web.Response(text=urlencode(answer), content_type="application/x-www-form-urlencoded")
