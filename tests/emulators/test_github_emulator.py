@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
