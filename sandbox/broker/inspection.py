@@ -5,16 +5,16 @@ A secret added in one commit and removed in the next is still published with the
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from sandbox.broker.git import MEBIBYTE, run_git
-from sandbox.broker.secret_patterns import SecretHit, secrets_in
+from sandbox.broker.patch_scan import secrets_in_messages, secrets_in_patch
+from sandbox.broker.protected_paths import ProtectedPaths
 
 FindingKind = Literal["large_file", "outside_symlink", "submodule", "secret", "protected_path", "not_scanned"]
 
@@ -22,28 +22,7 @@ SYMLINK_MODE = "120000"
 SUBMODULE_MODE = "160000"
 MAX_LINK_BYTES = 4096
 MAX_SCANNED_BYTES = 64 * MEBIBYTE
-
-# What changes who may do what, what runs where, or what an agent is told. Matched without regard to case.
-PROTECTED_PATHS = (
-    ".github/workflows/*",
-    ".github/actions/*",
-    "codeowners",
-    ".github/codeowners",
-    "docs/codeowners",
-    ".gitmodules",
-    "*/.gitmodules",
-    ".gitattributes",
-    "*/.gitattributes",
-    ".mcp.json",
-    "*/.mcp.json",
-    ".bellhop/*",
-    ".agents/*",
-    ".claude/*",
-    "agents.md",
-    "*/agents.md",
-    "claude.md",
-    "*/claude.md",
-)
+SCAN_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +50,36 @@ class _Entry:
 
 
 async def inspect_commits(
-    repository: Path, commits: Sequence[str], *, max_file_bytes: int
+    repository: Path,
+    commits: Sequence[str],
+    *,
+    max_file_bytes: int,
+    protected: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
-    """The findings of each of the commits, in their order; merges count for what they add to all parents."""
+    """The findings of each of the commits, in their order; merges count for what they add to all parents.
+
+    `protected` are the repository's own patterns of protected paths. `variables` is set for git where the
+    objects are not in the repository yet.
+    """
     if not commits:
         return ()
-    entries = await _entries(repository, commits)
-    findings = [finding for entry in entries for finding in _by_path_and_mode(entry)]
-    findings += await _large_files(repository, entries, max_file_bytes)
-    findings += await _outside_symlinks(repository, entries)
-    findings += await _secrets(repository, commits)
+    given = variables or {}
+    paths = ProtectedPaths(protected)
+    entries = await _entries(repository, commits, given)
+    findings = [finding for entry in entries for finding in _by_path_and_mode(entry, paths)]
+    findings += await _large_files(repository, entries, max_file_bytes, given)
+    findings += await _outside_symlinks(repository, entries, given)
+    findings += await _secrets(repository, commits, given)
     order = {commit: position for position, commit in enumerate(commits)}
     return tuple(sorted(findings, key=lambda finding: (order[finding.commit], finding.path, finding.kind)))
 
 
-async def _entries(repository: Path, commits: Sequence[str]) -> list[_Entry]:
+async def _entries(repository: Path, commits: Sequence[str], variables: Mapping[str, str]) -> list[_Entry]:
     listed = await run_git(
         repository, "diff-tree", "--stdin", "-r", "-z", "-c", "--root", "--raw", "--no-renames",
         "--no-abbrev",
-        stdin=_lines(commits),
+        stdin=_lines(commits), variables=variables,
     )  # fmt: skip
     fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
     entries: list[_Entry] = []
@@ -114,20 +104,22 @@ def _lines(commits: Sequence[str]) -> bytes:
     return "".join(f"{commit}\n" for commit in commits).encode()
 
 
-def _by_path_and_mode(entry: _Entry) -> list[Finding]:
+def _by_path_and_mode(entry: _Entry, paths: ProtectedPaths) -> list[Finding]:
     findings = []
     if SUBMODULE_MODE in entry.modes:
         findings.append(Finding("submodule", entry.commit, entry.path, "a submodule is changed", True))
-    if any(fnmatchcase(entry.path.lower(), pattern) for pattern in PROTECTED_PATHS):
+    if paths.covers(entry.path):
         findings.append(
             Finding("protected_path", entry.commit, entry.path, "changing this needs an approval", False)
         )
     return findings
 
 
-async def _large_files(repository: Path, entries: Sequence[_Entry], limit: int) -> list[Finding]:
+async def _large_files(
+    repository: Path, entries: Sequence[_Entry], limit: int, variables: Mapping[str, str]
+) -> list[Finding]:
     files = [entry for entry in entries if entry.is_file]
-    sizes = await _sizes(repository, {entry.blob for entry in files})
+    sizes = await _sizes(repository, {entry.blob for entry in files}, variables)
     return [
         Finding("large_file", file.commit, file.path, f"{sizes[file.blob]} bytes, over {limit}", True)
         for file in files
@@ -135,24 +127,28 @@ async def _large_files(repository: Path, entries: Sequence[_Entry], limit: int) 
     ]
 
 
-async def _sizes(repository: Path, blobs: set[str]) -> dict[str, int]:
+async def _sizes(repository: Path, blobs: set[str], variables: Mapping[str, str]) -> dict[str, int]:
     answer = await run_git(
         repository,
         "cat-file",
         "--batch-check=%(objectname) %(objectsize)",
         stdin="".join(f"{blob}\n" for blob in sorted(blobs)).encode(),
+        variables=variables,
     )
     return {blob: int(size) for blob, size in (line.split(" ") for line in answer.text.splitlines())}
 
 
-async def _outside_symlinks(repository: Path, entries: Sequence[_Entry]) -> list[Finding]:
+async def _outside_symlinks(
+    repository: Path, entries: Sequence[_Entry], variables: Mapping[str, str]
+) -> list[Finding]:
     findings = []
     for entry in entries:
         if entry.mode != SYMLINK_MODE:
             continue
         content = await run_git(
-            repository, "cat-file", "blob", entry.blob, max_output_bytes=MAX_LINK_BYTES, truncate=True
-        )
+            repository, "cat-file", "blob", entry.blob,
+            variables=variables, max_output_bytes=MAX_LINK_BYTES, truncate=True,
+        )  # fmt: skip
         target = content.stdout.decode("utf-8", "surrogateescape")
         if content.truncated or _leads_outside(entry.path, target):
             findings.append(
@@ -168,45 +164,27 @@ def _leads_outside(path: str, target: str) -> bool:
     return landing == ".." or landing.startswith("../") or landing.split("/")[0].lower() == ".git"
 
 
-async def _secrets(repository: Path, commits: Sequence[str]) -> list[Finding]:
+async def _secrets(repository: Path, commits: Sequence[str], variables: Mapping[str, str]) -> list[Finding]:
+    listed = _lines(commits)
     patch = await run_git(
         repository, "diff-tree", "--stdin", "-r", "--cc", "--root", "-p", "-U0", "--text", "--no-renames",
         "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-        stdin=_lines(commits), max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
+        stdin=listed, variables=variables, max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
+        timeout_seconds=SCAN_TIMEOUT_SECONDS,
     )  # fmt: skip
-    findings = _secrets_in_patch(patch.stdout.decode("utf-8", "replace"))
-    if patch.truncated:
+    messages = await run_git(
+        repository, "rev-list", "--stdin", "--no-walk=unsorted", "--format=raw",
+        stdin=listed, variables=variables, max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
+    )  # fmt: skip
+    # A thread of its own, since tens of megabytes take seconds.
+    found = await asyncio.to_thread(
+        lambda: [*secrets_in_patch(patch.stdout), *secrets_in_messages(messages.stdout)]
+    )
+    findings = [
+        Finding("secret", item.commit, item.path, f"looks like {item.hit.what}: {item.hit.shown}", True)
+        for item in found
+    ]
+    if patch.truncated or messages.truncated:
         detail = f"the changes are larger than the {MAX_SCANNED_BYTES} bytes that are scanned for secrets"
         findings.append(Finding("not_scanned", commits[-1], "", detail, True))
     return findings
-
-
-def _secrets_in_patch(patch: str) -> list[Finding]:
-    findings: dict[tuple[str, str, SecretHit], Finding] = {}
-    commit = path = ""
-    parents = 0  # 0: in a file's header, where "+++" names the file
-    for line in patch.split("\n"):
-        if COMMIT_LINE.fullmatch(line):
-            commit, parents = line, 0
-        elif line.startswith("diff --"):
-            parents = 0
-        elif hunk := HUNK_LINE.match(line):
-            parents = len(hunk[1]) - 1
-        elif parents == 0:
-            path = _named_path(line) or path
-        elif line.startswith("+" * parents):
-            for hit in secrets_in(line[parents:]):
-                finding = Finding("secret", commit, path, f"looks like {hit.what}: {hit.shown}", True)
-                findings.setdefault((commit, path, hit), finding)
-    return list(findings.values())
-
-
-def _named_path(line: str) -> str:
-    """The path of a "+++ b/…" header line; git quotes odd names and ends spaced ones with a tab."""
-    if line.startswith('+++ "b/'):
-        return line[len('+++ "b/') : -1]
-    return line[len("+++ b/") :].rstrip("\t") if line.startswith("+++ b/") else ""
-
-
-COMMIT_LINE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-HUNK_LINE = re.compile(r"(@@+) -\d")

@@ -51,14 +51,17 @@ async def publish(
     publication: Publication,
     *,
     approved_digests: Iterable[str] = (),
+    protected: tuple[str, ...] = (),
 ) -> tuple[Finding, ...]:
     """Publish the session's branch on the forge; gives what an approver has let pass.
+
+    `protected` are the repository's own patterns of files whose change needs an approval.
 
     Raises: `PublishRefused` on a blocking finding or a branch that is not the session's own,
     `PublishNeedsApproval` on protected paths without approval, and what `Forge.publish` raises.
     """
     _check_branch(publication)
-    findings = await quarantine.inspect(publication.base_sha, publication.sha)
+    findings = await quarantine.inspect(publication.base_sha, publication.sha, protected=protected)
     blocking = tuple(finding for finding in findings if finding.blocking)
     if blocking:
         raise PublishRefused(

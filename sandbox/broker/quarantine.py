@@ -108,11 +108,17 @@ class Quarantine:
             await self._drop(receipt)
         return Received(brought, commits, findings)
 
-    async def inspect(self, base: str, head: str) -> tuple[Finding, ...]:
-        """What every commit from `base` (excluded) to `head` contains that should not leave unseen."""
+    async def inspect(self, base: str, head: str, *, protected: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+        """What every commit from `base` (excluded) to `head` contains that should not leave unseen.
+
+        `protected` are the repository's own patterns of protected paths.
+        """
         listed = await run_git(self.path, "rev-list", "--reverse", "--topo-order", head, f"^{base}")
         return await inspect_commits(
-            self.path, tuple(listed.text.split()), max_file_bytes=self.limits.file_bytes
+            self.path,
+            tuple(listed.text.split()),
+            max_file_bytes=self.limits.file_bytes,
+            protected=protected,
         )
 
     async def resolve(self, reference: str) -> str | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.broker.inspection import Finding
+from sandbox.broker.inspection import Finding, inspect_commits
+from sandbox.broker.protected_paths import ProtectedPaths
 from sandbox.broker.quarantine import Quarantine
 from sandbox.broker.secret_patterns import secrets_in
 from tests.sandbox.workbench import Workbench, git
@@ -146,12 +147,90 @@ async def test_findings_name_their_commit(quarantine: Quarantine, box: Workbench
         ("xo" + "xb-123456789012-abcdefghijkl", "a Slack token"),
         ("s" + "k-proj-" + "A1b2C3d4" * 5, "an OpenAI or Anthropic key"),
         ("x" * 30_000 + " " + AWS_KEY, "an AWS access key"),
+        ("x" * 4090 + " " + AWS_KEY + " " + "x" * 5000, "an AWS access key"),
+        ("gl" + "pat-" + "a1B2c3D4" * 3, "a GitLab token"),
+        ("AccountKey=" + "a1B2" * 22, "an Azure storage key"),
+        ("S" + "G." + "a1B2c3D4e5F" * 2 + "." + "a1B2c3D4e5F" * 3 + "a1B2c3D4e5", "a SendGrid key"),
+        ("1234567890" + ":A" + "A" + "h7Gk2" * 6 + "abc", "a Telegram bot token"),
+        ("postgres://app:" + "t7Gq2LxW9pZr" + "@db.internal/app", "a password in an address"),
+        ('PASSWORD = "' + "t7Gq2LxW9pZrK4" + 'mB"', "a password or key"),
+        ("api_key: '" + "9f86d081884c7d65" * 2 + "'", "a password or key"),
+        ("CLIENT_SECRET=" + "Zx8vQ2mN7pLk4RtY" + "9wBc1", "a password or key"),
+        ('{"token": "' + "t7Gq2LxW9pZrK4" + 'mB"}', "a password or key"),
+        ("api_key = '" + "Zx8vQ2mN7pLk4RtY" + "'  # pragma: allowlist secret", "a password or key"),
     ],
 )
-def test_well_known_shapes(text: str, what: str) -> None:
+def test_what_is_a_secret(text: str, what: str) -> None:
     assert [hit.what for hit in secrets_in(text)] == [what]
 
 
-@pytest.mark.parametrize("text", ["", "gh" + "p_short", "a sk-etch of a ri-sk-y task", "e" * 40, "AKIA"])
-def test_plain_text_is_no_secret(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "gh" + "p_short",
+        "a sk-etch of a ri-sk-y task",
+        "e" * 40,
+        "AKIA",
+        '"integrity": "sha512-Zx8vQ2mN7pLk4RtY9wBc1Zx8vQ2mN7pLk4RtY9wBc1Zx8vQ2mN7pLk4RtY9wBc1Aa=="',
+        "    --hash=sha256:6bb46dcc553c10df51475641bb30fd69d25645cc12339e46c824c1e0c388898a",
+        "commit = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b'",
+        "token = '550e8400-e29b-41d4-a716-446655440000'",
+        "access_token = response.json()['access_token']",
+        "password = os.environ['DATABASE_PASSWORD_2024']",
+        'password = "${DATABASE_PASSWORD_1}"',
+        'secret_name = "prod/Billing7/Key42x"',
+        "token_hash = '9f86d081884c7d659a2feaa0c55ad015'",
+        "DATABASE_URL=postgres://bellhop:bellhop@localhost/bellhop",
+        "PASSWORD=change-me-1234567890-please",
+        'token: "your-token-goes-here-123"',
+        'API_KEY = "test-key-a1b2c3d4e5f6g7h8"',
+        'data = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"',
+        "!function(e,t){var n=e.key,r=t.token||o(12);n.secret=r&&a.b(n,r)}(window,document);",
+        'START = b"-----BEGIN ' + 'RSA PRIVATE KEY-----"',
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+    ],
+)
+def test_ordinary_code_holds_no_secret(text: str) -> None:
     assert secrets_in(text) == []
+
+
+async def test_a_secret_in_a_commits_message_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    box.commit(f"Use {GITHUB_TOKEN}", {"a.txt": "1"})
+    assert await found(quarantine, box, tmp_path) == [("secret", "", True)]
+
+
+async def test_a_secret_in_two_byte_text_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    box.commit("Notes", {"notes.txt": f"key {AWS_KEY}\n".encode("utf-16")})
+    assert await found(quarantine, box, tmp_path) == [("secret", "notes.txt", True)]
+
+
+async def test_the_repositorys_own_patterns_are_protected_too(box: Workbench) -> None:
+    commit = box.commit("Change", {"infra/prod/main.tf": "x\n", "app.py": "y\n"})
+    git_dir = box.path / ".git"
+    assert await inspect_commits(git_dir, [commit], max_file_bytes=1000) == ()
+    findings = await inspect_commits(git_dir, [commit], max_file_bytes=1000, protected=("infra/",))
+    assert [(finding.kind, finding.path) for finding in findings] == [
+        ("protected_path", "infra/prod/main.tf")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "covered", "not_covered"),
+    [
+        ("/infra/", "infra/a/b.tf", "app/infra/a.tf"),
+        ("infra/", "app/infra/a.tf", "infra"),
+        ("*.lock", "web/yarn.lock", "lock"),
+        ("/src/*.py", "src/App.PY", "src/a/b.py"),
+        ("src/**/migrations", "src/a/b/migrations/0001.py", "migrations/0001.py"),
+        ("**/secrets.yml", "secrets.yml", "secrets.yml.txt"),
+        ("docs/v?/a[1].md", "docs/v2/a[1].md", "docs/v10/a[1].md"),
+    ],
+)
+def test_patterns_read_as_in_codeowners(pattern: str, covered: str, not_covered: str) -> None:
+    paths = ProtectedPaths((pattern,))
+    assert (paths.covers(covered), paths.covers(not_covered)) == (True, False)
