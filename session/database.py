@@ -153,12 +153,26 @@ class Database:
     async def migrate(self) -> None:
         """Bring the tables up to this version; several processes may call it at once.
 
+        A role that may not change tables gets by where there is nothing to change.
         Raises: DatabaseDown.
         """
         async with self._alone():
-            executor = MigrationExecutor(self._client, _APPS)
             with _translated(self.postgres):
-                await asyncio.create_task(executor.migrate(), context=self._variables.copy())
+                await asyncio.create_task(self._migrate(), context=self._variables.copy())
+
+    async def _migrate(self) -> None:
+        executor = MigrationExecutor(self._client, _APPS)
+        if not await executor.plan():
+            return
+        try:
+            await MigrationExecutor(self._client, _APPS).migrate()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+                raise
+            raise DatabaseDown(
+                "this role may not change the database's tables, which are of an earlier version: run "
+                "`bellhop migrate` with the owner's DATABASE_URL"
+            ) from error
 
     async def clock(self) -> datetime:
         """The database's own time (UTC): the only clock that leases, expiry and events go by."""

@@ -5,6 +5,38 @@
 from tortoise import fields, migrations
 from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
+from tortoise.migrations.schema_editor import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state_apps import StateApps
+
+_SQLITE = (
+    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'rows of the audit are only ever added'); END",
+    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'rows of the audit are only ever added'); END",
+    # INSERT OR REPLACE deletes the row in its way without a word to the trigger above.
+    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit "
+    "WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+    "BEGIN SELECT RAISE(ABORT, 'rows of the audit are only ever added'); END",
+)
+_POSTGRES = (
+    "CREATE FUNCTION audit_only_added() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'rows of the audit are only ever added'; END $$",
+    "CREATE TRIGGER audit_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+    "FOR EACH STATEMENT EXECUTE FUNCTION audit_only_added()",
+    # ALWAYS: also for a session that says it is a replica's.
+    "ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_only_added",
+)
+
+
+async def _guard_audit(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    for statement in _POSTGRES if editor.DIALECT == "postgres" else _SQLITE:
+        await editor.client.execute_query(statement)
+
+
+async def _unguard_audit(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    """Triggers go with their table."""
+    if editor.DIALECT == "postgres":
+        await editor.client.execute_query("DROP FUNCTION audit_only_added() CASCADE")
 
 
 class Migration(migrations.Migration):
@@ -109,4 +141,5 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
+        ops.RunPython(_guard_audit, _unguard_audit),
     ]
