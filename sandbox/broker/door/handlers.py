@@ -11,9 +11,9 @@ from typing import Protocol
 class GitRequest:
     """A request of a box to its repository's URL.
 
-    method: in capitals. path: normalised, beginning with `/`. query: what follows the `?`, empty when there is
-    none. headers: by lower-case name, without any credential that the box brought. body: the bytes as they come
-    from the box, without transfer coding; to be read once.
+    method: in capitals. path: checked, beginning with `/`. query: what follows the `?`, empty when there is
+    none. headers: by lower-case name, without any credential that the box brought. body: the bytes as they
+    come from the box, without transfer coding; to be read once.
     """
 
     session_id: str

@@ -1,0 +1,121 @@
+"""One box's door: a socket in a directory of its own, and everything that comes through it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.broker.door.authority import Authority
+from sandbox.broker.door.box_side import BoxSide
+from sandbox.broker.door.connection import serve
+from sandbox.broker.door.gate import UNAVAILABLE, Gate
+from sandbox.broker.door.parts import DoorParts
+from sandbox.broker.door.streams import PIECE_BYTES, Activity, Gone, PlainStream
+from sandbox.environments.protocol import DOOR_AUTHORITY, DOOR_SECRETS, DOOR_SOCKET
+from session.people import Declared
+
+MAX_CONNECTIONS = 64
+BACKLOG = 128
+
+
+class DoorRecord(Declared):
+    """What the broker must know to serve the door again after a restart; kept where no box sees it."""
+
+    session_id: str
+    box: str
+    package_hosts: Mapping[str, tuple[str, ...]]
+    certificate: str
+    key: str
+
+
+class Door:
+    """Serves the socket in `directory` from `start` until `aclose`."""
+
+    def __init__(self, record: DoorRecord, directory: Path, gate: Gate, parts: DoorParts) -> None:
+        self.record = record
+        self.directory = directory
+        self.gate = gate
+        self._parts = parts
+        self._authority = Authority(record.certificate, record.key)
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Let the box in."""
+        listener = await asyncio.to_thread(_prepare, self.directory, self.record.certificate)
+        self._server = await asyncio.start_unix_server(self._met, sock=listener, limit=PIECE_BYTES)
+
+    async def give(self, secrets: Mapping[str, str]) -> None:
+        """Let the box read exactly these secrets, each in a file of its name."""
+        await asyncio.to_thread(_write_secrets, self.directory / DOOR_SECRETS, secrets)
+
+    async def aclose(self) -> None:
+        """Cut off the box. The directory stays."""
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        if connection is None or len(self._connections) >= MAX_CONNECTIONS:
+            await _turn_away(reader, writer)
+            return
+        self._connections.add(connection)
+        try:
+            await serve(reader, writer, self.gate, self._authority, self._parts)
+        finally:
+            self._connections.discard(connection)
+
+
+async def _turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    stream = PlainStream(reader, writer, Activity(1.0))
+    try:
+        await BoxSide(stream).answer(
+            UNAVAILABLE, f"This box has {MAX_CONNECTIONS} connections open; close some first."
+        )
+    except Gone:
+        return
+    finally:
+        await stream.close()
+
+
+def _prepare(directory: Path, certificate: str) -> socket.socket:
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
+    secrets = directory / DOOR_SECRETS
+    secrets.mkdir(exist_ok=True)
+    secrets.chmod(0o755)
+    _write(directory / DOOR_AUTHORITY, certificate)
+    path = directory / DOOR_SOCKET
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # A socket's path is at most 107 bytes long; by way of the directory's descriptor it is always short.
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{descriptor}/{DOOR_SOCKET}")
+    finally:
+        os.close(descriptor)
+    path.chmod(0o666)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _write_secrets(directory: Path, secrets: Mapping[str, str]) -> None:
+    for name, secret in secrets.items():
+        _write(directory / name, secret)
+    for path in directory.iterdir():
+        if path.name not in secrets:
+            path.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.chmod(0o444)
+    fresh.replace(path)

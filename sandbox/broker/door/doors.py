@@ -1,0 +1,138 @@
+"""All doors of a broker: opened with a box, served again after a restart, gone with the box."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from sandbox.broker.door.authority import Authority
+from sandbox.broker.door.door import Door, DoorRecord
+from sandbox.broker.door.gate import Brake, Gate
+from sandbox.broker.door.parts import DoorParts, EgressRefused
+from session.catalogue import UnknownRepository
+
+log = structlog.get_logger()
+
+_BOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class Doors:
+    """The doors below one directory, which belongs to the broker. Call `restore` first and `aclose` last."""
+
+    def __init__(self, directory: Path, parts: DoorParts) -> None:
+        self._directory = directory
+        self._parts = parts
+        self._brake = Brake(parts.switch)
+        self._doors: dict[str, Door] = {}
+        self._lock = asyncio.Lock()
+
+    async def open(self, session_id: str, box: str, package_hosts: Mapping[str, tuple[str, ...]]) -> Path:
+        """The directory to mount into the box, its door open.
+
+        package_hosts: for each preset the origins that the box's package managers are set to, read before any
+        agent ran in it; those given first for a box stand. Opening again changes nothing but the secrets, which
+        are as they are now.
+        Raises: ValueError for a box that has no plain name; NoSuchSession, DatabaseDown, VaultError.
+        """
+        if not _BOX.fullmatch(box) or box.endswith(".json"):
+            raise ValueError(f"{box!r} is no name of a box")
+        secrets = await self._secrets(session_id)
+        async with self._lock:
+            door = self._doors.get(box)
+            if door is not None and door.record.session_id != session_id:
+                await self._gone(box)
+                door = None
+            if door is None:
+                authority = Authority.new(session_id)
+                record = DoorRecord(
+                    session_id=session_id,
+                    box=box,
+                    package_hosts=package_hosts,
+                    certificate=authority.certificate,
+                    key=authority.key,
+                )
+                await asyncio.to_thread(_remember, self._directory, record)
+                door = await self._serve(record)
+            await door.give(secrets)
+            return door.directory
+
+    async def restore(self) -> None:
+        """Serve every door there was when the broker last ended."""
+        async with self._lock:
+            for record in await asyncio.to_thread(_remembered, self._directory):
+                if record.box not in self._doors:
+                    await self._serve(record)
+
+    async def close(self, box: str) -> None:
+        """Nothing of the box's door is left; fine if there was none."""
+        async with self._lock:
+            await self._gone(box)
+
+    def refusals(self, box: str, after: int) -> list[EgressRefused]:
+        """What was refused to the box since the refusal numbered `after`, oldest first; the latest 500 only."""
+        door = self._doors.get(box)
+        return [] if door is None else [each for each in door.gate.refused if each.number > after]
+
+    async def aclose(self) -> None:
+        """Shut all doors. They open again by `restore`."""
+        async with self._lock:
+            for door in self._doors.values():
+                await door.aclose()
+            self._doors.clear()
+
+    async def _serve(self, record: DoorRecord) -> Door:
+        gate = Gate(self._parts, self._brake, record.session_id, record.box, record.package_hosts)
+        door = Door(record, self._directory / record.box, gate, self._parts)
+        await door.start()
+        self._doors[record.box] = door
+        return door
+
+    async def _gone(self, box: str) -> None:
+        door = self._doors.pop(box, None)
+        if door is not None:
+            await door.aclose()
+            await asyncio.to_thread(_forget, self._directory, box)
+
+    async def _secrets(self, session_id: str) -> dict[str, str]:
+        """The secrets that the repository's boxes may read."""
+        view = await self._parts.log.view(session_id)
+        if view.repository is None:
+            return {}
+        try:
+            names = self._parts.catalogue.get(view.repository.slug).secrets
+        except UnknownRepository:
+            return {}
+        found = {name: await self._parts.secrets.get(name) for name in names}
+        return {name: secret for name, secret in found.items() if secret is not None}
+
+
+def _remember(directory: Path, record: DoorRecord) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o711)
+    fresh = directory / f".{record.box}.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(record.model_dump_json())
+    fresh.replace(directory / f"{record.box}.json")
+
+
+def _remembered(directory: Path) -> list[DoorRecord]:
+    found = []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            found.append(DoorRecord.model_validate_json(path.read_text()))
+        except (OSError, ValidationError):
+            log.warning("a door cannot be opened again", file=path.name)
+    return found
+
+
+def _forget(directory: Path, box: str) -> None:
+    (directory / f"{box}.json").unlink(missing_ok=True)
+    shutil.rmtree(directory / box, ignore_errors=True)
