@@ -16,6 +16,7 @@ from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
+from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
 from sandbox.jobs import Jobs, JobTimes
@@ -50,9 +51,12 @@ async def work(core: Core, environment: Environment) -> None:
 def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
     settings = core.settings
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
+    places = Places.under(settings.bellhop_home)
+    doors = WorkerDoors(core.broker, environment, places.inbound)
     parts = DriverParts(
         environment=environment,
         forge=forge,
+        doors=doors,
         catalogue=core.catalogue,
         directory=core.directory,
         effects=core.effects,
@@ -63,7 +67,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         tools=discover_tools(),
         skills=(folder_source("organisation", settings.bellhop_home / "skills"), built_in_source()),
         settings=settings,
-        places=Places.under(settings.bellhop_home),
+        places=places,
     )
     jobs = Jobs(
         log=core.log,
@@ -92,7 +96,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(environment, core.log, core.leases, parts.places.inbound),
+        reaper=Reaper(environment, core.log, core.leases, doors, places.inbound),
         concurrency=settings.worker_concurrency,
         turn_limit_seconds=settings.turn_limit_seconds,
     )

@@ -24,8 +24,11 @@ from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker.client import BrokerForge
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
+from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment, SandboxSpec
 from sandbox.merging import merge_request
+from sandbox.policy.egress import EgressWatch
+from sandbox.policy.permission import CommandPermission
 from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
 from sandbox.verification import Verifier
@@ -72,6 +75,7 @@ class DriverParts:
 
     environment: Environment
     forge: BrokerForge
+    doors: WorkerDoors
     catalogue: Catalogue
     directory: Directory
     effects: Effects
@@ -91,7 +95,7 @@ class TurnDriver:
     def __init__(self, parts: DriverParts) -> None:
         self._parts = parts
         self._bundles = Bundles(parts.places.bundles)
-        self._verifier = Verifier(parts.environment, self._bundles, parts.places.inbound)
+        self._verifier = Verifier(parts.environment, self._bundles, parts.doors, parts.places.inbound)
 
     async def take_up(self, turn: TurnLog) -> None:
         """The session's unfinished turn is taken up again, or the next prompt's turn is started.
@@ -121,7 +125,9 @@ class TurnDriver:
         base, quarantine = await self._base(turn)
         places = self._parts.places
         inbound = places.inbound / box_name(turn.session_id)
-        workspace = Workspace(turn, self._parts.environment, base, quarantine, self._bundles, inbound)
+        workspace = Workspace(
+            turn, self._parts.environment, base, quarantine, self._bundles, self._parts.doors, inbound
+        )
         try:
             await workspace.open()
             publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
@@ -147,7 +153,7 @@ class TurnDriver:
     async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
         base, quarantine = await self._base(turn, check_rights=False)
         environment = self._parts.environment
-        workspace = Workspace(turn, environment, base, quarantine, self._bundles, inbound)
+        workspace = Workspace(turn, environment, base, quarantine, self._bundles, self._parts.doors, inbound)
         try:
             await workspace.attach()
             await save_quietly(workspace, turn.session_id)
@@ -184,8 +190,14 @@ class TurnDriver:
         for problem in skills.problems:
             log.warning("skill left out", session_id=turn.session_id, problem=problem)
 
+        minutes = parts.settings.approval_minutes
+        commands = CommandPermission(turn, base.repository, base.rules, minutes)
+        egress = EgressWatch(turn, base.repository, parts.doors, box_name(turn.session_id), minutes)
+
         def context(call_id: str) -> ToolContext:
-            return ToolContext(call_id, turn, workspace, publication, skills, base.instructions)
+            return ToolContext(
+                call_id, turn, workspace, publication, skills, base.instructions, commands, egress
+            )
 
         return TurnLoop(
             turn=turn,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
     BoxInfo,
     Environment,
@@ -45,12 +47,14 @@ class Reaper:
         environment: Environment,
         log: Log,
         leases: Leases,
+        doors: WorkerDoors,
         inbound: Path,
         lifetimes: Lifetimes | None = None,
     ) -> None:
         self._environment = environment
         self._log = log
         self._leases = leases
+        self._doors = doors
         self._inbound = inbound
         self._lifetimes = lifetimes or Lifetimes()
 
@@ -63,7 +67,7 @@ class Reaper:
         for box in await self._environment.list():
             try:
                 reaped += await self._look(box, now or datetime.now(UTC))
-            except SandboxFailed as error:
+            except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
         return reaped
 
@@ -100,6 +104,7 @@ class Reaper:
 
     async def _remove(self, box: BoxInfo) -> bool:
         await self._environment.remove(box.name)
+        await self._doors.close(box.name)
         await asyncio.to_thread(shutil.rmtree, self._inbound / box.name, ignore_errors=True)
         log.info("box removed", session_id=box.session_id, box=box.name)
         return True

@@ -16,9 +16,11 @@ import structlog
 from sandbox.agent.output import strip_terminal
 from sandbox.base_commit import BaseCommit
 from sandbox.box_git import HEAD_REF, BoxGit
+from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.doors import WorkerDoors, placeholders
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerError
 from session.events import CheckResult, Verdict, VerificationFinished
@@ -33,9 +35,12 @@ log = structlog.get_logger()
 class Verifier:
     """Runs checks in boxes of `environment`; `inbound_root` holds their inbound directories."""
 
-    def __init__(self, environment: Environment, bundles: Bundles, inbound_root: Path) -> None:
+    def __init__(
+        self, environment: Environment, bundles: Bundles, doors: WorkerDoors, inbound_root: Path
+    ) -> None:
         self._environment = environment
         self._bundles = bundles
+        self._doors = doors
         self._inbound_root = inbound_root
 
     async def verify(
@@ -54,14 +59,16 @@ class Verifier:
             await self._environment.remove(name)
             await self._bundles.place_base(base, inbound)
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
-            spec = SandboxSpec(session_id, name, None, inbound, labels=labels)
+            door = await self._doors.open(session_id, name, base.repository)
+            env = placeholders(base.repository)
+            spec = SandboxSpec(session_id, name, None, inbound, env=env, labels=labels, door=door.directory)
             async with await self._environment.open(spec) as sandbox:
                 git = BoxGit(sandbox.runner, sandbox.inbound_path)
                 await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
                 await git.take_in(WORK_BUNDLE, HEAD_REF)
                 await git.check_out(head_sha)
                 checks = await self._checks(git, base)
-        except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed) as error:
+        except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))
             return VerificationFinished(
                 turn_id=turn_id,
@@ -71,6 +78,7 @@ class Verifier:
             )
         finally:
             await self._environment.remove(name)
+            await self._doors.close(name)
             await to_thread(shutil.rmtree, inbound, ignore_errors=True)
         return VerificationFinished(
             turn_id=turn_id, head_sha=head_sha, verdict=_verdict(checks), checks=tuple(checks)

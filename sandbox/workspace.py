@@ -15,6 +15,7 @@ from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, author_env
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.doors import Door, WorkerDoors, placeholders
 from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerClient, RunnerError
 from session import events as e
@@ -46,6 +47,7 @@ class Workspace:
         base: BaseCommit,
         quarantine: Quarantine,
         bundles: Bundles,
+        doors: WorkerDoors,
         inbound: Path,
     ) -> None:
         self._turn = turn
@@ -53,6 +55,8 @@ class Workspace:
         self._base = base
         self._quarantine = quarantine
         self._bundles = bundles
+        self._doors = doors
+        self._door: Door | None = None
         self._inbound = inbound
         self._sandbox: Sandbox | None = None
         self.is_new = False
@@ -101,11 +105,17 @@ class Workspace:
             image=self._spec.image or "",
             replaced=earlier and self.is_new,
             restored=restored,
+            secrets=self._door.secrets if self._door else (),
         )
         await self._turn.append(ready, *notes)
 
     async def attach(self) -> None:
-        """The box that is there, as it is. Raises: EnvironmentUnavailable, SandboxFailed."""
+        """The box that is there, as it is, with its door open.
+
+        Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
+        """
+        name = box_name(self._turn.session_id)
+        self._door = await self._doors.open(self._turn.session_id, name, self._base.repository)
         self._sandbox = await self._environment.open(self._spec)
 
     async def recover(self) -> None:
@@ -153,7 +163,9 @@ class Workspace:
     @property
     def _spec(self) -> SandboxSpec:
         name = box_name(self._turn.session_id)
-        return SandboxSpec(self._turn.session_id, name, None, self._inbound)
+        door = self._door.directory if self._door else None
+        env = placeholders(self._base.repository)
+        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door)
 
     @property
     def _git(self) -> BoxGit:

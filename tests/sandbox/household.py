@@ -15,9 +15,11 @@ from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import KINDS, BrokerForge
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
-from sandbox.broker.operations import application
+from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor
+from sandbox.broker.operations import Caller, Operation, application
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.socket_server import serving
+from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment
@@ -28,7 +30,7 @@ from sandbox.merging import Merger
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
-from session.broker import Broker
+from session.broker import Broker, Nothing
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
 from session.database import Database
@@ -189,7 +191,7 @@ async def household(
                 places=StorePlaces.under(home),
             )
         )
-        app = application(desk.operations(), KINDS)
+        app = application([*desk.operations(), *_doors(home)], KINDS)
         await stack.enter_async_context(serving(app, own.broker_address, {}))
         broker = await stack.enter_async_context(Broker(own.broker_address))
         broker_forge = BrokerForge(broker, home / "exchange")
@@ -205,6 +207,7 @@ async def household(
         parts = DriverParts(
             environment=place,
             forge=broker_forge,
+            doors=WorkerDoors(broker, place, home / "inbound"),
             catalogue=catalogue,
             directory=directory,
             effects=effects,
@@ -239,6 +242,22 @@ async def household(
                     await place.remove(box.name)
             for each in clients.values():
                 await each.__aexit__(None, None, None)
+
+
+def _doors(home: Path) -> list[Operation]:
+    async def open_door(asked: OpenDoor, caller: Caller) -> DoorIsOpen:
+        directory = home / "doors" / asked.box
+        directory.mkdir(parents=True, exist_ok=True)
+        return DoorIsOpen(directory=str(directory), secrets=())
+
+    async def close_door(asked: OfBox, caller: Caller) -> Nothing:
+        return Nothing()
+
+    worker = frozenset({"worker"})
+    return [
+        Operation("door.open", OpenDoor, worker, open_door),
+        Operation("door.close", OfBox, worker, close_door),
+    ]
 
 
 def _other(home: Path, slug: str) -> Repository:

@@ -1,0 +1,49 @@
+"""The broker's desk for doors: a worker asks for one before it makes a box, and closes it with the box."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from sandbox.broker.door.doors import Doors
+from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor, Refusals, Refused
+from sandbox.broker.operations import Caller, Operation, Part
+from sandbox.environments.protocol import DOOR_SECRETS
+from session.broker import Nothing
+
+WORKER: frozenset[Part] = frozenset({"worker"})
+
+
+class DoorDesk:
+    """Opens and closes doors."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    def operations(self) -> list[Operation[Any, Any]]:
+        """The desk's operations, all for workers."""
+        return [
+            Operation("door.open", OpenDoor, WORKER, self.open),
+            Operation("door.close", OfBox, WORKER, self.close),
+            Operation("door.refusals", Refused, WORKER, self.refusals),
+        ]
+
+    async def open(self, asked: OpenDoor, caller: Caller) -> DoorIsOpen:
+        """The door of the box, made if it is not there."""
+        directory = await self._doors.open(asked.session_id, asked.box, asked.package_hosts)
+        secrets = await asyncio.to_thread(_names, directory / DOOR_SECRETS)
+        return DoorIsOpen(directory=str(directory), secrets=secrets)
+
+    async def close(self, asked: OfBox, caller: Caller) -> Nothing:
+        """The door of the box is gone."""
+        await self._doors.close(asked.box)
+        return Nothing()
+
+    async def refusals(self, asked: Refused, caller: Caller) -> Refusals:
+        """What the door refused the box."""
+        return Refusals(refused=tuple(self._doors.refusals(asked.box, asked.after)))
+
+
+def _names(directory: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in directory.iterdir())) if directory.is_dir() else ()

@@ -1,0 +1,102 @@
+"""The doors of this host's boxes, as a worker sees them: asked for before a box, closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.broker.door.parts import EgressRefused
+from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor, Refusals, Refused
+from sandbox.environments.protocol import Environment, SandboxFailed, SandboxSpec
+from sandbox.environments.runner_client import RunnerError
+from sandbox.package_hosts import package_hosts
+from session.broker import Broker, BrokerDown, BrokerRefused, Nothing
+from session.catalogue import Repository
+from session.people import Declared
+from session.policy import EgressRule
+
+Answer = TypeVar("Answer", bound=Declared)
+
+PLACEHOLDER = "bellhop-placeholder-"
+PRESETS_OF_PACKAGES = frozenset({"python", "npm", "debian"})
+PROBE_SESSION = "package-probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A box's way out: its directory on this host, and the secrets that lie in it for the box."""
+
+    directory: Path
+    secrets: tuple[str, ...]
+
+
+class WorkerDoors:
+    """Asks the broker for doors. Every method raises BrokerUnavailable while it is away.
+
+    `scratch` is a directory for the inbound folder of the box that is asked about its package indexes.
+    """
+
+    def __init__(self, broker: Broker, environment: Environment, scratch: Path) -> None:
+        self._broker = broker
+        self._environment = environment
+        self._scratch = scratch
+        self._hosts: dict[str | None, Mapping[str, tuple[str, ...]]] = {}
+        self._probing = asyncio.Lock()
+
+    async def open(self, session_id: str, box: str, repository: Repository, image: str | None = None) -> Door:
+        """The door for that box of a session. Raises: EnvironmentUnavailable, SandboxFailed."""
+        hosts: Mapping[str, tuple[str, ...]] = {}
+        if any(entry in PRESETS_OF_PACKAGES for entry in repository.egress if isinstance(entry, str)):
+            hosts = await self._package_hosts(image)
+        asked = OpenDoor(session_id=session_id, box=box, package_hosts=dict(hosts))
+        opened = await self._call("door.open", asked, DoorIsOpen)
+        return Door(Path(opened.directory), opened.secrets)
+
+    async def close(self, box: str) -> None:
+        """The box's door is gone."""
+        await self._call("door.close", OfBox(box=box), Nothing)
+
+    async def refusals(self, box: str, after: int) -> tuple[EgressRefused, ...]:
+        """What the box's door refused since that number."""
+        return (await self._call("door.refusals", Refused(box=box, after=after), Refusals)).refused
+
+    async def _package_hosts(self, image: str | None) -> Mapping[str, tuple[str, ...]]:
+        """What the package presets stand for in boxes of that image, asked of one that no agent ever saw."""
+        async with self._probing:
+            if image not in self._hosts:
+                self._hosts[image] = await self._asked(image)
+            return self._hosts[image]
+
+    async def _asked(self, image: str | None) -> Mapping[str, tuple[str, ...]]:
+        name = f"probe-{uuid4().hex[:12]}"
+        spec = SandboxSpec(PROBE_SESSION, name, image, self._scratch / name)
+        try:
+            async with await self._environment.open(spec) as box:
+                return await package_hosts(box.runner)
+        except RunnerError as error:
+            raise SandboxFailed(f"a new box could not be asked for its package indexes: {error}") from error
+        finally:
+            await self._environment.remove(name)
+
+    async def _call(self, operation: str, asked: Declared, answers: type[Answer]) -> Answer:
+        try:
+            return await self._broker.call(operation, asked, answers)
+        except BrokerDown as error:
+            raise BrokerUnavailable(str(error)) from error
+        except BrokerRefused as error:
+            if error.kind in ("audit_down", "database_down", "halted"):
+                raise BrokerUnavailable(str(error)) from error
+            raise BrokerFailed(str(error)) from error
+
+
+def placeholders(repository: Repository) -> Mapping[str, str]:
+    """What a box of that repository has in its environment in place of credentials: names that the door
+    knows."""
+    rules = [entry for entry in repository.egress if isinstance(entry, EgressRule)]
+    used = [rule.credential.secret for rule in rules if rule.credential is not None]
+    return {name: f"{PLACEHOLDER}{name}" for name in used}
