@@ -26,8 +26,8 @@ def secret_key(settings: Settings) -> str:
         return settings.secret_key
     if not settings.embedded:
         raise SettingsError(
-            "SECRET_KEY is missing: web seals stored credentials with it, and the worker opens them. "
-            "Set it to what `openssl rand -hex 32` prints"
+            "SECRET_KEY is missing: the broker seals stored credentials with it, and web signs cookies with "
+            "one of its own. Set it to what `openssl rand -hex 32` prints"
         )
     return _kept(settings.bellhop_home / "secret.key")
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import yaml
 
 from deploy import wiring
+from deploy.broker import clients
 from session.settings import Settings
 from tests.provision.places import CHECKOUT
 
 DEPLOY = CHECKOUT / "deploy"
-PROCESSES = ("bot", "web", "worker")
+PROCESSES = ("broker", "bot", "web", "worker")
 FILES = ("common", *PROCESSES)
 ALSO_READ = {"POSTGRES_PASSWORD", "BELLHOP_STATE", "DOCKER_GROUP"}
 
@@ -62,9 +63,11 @@ def test_the_compose_file_runs_every_process() -> None:
 
 
 def test_the_worker_sees_its_state_under_the_path_the_engine_knows() -> None:
-    worker = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["worker"]
-    home = worker["environment"]["BELLHOP_HOME"]
-    assert f"{home}:{home}" in worker["volumes"]
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    home = services["worker"]["environment"]["BELLHOP_HOME"]
+    for name in ("worker", "broker"):
+        assert services[name]["environment"]["BELLHOP_HOME"] == home
+        assert f"{home}:{home}" in services[name]["volumes"]
 
 
 def test_each_service_is_a_user_of_its_own_with_its_own_settings() -> None:
@@ -75,16 +78,16 @@ def test_each_service_is_a_user_of_its_own_with_its_own_settings() -> None:
     assert len({services[name]["user"] for name in PROCESSES}) == len(PROCESSES)
     assert services["migrate"]["env_file"] == ["common.env"]
     # The doctor sees all settings, so it must not run beside the others.
-    assert services["doctor"]["env_file"] == ["common.env", *(f"{name}.env" for name in PROCESSES)]
+    assert services["doctor"]["env_file"] == ["common.env", "bot.env", "web.env", "worker.env", "broker.env"]
     assert services["doctor"]["profiles"] == ["doctor"]
 
 
-def test_the_key_of_the_forge_app_is_a_file_that_the_worker_alone_is_given() -> None:
-    path = named_in("worker")["GITHUB_APP_PRIVATE_KEY"]
+def test_the_key_of_the_forge_app_is_a_file_that_the_broker_alone_is_given() -> None:
+    path = named_in("broker")["GITHUB_APP_PRIVATE_KEY"]
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     given = {name for name in services if path in str(services[name].get("volumes"))}
-    assert given == {"worker", "doctor"}
-    mount = next(each for each in services["worker"]["volumes"] if path in str(each))
+    assert given == {"broker", "doctor"}
+    mount = next(each for each in services["broker"]["volumes"] if path in str(each))
     assert (mount["source"], mount["target"], mount["read_only"]) == ("./app.pem", path, True)
 
 
@@ -102,7 +105,13 @@ def test_the_unit_gives_each_process_the_common_settings_and_its_own() -> None:
     files = re.findall(r"^EnvironmentFile=/etc/bellhop/(\S+)$", unit, re.MULTILINE)
     assert files == ["common.env", "%i.env"]
     assert "\nUser=bellhop-%i\n" in unit
-    assert "\nStateDirectory=bellhop/%i\n" in unit
+
+
+def test_the_broker_knows_the_users_of_the_compose_file() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    users = {name: int(services[name]["user"].partition(":")[0]) for name in ("bot", "web", "worker")}
+    told = Settings.load({"BROKER_CLIENTS": named_in("broker")["BROKER_CLIENTS"]})
+    assert clients(told) == {uid: {name} for name, uid in users.items()}
 
 
 def test_the_example_environments_name_settings() -> None:
