@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -11,8 +12,12 @@ import structlog
 from bot import sentences
 from bot.counter import Counter
 from bot.decisions import Decisions
+from bot.linking import Linking
 from bot.messages import ChatMessage, Place, Press, Reaction
 from bot.requests import Requests
+from session.audit import AuditDown
+from session.broker import BrokerDown, BrokerRefused
+from session.broker_accounts import GitHubAccounts
 from session.database import DatabaseDown
 from session.inbox import AlreadyClaimed
 from session.log import NoSuchSession
@@ -23,11 +28,14 @@ _log = structlog.get_logger(__name__)
 
 class ChatInbox:
     """Everything that comes in ends in a command, in a sentence to the person who did it, or in silence
-    because it was not meant for the bot or had its effect before."""
+    because it was not meant for the bot or had its effect before.
 
-    def __init__(self, counter: Counter) -> None:
+    `waiting`: where it waits for what people do elsewhere, such as on GitHub's pages.
+    """
+
+    def __init__(self, counter: Counter, accounts: GitHubAccounts, waiting: asyncio.TaskGroup) -> None:
         self._counter = counter
-        self._requests = Requests(counter)
+        self._requests = Requests(counter, Linking(counter, accounts, waiting))
         self._decisions = Decisions(counter, self._requests)
 
     async def on_message(self, message: ChatMessage) -> None:
@@ -71,6 +79,9 @@ class ChatInbox:
             _log.debug("chat.duplicate", session_id=known.session_id, detail=str(known))
         except Refusal as refusal:
             return refusal.sentence
+        except (BrokerDown, BrokerRefused, AuditDown) as trouble:
+            _log.warning("chat.not_done", detail=str(trouble))
+            return str(trouble)
         except NoSuchSession:
             return sentences.GONE
         except DatabaseDown as down:

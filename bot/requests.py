@@ -8,8 +8,9 @@ from dataclasses import replace
 from bot import sentences
 from bot.counter import Counter
 from bot.follow_ups import is_follow_up
+from bot.linking import Linking
 from bot.messages import SEEN, TAKEN, ChatMessage, Place
-from bot.wording import Wording, is_stop, link_code, read_wording
+from bot.wording import Wording, is_link, is_stop, is_unlink, link_code, read_wording
 from session.directory import LINK_PURPOSE, IdentityTaken
 from session.inbox import Claim
 from session.people import Origin, Person, Prompt, ThreadLine
@@ -24,11 +25,13 @@ _RECENT_MESSAGES = 20
 class Requests:
     """Takes what people write to the session it belongs to.
 
-    Its methods raise Refusal, AlreadyClaimed, NoSuchSession, PlatformError and DatabaseDown.
+    Its methods raise Refusal, AlreadyClaimed, NoSuchSession, PlatformError, DatabaseDown, BrokerDown and
+    BrokerRefused.
     """
 
-    def __init__(self, counter: Counter) -> None:
+    def __init__(self, counter: Counter, linking: Linking) -> None:
         self._counter = counter
+        self._linking = linking
 
     async def said(self, message: ChatMessage) -> None:
         """A request, a follow-up, or nothing for us."""
@@ -50,6 +53,10 @@ class Requests:
         code = link_code(wording.text)
         if code is not None:
             await self._link(message, person, code)
+        elif is_link(wording.text):
+            await self._linking.link(message, person, claim)
+        elif is_unlink(wording.text):
+            await self._linking.unlink(message, person, claim)
         elif session_id is not None and is_stop(wording.text):
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)

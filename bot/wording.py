@@ -1,4 +1,4 @@
-"""What people write, read plainly: a wish to stop, a code to link, a leading `!model`, `!repo`, `!branch`."""
+"""What people write, read plainly: a wish to stop or to link an account; `!model`, `!repo`, `!branch`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _STOP_WORDS = frozenset(
         "para",
         "arrête",
     }
+)
+_ACCOUNTS = frozenset(
+    {"", "github", "account", "my account", "my github", "github account", "my github account"}
 )
 _DIRECTIVE = re.compile(r"^\s*!(model|repo|repository|branch)[ \t:=]+(\S+)[ \t]*\n?", re.IGNORECASE)
 
@@ -57,4 +60,23 @@ def link_code(text: str) -> str | None:
 
 def is_stop(text: str) -> bool:
     """Whether these words ask to stop, and say nothing else."""
-    return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split()) in _STOP_WORDS
+    return _bare(text) in _STOP_WORDS
+
+
+def is_link(text: str) -> bool:
+    """Whether these words ask to link the writer's GitHub account (`link github`), and say nothing else."""
+    verb, _, account = _bare(text).partition(" ")
+    return (verb == "link" and account in _ACCOUNTS) or (verb == "connect" and account in _ACCOUNTS - {""})
+
+
+def is_unlink(text: str) -> bool:
+    """Whether these words ask to unlink the writer's GitHub account, and say nothing else."""
+    verb, _, account = _bare(text).partition(" ")
+    return (verb == "unlink" and account in _ACCOUNTS) or (
+        verb == "disconnect" and account in _ACCOUNTS - {""}
+    )
+
+
+def _bare(text: str) -> str:
+    """The words without signs, in small letters, one blank between them."""
+    return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split())

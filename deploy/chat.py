@@ -14,6 +14,7 @@ from bot.session_feed import FeedRooms
 from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from deploy.core import Core
+from session.broker_accounts import GitHubAccounts
 
 
 def choices(core: Core) -> tuple[Choice, ...]:
@@ -53,7 +54,8 @@ async def listen(core: Core, platform: Platform) -> None:
         repositories=choices(core),
         mentions_required=core.settings.mentions_required,
     )
-    await platform.run(ChatInbox(counter))
+    async with asyncio.TaskGroup() as waiting:
+        await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting))
 
 
 async def tell(core: Core, platform: Platform) -> None:

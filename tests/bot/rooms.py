@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bot.counter import Counter
 from bot.inbox import ChatInbox
@@ -18,6 +19,8 @@ from bot.session_feed import FeedRooms
 from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from session import events as e
+from session.broker import Broker
+from session.broker_accounts import GitHubAccounts
 from session.catalogue import Catalogue, Repository
 from session.commands import Commands
 from session.database import Database
@@ -33,6 +36,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.view import SessionView
 
+NO_BROKER = Path("/nonexistent/broker.sock")
 PUBLIC_URL = "https://bellhop.example.com"
 CATALOGUE = Catalogue(
     [
@@ -52,6 +56,7 @@ class Rooms:
     commands: Commands
     directory: Directory
     feed: FeedRooms
+    broker: Broker
 
     def counter(self, platform: Platform, *, mentions_required: bool = False) -> Counter:
         """The front desk of a platform."""
@@ -86,12 +91,13 @@ class Rooms:
         with_feed: bool = True,
     ) -> AsyncIterator[ChatInbox]:
         """The platform and its feed, running until the block ends."""
-        inbox = ChatInbox(self.counter(platform, mentions_required=mentions_required))
+        counter = self.counter(platform, mentions_required=mentions_required)
         feed = self.thread_feed(platform, interval_seconds=interval_seconds)
-        tasks = [asyncio.create_task(platform.run(inbox))]
+        ready: asyncio.Future[ChatInbox] = asyncio.get_running_loop().create_future()
+        tasks = [asyncio.create_task(_listen(platform, counter, self.broker, ready))]
         tasks += [asyncio.create_task(feed.run())] if with_feed else []
         try:
-            yield inbox
+            yield await ready
         finally:
             for task in tasks:
                 task.cancel()
@@ -136,6 +142,15 @@ class Rooms:
         await self.directory.set_role(person.id, role)
 
 
+async def _listen(
+    platform: Platform, counter: Counter, broker: Broker, ready: asyncio.Future[ChatInbox]
+) -> None:
+    async with asyncio.TaskGroup() as waiting:
+        inbox = ChatInbox(counter, GitHubAccounts(broker), waiting)
+        ready.set_result(inbox)
+        await platform.run(inbox)
+
+
 def repository_chosen() -> e.RepositoryChosen:
     """Routing found the billing repository."""
     return e.RepositoryChosen(slug="acme/billing", branch="main", how="model", reason="invoices are there")
@@ -159,17 +174,19 @@ def approval_requested(approval_id: str = "a1", excluded: tuple[str, ...] = ()) 
 
 
 @asynccontextmanager
-async def open_rooms(database_url: str, redis_url: str) -> AsyncIterator[Rooms]:
-    """The rooms over a new database."""
+async def open_rooms(
+    database_url: str, redis_url: str, broker_socket: Path = NO_BROKER
+) -> AsyncIterator[Rooms]:
+    """The rooms over a new database. Nobody serves the broker's socket unless the test does."""
     database = await Database.open(database_url)
     try:
         await database.migrate()
-        async with Pulse(None) as pulse, Queue(redis_url) as queue:
+        async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:
             log = Log(database, pulse)
             directory = Directory(database)
             commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
             messages = ChatMessages(database)
             feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse)
-            yield Rooms(database, log, commands, directory, feed)
+            yield Rooms(database, log, commands, directory, feed, broker)
     finally:
         await database.aclose()
