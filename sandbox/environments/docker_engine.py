@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import re
-import secrets
-import shutil
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from docker import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.docker_box import ENGINE_ERRORS, DockerSandbox
-from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
+from sandbox.environments.docker_containers import OWNER_LABEL, Containers
 from sandbox.environments.protocol import (
-    INBOUND,
     NAME_LABEL,
     SESSION_LABEL,
-    WORKSPACE,
     BoxInfo,
     EnvironmentUnavailable,
     Origin,
@@ -31,21 +25,9 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
-from sandbox.environments.runner_launch import (
-    HOME,
-    RUNNER_MOUNT,
-    SOCKET_MOUNT,
-    SOCKET_NAME,
-    STATE,
-    adopted_runner,
-    answering_runner,
-    placed_runner,
-    runner_command,
-)
-from sandbox.images.base_image import READY_LABEL, ensure_base_image
+from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
+from sandbox.images.base_image import ensure_base_image
 
-# Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
-OWNER_LABEL = "bellhop.owner"
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 START_SECONDS = 30.0
@@ -96,7 +78,7 @@ class DockerEnvironment:
         Raises: EnvironmentUnavailable.
         """
         client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
+        await self._base(client)
 
     async def open(self, spec: SandboxSpec) -> DockerSandbox:
         """The box of that name, adopted, restarted or created.
@@ -139,10 +121,7 @@ class DockerEnvironment:
     async def remove(self, name: str) -> None:
         """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
         client = await asyncio.to_thread(self._engine)
-        container = await asyncio.to_thread(_find, client, name, self._owner)
-        if container is not None:
-            await asyncio.to_thread(_remove, container)
-        await asyncio.to_thread(shutil.rmtree, self._run_directory / name, ignore_errors=True)
+        await asyncio.to_thread(self._containers(client).remove, name)
 
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
@@ -178,13 +157,16 @@ class DockerEnvironment:
 
     async def _open(self, spec: SandboxSpec) -> DockerSandbox:
         client = await asyncio.to_thread(self._engine)
-        container = await asyncio.to_thread(_find, client, spec.name, self._owner)
+        containers = self._containers(client)
+        container = await asyncio.to_thread(containers.find, spec.name)
         socket_path = self._run_directory / spec.name / SOCKET_NAME
-        origin: Origin = "restarted"
+        origin: Origin = "created" if container is None else "restarted"
         if container is None:
-            container = await asyncio.to_thread(self._create, client, spec)
-            origin = "created"
-        elif container.status == "running":
+            image = spec.image or await self._base(client)
+            container = await asyncio.to_thread(containers.create, spec, image)
+        else:
+            container = await asyncio.to_thread(containers.with_door, container, spec)
+        if container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
                 return self._box(container, spec, runner, "adopted")
@@ -193,6 +175,12 @@ class DockerEnvironment:
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(container, spec, runner, origin)
+
+    async def _base(self, client: DockerClient) -> str:
+        return await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
+
+    def _containers(self, client: DockerClient) -> Containers:
+        return Containers(client, self._owner, self._run_directory, self._runtime)
 
     def _box(
         self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
@@ -212,63 +200,6 @@ class DockerEnvironment:
                 f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
             ) from error
 
-    def _create(self, client: DockerClient, spec: SandboxSpec) -> Container:
-        image = spec.image or ensure_base_image(client, self._base_image, self._cache)
-        sockets = self._run_directory / spec.name
-        self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sockets.mkdir(exist_ok=True)
-        # The box's user makes the socket in it; the directory above keeps everyone else on the host out.
-        sockets.chmod(0o777)
-        (sockets / SOCKET_NAME).unlink(missing_ok=True)
-        spec.inbound.mkdir(parents=True, exist_ok=True)
-        mounts = (
-            BoxMount(placed_runner(self._run_directory), RUNNER_MOUNT, read_only=True),
-            BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
-            BoxMount(sockets, SOCKET_MOUNT, read_only=False),
-        )
-        seccomp = SECCOMP_PROFILE.read_text()
-        options = ["--disk-bytes", str(spec.limits.disk_bytes), "--readable", INBOUND]
-        try:
-            container = client.containers.create(
-                image,
-                name=f"bellhop-{self._owner}-{spec.name}",
-                hostname="bellhop",
-                entrypoint=runner_command(secrets.token_hex(8), *options),
-                command=[],
-                working_dir=WORKSPACE,
-                environment={"HOME": HOME, **spec.env},
-                labels={
-                    **spec.labels,
-                    NAME_LABEL: spec.name,
-                    SESSION_LABEL: spec.session_id,
-                    OWNER_LABEL: self._owner,
-                },
-                **hardened_options(spec.limits, mounts, self._runtime, seccomp),
-            )
-        except ImageNotFound as error:
-            raise SandboxFailed(f"box {spec.name}: there is no image {image} in the engine") from error
-        if container.labels.get(READY_LABEL) is None:
-            container.put_archive("/", own_directories())
-        return container
-
-
-def own_directories() -> bytes:
-    """A tar archive of the directories that the box's user owns, for images that lack them."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in (WORKSPACE, STATE, HOME):
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, BOX_USER, BOX_USER
-            archive.addfile(entry)
-    return buffer.getvalue()
-
-
-def _find(client: DockerClient, name: str, owner: str) -> Container | None:
-    try:
-        return client.containers.get(f"bellhop-{owner}-{name}")
-    except NotFound:
-        return None
-
 
 def _kill(client: DockerClient, container: str) -> None:
     """The engine answers once it is dead; one that does not run, or is not there, is dead already."""
@@ -279,15 +210,6 @@ def _kill(client: DockerClient, container: str) -> None:
             raise SandboxFailed(f"{container} cannot be killed: {error.explanation}") from error
     except ENGINE_ERRORS as error:
         raise SandboxFailed(f"{container} cannot be killed: {error}") from error
-
-
-def _remove(container: Container) -> None:
-    try:
-        container.remove(force=True, v=True)
-    except APIError as error:
-        # Someone else is removing it, or has.
-        if error.status_code not in (404, 409):
-            raise
 
 
 def _make(settings: EnvironmentSettings) -> DockerEnvironment:

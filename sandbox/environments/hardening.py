@@ -9,9 +9,12 @@ from typing import Any
 
 from docker.types import LogConfig, Mount, Ulimit
 
-from sandbox.environments.protocol import SandboxLimits
+from sandbox.environments.protocol import DOOR, INBOUND, SandboxLimits
+from sandbox.environments.runner_launch import RUNNER_MOUNT, SOCKET_MOUNT
 
 BOX_USER = 10001
+# What a container may see of the host, and whether it may write there.
+MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, SOCKET_MOUNT: True}
 SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
 
 
@@ -98,4 +101,8 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
         wrong.append(f"Tmpfs is {host_config.get('Tmpfs')!r}")
     if host_config.get("Binds"):
         wrong.append(f"Binds are {host_config.get('Binds')!r}")
+    for mount in host_config.get("Mounts") or []:
+        writable = not mount.get("ReadOnly", False)
+        if mount["Type"] != "bind" or MOUNTS.get(mount["Target"]) not in (True, writable):
+            wrong.append(f"Mounts has {mount!r}")
     return wrong

@@ -12,19 +12,19 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.environments.bubblewrap_builder import bubblewrap_command
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.local_box import LocalSandbox
 from sandbox.environments.local_files import KEPT, copy_box
+from sandbox.environments.local_plan import box_plan, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
-from sandbox.environments.namespace_plan import Bind, BoxPlan, host_binds, host_python
+from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
-    INBOUND,
     NAME_LABEL,
     SESSION_LABEL,
-    WORKSPACE,
     BoxInfo,
     EnvironmentUnavailable,
     Origin,
@@ -32,17 +32,7 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerGone
-from sandbox.environments.runner_launch import (
-    HOME,
-    RUNNER_MOUNT,
-    RUNNER_SOURCE,
-    SOCKET_MOUNT,
-    SOCKET_NAME,
-    STATE,
-    adopted_runner,
-    answering_runner,
-    runner_command,
-)
+from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
 from sandbox.environments.unshare_builder import unshare_command
 
 Builder = Callable[[BoxPlan], list[str]]
@@ -66,6 +56,9 @@ class LocalEnvironment:
     def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
         self._snapshots = directory.absolute() / "snapshots"
+        self._settings = directory.absolute() / "settings"
+        self._packages: Path | None = None
+        self._placing = asyncio.Lock()
         programs = BUILDERS if program is None else {program: BUILDERS[program]}
         self._program = next((name for name in programs if shutil.which(name)), None)
         self._opening: dict[str, asyncio.Lock] = {}
@@ -148,7 +141,12 @@ class LocalEnvironment:
         record = await asyncio.to_thread(self.record, spec.name)
         socket_path = self._boxes / spec.name / "socket" / SOCKET_NAME
         origin: Origin = "created" if record is None else "restarted"
-        if record is not None and record.running():
+        spec = await asyncio.to_thread(_with_former_door, spec, record)
+        packages = None if spec.door is None else await self._placed_packages()
+        if record is not None and record.running() and not _has_door(record, spec):
+            # What a running box sees cannot be changed.
+            await self.end(spec.name)
+        elif record is not None and record.running():
             try:
                 runner = await adopted_runner(socket_path)
                 return LocalSandbox(self, spec.name, runner, "adopted")
@@ -157,7 +155,7 @@ class LocalEnvironment:
         if self._program is None:
             await self.check()
         box = secrets.token_hex(8) if record is None else record.box
-        plan = await asyncio.to_thread(self._prepare, spec, box, origin)
+        plan = await asyncio.to_thread(self._prepare, spec, box, origin, packages)
         await asyncio.to_thread(self._start, plan, spec.name)
         try:
             runner = await answering_runner(socket_path, START_SECONDS, lambda: not lives(plan.pid_file))
@@ -168,7 +166,7 @@ class LocalEnvironment:
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
-    def _prepare(self, spec: SandboxSpec, box: str, origin: Origin) -> BoxPlan:
+    def _prepare(self, spec: SandboxSpec, box: str, origin: Origin, packages: Path | None) -> BoxPlan:
         """The box's folders, filled and owned as they should be."""
         folder = self._boxes / spec.name
         self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,7 +181,14 @@ class LocalEnvironment:
                 os.chown(folder / name, uid, uid)
         spec.inbound.mkdir(parents=True, exist_ok=True)
         (folder / "socket" / SOCKET_NAME).unlink(missing_ok=True)
-        return _plan(spec, box, folder, uid)
+        return box_plan(spec, box, folder, uid, packages)
+
+    async def _placed_packages(self) -> Path:
+        """The machine's package settings, read once in the life of this program."""
+        async with self._placing:
+            if self._packages is None:
+                self._packages = await asyncio.to_thread(placed_packages, self._settings)
+            return self._packages
 
     def _start(self, plan: BoxPlan, name: str) -> None:
         assert self._program is not None
@@ -212,6 +217,7 @@ class LocalEnvironment:
             "box": box,
             "pid": pid,
             "started_ticks": started_ticks_of(pid),
+            "door": None if spec.door is None else str(spec.door.absolute()),
         }
         path = self._boxes / spec.name / "box.json"
         path.with_suffix(".new").write_text(json.dumps(record))
@@ -247,34 +253,15 @@ class LocalEnvironment:
             )
 
 
-def _plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None) -> BoxPlan:
-    python, python_binds = host_python()
-    binds, links = host_binds()
-    limits = spec.limits
-    options = ["--memory-bytes", str(limits.memory_bytes), "--disk-bytes", str(limits.disk_bytes)]
-    options += ["--pids", str(limits.pids), "--open-files", str(limits.open_files), "--readable", INBOUND]
-    options += ["--uid", str(uid)] if uid is not None else []
-    own = (
-        Bind(str(RUNNER_SOURCE), RUNNER_MOUNT),
-        Bind(str(spec.inbound.absolute()), INBOUND),
-        Bind(str(folder / "workspace"), WORKSPACE, writable=True),
-        Bind(str(folder / "state"), STATE, writable=True),
-        Bind(str(folder / "home"), HOME, writable=True),
-        Bind(str(folder / "socket"), SOCKET_MOUNT, writable=True),
-    )
-    path = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-    return BoxPlan(
-        binds=(*binds, *python_binds, *own),
-        links=links,
-        tmp_bytes=limits.tmp_bytes,
-        environment={"HOME": HOME, "PATH": path, "LANG": "C.UTF-8", **spec.env},
-        workdir=WORKSPACE,
-        command=tuple(runner_command(box, *options, python=python)),
-        uid=uid,
-        pid_file=folder / "pid",
-        root=folder / "root",
-        python=python,
-    )
+def _with_former_door(spec: SandboxSpec, record: BoxRecord | None) -> SandboxSpec:
+    """A box that is opened without mention of a door keeps the one it has."""
+    if spec.door is not None or record is None or record.door is None or not Path(record.door).is_dir():
+        return spec
+    return replace(spec, door=Path(record.door))
+
+
+def _has_door(record: BoxRecord, spec: SandboxSpec) -> bool:
+    return spec.door is None or record.door == str(spec.door.absolute())
 
 
 def _make(settings: EnvironmentSettings) -> LocalEnvironment:

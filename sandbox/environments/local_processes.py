@@ -16,7 +16,10 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class BoxRecord:
-    """What is written down of a box. `pid` and `started_ticks` are those of its first process, if any."""
+    """What is written down of a box. `pid` and `started_ticks` are those of its first process, if any.
+
+    `door` is the host's directory that it sees as its door.
+    """
 
     name: str
     session_id: str
@@ -24,6 +27,7 @@ class BoxRecord:
     box: str
     pid: int | None
     started_ticks: int | None
+    door: str | None = None
 
     def running(self) -> bool:
         """Whether that very process lives; its number alone may be another's by now."""

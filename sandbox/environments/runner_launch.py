@@ -31,7 +31,7 @@ def placed_runner(directory: Path) -> Path:
     A worker that is itself a container shares its state directory with the host under one path, and nothing
     else. The copy is named by its content, so that versions stand side by side while boxes still use them.
     """
-    sources = sorted(path for path in RUNNER_SOURCE.glob("*.py"))
+    sources = sorted(path for pattern in ("*.py", "*.conf") for path in RUNNER_SOURCE.glob(pattern))
     content = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources))
     placed = directory / f"runner-{content.hexdigest()[:16]}"
     if not placed.exists():

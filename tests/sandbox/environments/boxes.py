@@ -32,7 +32,9 @@ class Bench:
     environment: Environment
     directory: Path
 
-    def spec(self, name: str | None = None, image: str | None = None) -> SandboxSpec:
+    def spec(
+        self, name: str | None = None, image: str | None = None, door: Path | None = None
+    ) -> SandboxSpec:
         """A small box with a name of its own."""
         name = name or f"test-{uuid.uuid4().hex[:10]}"
         inbound = self.directory / "in" / name
@@ -45,6 +47,7 @@ class Bench:
             env={"GREETING": "hello"},
             limits=LIMITS,
             labels={"bellhop.test": "1"},
+            door=door,
         )
 
     @asynccontextmanager

@@ -75,7 +75,8 @@ async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine
         binds = {
             mount["Destination"]: mount["RW"] for mount in box.attrs["Mounts"] if mount["Type"] == "bind"
         }
-        assert binds == {"/opt/bellhop/runner": False, "/bellhop/in": False, "/run/bellhop": True}
+        door = {"/run/bellhop-door": False} if "/run/bellhop-door" in binds else {}
+        assert binds == {"/opt/bellhop/runner": False, "/bellhop/in": False, "/run/bellhop": True, **door}
 
 
 async def test_an_engine_needs_to_see_the_state_directory_alone(
@@ -101,6 +102,9 @@ async def test_an_engine_needs_to_see_the_state_directory_alone(
         ("Binds", ["/:/host"]),
         ("Devices", [{"PathOnHost": "/dev/kvm"}]),
         ("Ulimits", []),
+        ("Mounts", [{"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": True}]),
+        ("Mounts", [{"Type": "bind", "Source": "/doors/a", "Target": "/run/bellhop-door"}]),
+        ("Mounts", [{"Type": "volume", "Source": "v", "Target": "/bellhop/in", "ReadOnly": True}]),
     ],
 )
 async def test_a_flag_that_is_missing_is_noticed(
@@ -191,3 +195,18 @@ async def test_an_engine_that_does_not_answer_is_said(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnavailable, match="start one, set DOCKER_HOST"):
         await nowhere.check()
     await nowhere.aclose()
+
+
+async def test_a_move_to_a_new_container_that_was_cut_off_loses_nothing(
+    containers: Bench, engine: DockerClient
+) -> None:
+    spec = containers.spec()
+    async with containers.box(spec) as box:
+        await box.runner.write_file(call_id(), "kept", "work")
+        (found,) = engine.containers.list(filters={"label": f"bellhop.box={spec.name}"})
+        title = found.name
+        found.rename(f"{title}.next")
+        async with await containers.environment.open(spec) as again:
+            assert again.origin == "adopted"
+            assert (await again.runner.read_file("kept")).text == "work"
+        assert engine.containers.get(title).id == found.id

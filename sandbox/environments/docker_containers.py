@@ -1,0 +1,179 @@
+"""The containers of one installation in an engine: made, found, given a door, removed. All of it blocks."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import shutil
+import tarfile
+from pathlib import Path
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from sandbox.environments.door_environment import door_environment, door_options
+from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
+from sandbox.environments.protocol import (
+    DOOR,
+    INBOUND,
+    NAME_LABEL,
+    SESSION_LABEL,
+    WORKSPACE,
+    SandboxFailed,
+    SandboxSpec,
+)
+from sandbox.environments.runner_launch import (
+    HOME,
+    RUNNER_MOUNT,
+    SOCKET_MOUNT,
+    SOCKET_NAME,
+    STATE,
+    placed_runner,
+    runner_command,
+)
+from sandbox.images.base_image import READY_LABEL
+
+# Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
+OWNER_LABEL = "bellhop.owner"
+# A box that moves into a new container has two for a moment; no box's name has a dot.
+NEXT = ".next"
+MOVED_REPOSITORY = "bellhop/moved"
+
+
+class Containers:
+    """Those of `owner`, with their sockets and their runner below `run_directory`."""
+
+    def __init__(self, client: DockerClient, owner: str, run_directory: Path, runtime: str | None) -> None:
+        self._client = client
+        self._owner = owner
+        self._run_directory = run_directory
+        self._runtime = runtime
+
+    def find(self, name: str) -> Container | None:
+        """The container of that box, running or not."""
+        found = self._get(self._title(name))
+        if found is None and (moving := self._get(self._title(name) + NEXT)) is not None:
+            # A worker died between the end of the old container and the new one's taking its name.
+            moving.rename(self._title(name))
+            return self._get(self._title(name))
+        return found
+
+    def create(self, spec: SandboxSpec, image: str) -> Container:
+        """A new container of that image, not started. Raises: SandboxFailed without the image."""
+        return self._create(spec, image, self._title(spec.name))
+
+    def with_door(self, container: Container, spec: SandboxSpec) -> Container:
+        """The box's container with the door of `spec`: itself, or one in its place that has its files.
+
+        Mounts cannot be changed, so a box made without this door moves to a new container. What ran in it
+        ends.
+        """
+        if spec.door is None or door_of(container) == str(spec.door.absolute()):
+            return container
+        self._remove(self._get(self._title(spec.name) + NEXT))
+        if container.status == "running":
+            container.kill()
+            container.wait()
+        repository = f"{MOVED_REPOSITORY}-{self._owner}-{spec.name}"
+        container.commit(repository, "1", pause=False, changes=f"LABEL {READY_LABEL}=1")
+        moved = self._create(spec, f"{repository}:1", self._title(spec.name) + NEXT)
+        self._remove(container)
+        moved.rename(self._title(spec.name))
+        return moved
+
+    def remove(self, name: str) -> None:
+        """The box's containers and socket directory are gone, with what a move left; its snapshots stay."""
+        for title in (self._title(name), self._title(name) + NEXT):
+            self._remove(self._get(title))
+        try:
+            self._client.images.remove(f"{MOVED_REPOSITORY}-{self._owner}-{name}:1")
+        except ImageNotFound:
+            pass
+        except APIError as error:
+            # Someone else is removing it.
+            if error.status_code != 409:
+                raise
+        shutil.rmtree(self._run_directory / name, ignore_errors=True)
+
+    def _title(self, name: str) -> str:
+        return f"bellhop-{self._owner}-{name}"
+
+    def _get(self, title: str) -> Container | None:
+        try:
+            return self._client.containers.get(title)
+        except NotFound:
+            return None
+
+    def _remove(self, container: Container | None) -> None:
+        try:
+            if container is not None:
+                container.remove(force=True, v=True)
+        except APIError as error:
+            # Someone else is removing it, or has.
+            if error.status_code not in (404, 409):
+                raise
+
+    def _mounts(self, spec: SandboxSpec) -> tuple[BoxMount, ...]:
+        sockets = self._run_directory / spec.name
+        self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sockets.mkdir(exist_ok=True)
+        # The box's user makes the socket in it; the directory above keeps everyone else on the host out.
+        sockets.chmod(0o777)
+        (sockets / SOCKET_NAME).unlink(missing_ok=True)
+        spec.inbound.mkdir(parents=True, exist_ok=True)
+        mounts = (
+            BoxMount(placed_runner(self._run_directory), RUNNER_MOUNT, read_only=True),
+            BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
+            BoxMount(sockets, SOCKET_MOUNT, read_only=False),
+        )
+        if spec.door is None:
+            return mounts
+        # The directory and not the socket in it, which a broker that starts again makes anew.
+        return (*mounts, BoxMount(spec.door.absolute(), DOOR, read_only=True))
+
+    def _create(self, spec: SandboxSpec, image: str, title: str) -> Container:
+        mounts, seccomp = self._mounts(spec), SECCOMP_PROFILE.read_text()
+        options = ["--disk-bytes", str(spec.limits.disk_bytes), "--readable", INBOUND]
+        options += door_options(spec.door)
+        try:
+            container = self._client.containers.create(
+                image,
+                name=title,
+                hostname="bellhop",
+                entrypoint=runner_command(secrets.token_hex(8), *options),
+                command=[],
+                working_dir=WORKSPACE,
+                environment={"HOME": HOME, **door_environment(spec.door), **spec.env},
+                labels={
+                    **spec.labels,
+                    NAME_LABEL: spec.name,
+                    SESSION_LABEL: spec.session_id,
+                    OWNER_LABEL: self._owner,
+                },
+                **hardened_options(spec.limits, mounts, self._runtime, seccomp),
+            )
+        except ImageNotFound as error:
+            raise SandboxFailed(f"box {spec.name}: there is no image {image} in the engine") from error
+        if container.labels.get(READY_LABEL) is None:
+            container.put_archive("/", own_directories())
+        return container
+
+
+def door_of(container: Container) -> str | None:
+    """The host's directory that the container sees as its door."""
+    for mount in container.attrs["Mounts"]:
+        if mount["Destination"] == DOOR:
+            return str(mount["Source"])
+    return None
+
+
+def own_directories() -> bytes:
+    """A tar archive of the directories that the box's user owns, for images that lack them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in (WORKSPACE, STATE, HOME):
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, BOX_USER, BOX_USER
+            archive.addfile(entry)
+    return buffer.getvalue()
