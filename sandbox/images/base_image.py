@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -14,9 +16,12 @@ from docker import DockerClient
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from sandbox.environments.protocol import EnvironmentUnavailable
+from sandbox.images.machine_packages import write_settings
 
 # On images that have the box's user and directories already.
 READY_LABEL = "bellhop.ready"
+# What an image is called until it has this machine's settings.
+DRAFT_REPOSITORY = "bellhop/base-draft"
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 DEBIAN_RELEASE = "bookworm"
 PACKAGES = [
@@ -39,6 +44,8 @@ PACKAGES = [
     "unzip",
     "xz-utils",
 ]
+# What debootstrap's solver cannot put together, and apt in the finished tree can.
+LATER_PACKAGES = ["nodejs", "npm"]
 # The box's user by number: `useradd` is not run in a tree that is only unpacked.
 USER_LINES = {
     "etc/passwd": "bellhop:x:10001:10001::/bellhop/home:/bin/bash\n",
@@ -55,11 +62,18 @@ LEFT_OUT = (
 BUILD_SECONDS = 1800
 
 
+def recipe() -> str:
+    """A short digest that changes with what the image is made of."""
+    content = repr((DEBIAN_RELEASE, PACKAGES, LATER_PACKAGES, USER_LINES, OWN_DIRECTORIES, LEFT_OUT))
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
 def ensure_base_image(client: DockerClient, tag: str, cache: Path) -> str:
     """`tag`, present in the engine: found there, else built, else imported from an own Debian tree.
 
     The build needs a registry for its first layer. The tree needs root and debootstrap; its tarball stays in
-    `cache`, so that another engine gets it without the work.
+    `cache` under the name of its recipe, so that another engine gets it without the work. Whatever is found
+    under `tag` is taken as it is; what is made here fetches packages from where this machine does.
 
     Raises: EnvironmentUnavailable, saying what to do.
     """
@@ -68,16 +82,38 @@ def ensure_base_image(client: DockerClient, tag: str, cache: Path) -> str:
         return tag
     except ImageNotFound:
         pass
-    tarball = cache / f"base-{DEBIAN_RELEASE}.tar"
-    if not tarball.exists():
-        refusal = _built(client, tag)
-        if refusal is None:
-            return tag
+    draft = f"{DRAFT_REPOSITORY}:{recipe()}"
+    tarball = cache / f"base-{DEBIAN_RELEASE}-{recipe()}.tar"
+    if tarball.exists():
+        _import(client, tarball, draft)
+    elif (refusal := _built(client, draft)) is not None:
         _make_tree(tarball, tag, refusal)
-    changes = [f"LABEL {READY_LABEL}=1", "USER 10001:10001", "WORKDIR /workspace"]
-    repository, _, version = tag.rpartition(":")
-    client.api.import_image_from_file(str(tarball), repository=repository, tag=version, changes=changes)
+        _import(client, tarball, draft)
+    _finish_image(client, draft, tag)
     return tag
+
+
+def _import(client: DockerClient, tarball: Path, draft: str) -> None:
+    changes = [f"LABEL {READY_LABEL}=1", "USER 10001:10001", "WORKDIR /workspace"]
+    repository, _, version = draft.rpartition(":")
+    client.api.import_image_from_file(str(tarball), repository=repository, tag=version, changes=changes)
+
+
+def _finish_image(client: DockerClient, draft: str, tag: str) -> None:
+    """`tag` is the draft with the package settings of this machine in it."""
+    container = client.containers.create(draft, ["true"], network_mode="none")
+    try:
+        with tempfile.TemporaryDirectory(prefix="bellhop-base-") as directory, io.BytesIO() as buffer:
+            write_settings(Path(directory), DEBIAN_RELEASE)
+            with tarfile.open(fileobj=buffer, mode="w") as archive:
+                for path in sorted(Path(directory).iterdir()):
+                    archive.add(path, arcname=path.name, filter=_as_root)
+            container.put_archive("/", buffer.getvalue())
+        repository, _, version = tag.rpartition(":")
+        container.commit(repository, version, changes='CMD ["bash"]')
+    finally:
+        container.remove()
+    client.images.remove(draft)
 
 
 def _built(client: DockerClient, tag: str) -> str | None:
@@ -103,6 +139,7 @@ def _make_tree(tarball: Path, tag: str, refusal: str) -> None:
     with tempfile.TemporaryDirectory(prefix="bellhop-base-") as directory:
         tree = Path(directory) / "tree"
         _debootstrap(tree)
+        _install_later(tree)
         _finish_tree(tree)
         unfinished = tarball.with_suffix(".part")
         with tarfile.open(unfinished, "w") as archive:
@@ -126,6 +163,23 @@ def _debootstrap(tree: Path) -> None:
         )
 
 
+def _install_later(tree: Path) -> None:
+    inside = [
+        "chroot",
+        str(tree),
+        "env",
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+        "DEBIAN_FRONTEND=noninteractive",
+    ]
+    command = [*inside, "apt-get", "--quiet", "--yes", "--no-install-recommends", "install", *LATER_PACKAGES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    if done.returncode != 0:
+        raise EnvironmentUnavailable(
+            f"The base image could not be put together: apt did not install {' '.join(LATER_PACKAGES)}: "
+            f"{(done.stdout + done.stderr).strip()[-500:]!r}. It needs a Debian package archive it can reach."
+        )
+
+
 def _finish_tree(tree: Path) -> None:
     for name, line in USER_LINES.items():
         with (tree / name).open("a") as file:
@@ -133,6 +187,11 @@ def _finish_tree(tree: Path) -> None:
     for name in OWN_DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
         os.chown(tree / name, 10001, 10001)
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
 
 
 def _without_leftovers(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
