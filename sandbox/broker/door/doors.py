@@ -37,8 +37,8 @@ class Doors:
         """The directory to mount into the box, its door open.
 
         package_hosts: for each preset the origins that the box's package managers are set to, read before any
-        agent ran in it; those given first for a box stand. Opening again changes nothing but the secrets, which
-        are as they are now.
+        agent ran in it; those given first for a box stand. Opening again changes nothing but the secrets,
+        which are as they are now.
         Raises: ValueError for a box that has no plain name; NoSuchSession, DatabaseDown, VaultError.
         """
         if not _BOX.fullmatch(box) or box.endswith(".json"):
@@ -76,7 +76,7 @@ class Doors:
             await self._gone(box)
 
     def refusals(self, box: str, after: int) -> list[EgressRefused]:
-        """What was refused to the box since the refusal numbered `after`, oldest first; the latest 500 only."""
+        """What was refused to the box after the refusal of that number, oldest first; the latest 500."""
         door = self._doors.get(box)
         return [] if door is None else [each for each in door.gate.refused if each.number > after]
 

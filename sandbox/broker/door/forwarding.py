@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door.redaction import Redaction
 from sandbox.broker.door.streams import Gone
 from sandbox.broker.door.targets import Target
-from sandbox.broker.door.upstream import Upstream
+from sandbox.broker.door.upstream import Upstream, UpstreamFailed
 from sandbox.broker.vault import VaultError
 
 BAD_GATEWAY = 502
@@ -46,8 +47,9 @@ async def prepared(
         if not secret or not secret.isprintable() or not secret.isascii():
             raise Denied(
                 FORBIDDEN,
-                f"The rule for {target.endpoint.host} puts the secret {use.secret} into a header, but there is "
-                f"none that fits one. An administrator sets it with `bellhop secrets set {use.secret}`.",
+                f"The rule for {target.endpoint.host} puts the secret {use.secret} into a header, but "
+                "there is none that fits one. An administrator sets it with "
+                f"`bellhop secrets set {use.secret}`.",
             )
     sent = outgoing(headers, target.endpoint.netloc, use, secret)
     if any(name.lower() == "transfer-encoding" for name, _ in headers):
@@ -88,8 +90,9 @@ async def _head(upstream: Upstream, sending: asyncio.Task[None]) -> h11.Response
     answering = asyncio.create_task(upstream.head())
     try:
         await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
-        if sending.done() and not answering.done() and sending.exception() is not None:
-            sending.result()
+        if sending.done() and not answering.done():
+            with contextlib.suppress(UpstreamFailed):  # it may have answered before it stopped listening
+                sending.result()
         return await answering
     finally:
         answering.cancel()

@@ -1,5 +1,5 @@
-"""The requests of one connection, one after another: read, decided, and answered by a server, by git's handler
-or by the door itself."""
+"""The requests of one connection, one after another: read, decided, and answered by a server, by git's
+handler or by the door itself."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Requests:
     async def answer(
         self, side: BoxSide, request: h11.Request, within: Endpoint | None, why_not: str | None
     ) -> None:
-        """Answer the request. `within`: the server that the box opened TLS to; `why_not`: what forbids all that
-        comes through there.
+        """Answer the request. `within`: the server that the box opened TLS to. `why_not`: what forbids all
+        that comes through there.
 
         Raises: Malformed, Gone.
         """
@@ -183,5 +183,6 @@ def _never(error: NotReachable) -> Refused:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 PIECE_BYTES = 256 * 1024
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 LEAST_WAIT_SECONDS = 0.01
 
 T = TypeVar("T")
