@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from session import policy_words
+from session.lined_yaml import Lined, Misplaced, read
 from session.people import Declared
-from session.policy import Budgets, CommandRule, EgressEntry, McpServer
+from session.policy import Budgets, CommandRule, EgressEntry, McpServer, check_pattern
 
 _EXAMPLE = "- {slug: acme/web, forge: github, url: https://github.com/acme/web}"
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 
 
 class CatalogueError(Exception):
@@ -31,7 +33,11 @@ class UnknownRepository(Exception):
 
 
 class Approvals(Declared):
-    """Which effects ask a person first. "auto" goes on without; "off" never does it."""
+    """Which effects ask a person first. "auto" goes on without; "off" never does it.
+
+    `command` differs: "ask" asks about every shell command, "off" only about those that the rules in `ask`
+    name and those that cannot be held against the rules.
+    """
 
     plan: Literal["off", "ask"] = "off"
     pull_request: Literal["ask", "auto"] = "ask"
@@ -39,6 +45,12 @@ class Approvals(Declared):
     command: Literal["off", "ask"] = "off"
     egress: Literal["off", "ask"] = "ask"
     budget: Literal["off", "ask"] = "ask"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        # YAML reads a bare `off` as "false".
+        return "off" if value is False else value
 
 
 class Repository(Declared):
@@ -69,17 +81,32 @@ class Repository(Declared):
     ask: tuple[CommandRule, ...] = ()
     protected_paths: tuple[str, ...] = ()
     budgets: Budgets = Budgets()
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[SecretName, ...] = ()
     mcp: tuple[McpServer, ...] = ()
     public: bool = False
     archived: bool = False
 
     @field_validator(
-        "aliases", "keywords", "languages", "channels", "setup", "verify", "egress", mode="before"
-    )
+        "aliases", "keywords", "languages", "channels", "setup", "verify", "egress", "deny", "ask",
+        "protected_paths", "secrets",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _one_is_a_list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("protected_paths")
+    @classmethod
+    def _below_the_root(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_pattern(pattern) for pattern in patterns)
+
+    @field_validator("mcp")
+    @classmethod
+    def _each_name_once(cls, servers: tuple[McpServer, ...]) -> tuple[McpServer, ...]:
+        names = [server.name for server in servers]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"there are two servers called {twice}")
+        return servers
 
 
 class Catalogue:
@@ -120,62 +147,39 @@ class Catalogue:
 
 def _parse(name: str, text: str) -> list[Repository]:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _wrong(name, mark.line if mark else 0, error.problem or "is not YAML") from error
-    except yaml.YAMLError as error:
-        raise _wrong(name, 0, str(error)) from error
-    if root is None:
+        return _repositories(text)
+    except Misplaced as error:
+        raise _wrong(name, error.line, error.what) from error
+
+
+def _repositories(text: str) -> list[Repository]:
+    content = read(text)
+    if content is None:
         return []
-    if not isinstance(root, yaml.SequenceNode):
-        raise _wrong(name, root.start_mark.line, "must be a list of repositories")
+    if content.items is None:
+        raise Misplaced(content.line, "must be a list of repositories")
     repositories: list[Repository] = []
     lines: dict[str, int] = {}
-    for node in root.value:
-        repository = _entry(name, node)
-        line = node.start_mark.line
-        first = lines.setdefault(repository.slug.lower(), line)
-        if first != line:
-            raise _wrong(name, line, f"{repository.slug} is listed before, on line {first + 1}")
+    for item in content.items:
+        repository = _entry(item)
+        first = lines.setdefault(repository.slug.lower(), item.line)
+        if first != item.line:
+            raise Misplaced(item.line, f"{repository.slug} is listed before, on line {first}")
         repositories.append(repository)
     return repositories
 
 
-def _entry(name: str, node: yaml.Node) -> Repository:
-    if not isinstance(node, yaml.MappingNode):
-        raise _wrong(name, node.start_mark.line, "must be a repository with slug, forge and url")
-    lines: dict[str, int] = {}
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise _wrong(name, key.start_mark.line, "a setting's name must be plain text")
-        if key.value in lines:
-            raise _wrong(name, key.start_mark.line, f"{key.value!r} is there twice")
-        lines[key.value] = key.start_mark.line
-    loader = yaml.SafeLoader("")
-    try:
-        values = loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or node.start_mark
-        raise _wrong(name, mark.line, error.problem or "cannot be read") from error
-    finally:
-        loader.dispose()
+def _entry(item: Lined) -> Repository:
+    if not item.is_mapping:
+        raise Misplaced(item.line, "must be a repository with slug, forge and url")
+    values = item.value()
     try:
         return Repository.model_validate(values)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in problem["loc"])
-        line = lines.get(str(problem["loc"][0]), node.start_mark.line)
-        raise _wrong(name, line, f"{path}: {_words(problem['type'], problem['msg'])}") from error
-
-
-def _words(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return f"is no setting of a repository; known are {', '.join(Repository.model_fields)}"
-    if kind == "missing":
-        return "is missing"
-    return message
+        problem = policy_words.first_problem(error, Repository)
+        raise Misplaced(item.line_of(problem.path), problem.sentence) from error
 
 
 def _wrong(name: str, line: int, what: str) -> CatalogueError:
-    return CatalogueError(f"{name}:{line + 1}: {what}. Example: {_EXAMPLE}")
+    example = "" if policy_words.EXAMPLE in what else f". {policy_words.EXAMPLE} {_EXAMPLE}"
+    return CatalogueError(f"{name}:{line}: {what.rstrip('.')}{example}")
