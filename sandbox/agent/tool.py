@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -80,8 +80,19 @@ class Tool(Protocol[A_contra]):
         ...
 
 
+@runtime_checkable
+class WithSchema(Protocol):
+    """A tool whose arguments are described by a schema of its own, instead of by their model."""
+
+    def schema(self) -> ToolSchema:
+        """The tool as the model sees it."""
+        ...
+
+
 def schema_of(tool: Tool[Arguments]) -> ToolSchema:
     """The tool as the model sees it."""
+    if isinstance(tool, WithSchema):
+        return tool.schema()
     parameters = tool.arguments.model_json_schema()
     parameters.pop("title", None)
     parameters.pop("description", None)
