@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -19,6 +19,7 @@ from sandbox.agent.chat_wire import wire_messages, wire_tools
 from sandbox.agent.model import Model, ModelMessage, ModelReply, ModelUnavailable, OnText, ToolSchema
 from sandbox.agent.model_catalogue import ModelSpec
 from sandbox.agent.model_faults import CALL_FAILURES, Transient, judge
+from sandbox.agent.model_gateway import BROKER_AWAY, is_broker_away
 from sandbox.agent.reply_assembly import ReplyAssembly
 
 
@@ -41,7 +42,12 @@ class Patience:
 
 
 class ChatCompletionsModel:
-    """One model behind one endpoint; retries what may pass, and never hands on half a reply."""
+    """One model behind one endpoint; retries what may pass, and never hands on half a reply.
+
+    `http_client` leads to the broker's gateway (`model_gateway.broker_http_client`) and stays open when this
+    closes: all of a worker's clients share it. `headers` go with every call. Without it the provider is asked
+    itself.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,8 @@ class ChatCompletionsModel:
         api_key: str,
         model: ModelSpec,
         *,
+        http_client: httpx2.AsyncClient | None = None,
+        headers: Mapping[str, str] | None = None,
         patience: Patience | None = None,
         reasoning_effort: ReasoningEffort | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -65,7 +73,15 @@ class ChatCompletionsModel:
         self._jitter = jitter
         timeout = httpx2.Timeout(self._patience.silence_seconds, connect=self._patience.connect_seconds)
         # The SDK's own retries know neither 425 nor a bound on Retry-After, and stop where the stream starts.
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout)
+        self._client = AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key,
+            max_retries=0,
+            timeout=timeout,
+            http_client=http_client,
+            default_headers=headers,
+        )
+        self._over_broker = http_client is not None
 
     @property
     def spec(self) -> ModelSpec:
@@ -81,8 +97,9 @@ class ChatCompletionsModel:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; calls in flight fail."""
-        await self._client.close()
+        """Close the connections that are its own; calls in flight on them fail."""
+        if not self._over_broker:
+            await self._client.close()
 
     async def reply(
         self,
@@ -98,6 +115,8 @@ class ChatCompletionsModel:
             try:
                 return await self._call(wire, wire_tool_list, on_text)
             except CALL_FAILURES as error:
+                if self._over_broker and is_broker_away(error):
+                    raise ModelUnavailable(BROKER_AWAY) from error
                 verdict = judge(error, self._model.id, self._now())
                 if not isinstance(verdict, Transient):
                     raise verdict from error
@@ -176,4 +195,4 @@ class ModelChain:
                 return await model.reply(messages, tools, on_text=on_text)
             except ModelUnavailable as outage:
                 outages.append(outage)
-        raise ModelUnavailable(" ".join(map(str, outages))) from outages[-1]
+        raise ModelUnavailable(" ".join(dict.fromkeys(map(str, outages)))) from outages[-1]

@@ -140,6 +140,8 @@ class Model(Protocol):
             ContextOverflow: the conversation is larger than the model's window; compact and call again.
             ModelUnavailable: no answer could be had after every retry; the turn should pause.
             ModelRefused: the provider will refuse this call however often it is made.
+            BudgetSpent: the session may use no more before a person says so.
+            ModelHalted: everything is switched off.
         """
         ...
 
@@ -154,6 +156,18 @@ class ContextOverflow(ModelError):
 
 class ModelUnavailable(ModelError):
     """The provider could not be reached, or kept failing, for as long as we were willing to try."""
+
+
+class BudgetSpent(ModelError):
+    """The session has used up one of its budgets; `budget` is its name."""
+
+    def __init__(self, message: str, budget: str) -> None:
+        super().__init__(message)
+        self.budget = budget
+
+
+class ModelHalted(ModelError):
+    """Everything is switched off: no new effect may begin."""
 
 
 class ModelRefused(ModelError):

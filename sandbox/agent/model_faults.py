@@ -10,7 +10,14 @@ from json import JSONDecodeError
 
 from openai import APIConnectionError, APIError, APIResponseValidationError, APIStatusError, APITimeoutError
 
-from sandbox.agent.model import ContextOverflow, ModelError, ModelRefused
+from sandbox.agent.model import (
+    BudgetSpent,
+    ContextOverflow,
+    ModelError,
+    ModelHalted,
+    ModelRefused,
+    ModelUnavailable,
+)
 from sandbox.agent.reply_assembly import IncompleteReply
 
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
@@ -38,7 +45,7 @@ def judge(error: Exception, model_id: str, now: datetime) -> Transient | ModelEr
     if isinstance(error, APIError) and _is_overflow(error):
         return ContextOverflow(f"The conversation is larger than {model_id} can hold.")
     if isinstance(error, APIStatusError):
-        return _judge_status(error, model_id, now)
+        return _judge_gateway(error) or _judge_status(error, model_id, now)
     if isinstance(error, APITimeoutError | TimeoutError):
         return Transient("it took too long to answer")
     if isinstance(error, APIConnectionError):
@@ -46,6 +53,26 @@ def judge(error: Exception, model_id: str, now: datetime) -> Transient | ModelEr
     if isinstance(error, APIResponseValidationError | JSONDecodeError | UnicodeDecodeError | IncompleteReply):
         return Transient("its answer broke off in the middle")
     return Transient(f"it reported an error while answering: {error}")
+
+
+def _judge_gateway(error: APIStatusError) -> Transient | ModelError | None:
+    """What the broker's gateway says itself, instead of the provider; None for the provider's own errors."""
+    body = error.body if isinstance(error.body, dict) else {}
+    if body.get("type") != "bellhop":
+        return None
+    said = str(body.get("message", ""))
+    match error.code:
+        case "budget_spent":
+            return BudgetSpent(said, str(body.get("budget", "")))
+        case "halted":
+            return ModelHalted(said)
+        case "audit_down" | "database_down":
+            return ModelUnavailable(f"The broker asks no model at the moment: {said}")
+        case "provider_unreachable":
+            return Transient("the connection failed")
+        case "budget_reserved":
+            return Transient("other calls hold what is left of the budget", 1.0)
+    return ModelRefused(f"The broker refused the model call: {said}")
 
 
 def _judge_status(error: APIStatusError, model_id: str, now: datetime) -> Transient | ModelError:

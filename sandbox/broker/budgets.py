@@ -124,7 +124,7 @@ class BudgetDesk:
     def _limits(self, view: SessionView) -> dict[BudgetName, int]:
         budgets = Budgets()
         if view.repository is not None:
-            # Turns of a repository that left the catalogue fail for that reason; what holds for all holds here.
+            # Turns of a repository that left the catalogue fail for that; what holds for all holds here.
             with suppress(UnknownRepository):
                 budgets = self._catalogue.get(view.repository.slug).budgets
         return limits_of(budgets, self._money_usd, view)

@@ -11,6 +11,7 @@ from session.database import Database
 from session.people import Person
 from session.policy import Budgets
 from session.spending import (
+    Amounts,
     BudgetReserved,
     BudgetState,
     BudgetUsedUp,
@@ -21,7 +22,7 @@ from session.spending import (
 )
 from tests.session.room import Room
 
-LIMITS = {"tokens": 1000}
+LIMITS: Amounts = {"tokens": 1000}
 
 
 @pytest.fixture
