@@ -33,7 +33,7 @@ class SecretUse(Declared):
     """
 
     secret: str = Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")
-    header: str = Field("Authorization", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")
+    header: str = Field(default="Authorization", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")
     form: str = "Bearer {}"
 
     @field_validator("form")
@@ -53,12 +53,12 @@ class EgressRule(Declared):
     """
 
     host: str = Field(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    port: int = Field(443, ge=1, le=65535)
+    port: int = Field(default=443, ge=1, le=65535)
     methods: tuple[str, ...] = READING
     paths: tuple[str, ...] = ("*",)
     credential: SecretUse | None = None
     tunnel: bool = False
-    max_bytes: int = Field(512 * 1024 * 1024, ge=1)
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
 
     @field_validator("methods", "paths", mode="before")
     @classmethod
