@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.platforms.slack.needs import scopes
 from deploy.boxes import open_environment
-from deploy.broker import open_forge
+from deploy.credentials import open_forge
 from deploy.secret_key import secret_key
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError

@@ -252,6 +252,11 @@ class Settings(BaseSettings):
         return self.public_url.rstrip("/") or f"http://{self.web_host}:{self.web_port}"
 
 
+def parted(value: str) -> list[str]:
+    """The entries of a setting that holds several, parted by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 def _address(value: str, schemes: tuple[str, ...]) -> str:
     if value and urlsplit(value).scheme not in schemes:
         raise ValueError(f"must be an address that begins with {' or '.join(s + '://' for s in schemes)}")

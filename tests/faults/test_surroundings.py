@@ -14,7 +14,7 @@ import redis.asyncio
 
 from bot.platforms.console.people import identity
 from deploy.boxes import open_environment
-from deploy.broker import github_accounts
+from deploy.credentials import github_accounts
 from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import SESSION_LABEL
 from sandbox.workspace import box_name

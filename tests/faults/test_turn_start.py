@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.platforms.console.people import identity
-from deploy.broker import github_accounts
+from deploy.credentials import github_accounts
 from sandbox.broker.accounts import UserTokens
 from session import events as e
 from tests.emulators.github import GitHubEmulator

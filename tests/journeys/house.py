@@ -15,8 +15,9 @@ import yaml
 
 from deploy import chat, pages
 from deploy.boxes import open_environment
+from deploy.broker import broker
 from deploy.core import Core, open_core
-from deploy.broker import broker, github_accounts
+from deploy.credentials import github_accounts
 from deploy.demo.samples import SAMPLES
 from deploy.web_server import listen
 from deploy.work import work

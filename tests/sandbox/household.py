@@ -15,10 +15,14 @@ from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import KINDS, BrokerForge
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
-from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor
-from sandbox.broker.operations import Caller, Operation, application
+from sandbox.broker.door.doors import Doors
+from sandbox.broker.door.parts import DoorParts
+from sandbox.broker.door_desk import DoorDesk
+from sandbox.broker.operations import application
 from sandbox.broker.rights import Accounts, Rights
+from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
+from sandbox.broker.vault import KeyRing, Vault
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
@@ -30,7 +34,7 @@ from sandbox.merging import Merger
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
-from session.broker import Broker, Nothing
+from session.broker import Broker
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
 from session.database import Database
@@ -42,6 +46,7 @@ from session.log import Log
 from session.people import Identity, Origin, Person, Prompt
 from session.pulse import Pulse
 from session.queue import Queue
+from session.secret_rows import SecretRows
 from session.settings import Settings
 from session.view import SessionView
 from skills.library import built_in_source
@@ -179,6 +184,7 @@ async def household(
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
         effects, directory = Effects(database), Directory(database)
+        audit, switch = Audit(database), KillSwitch(database)
         desk = ForgeDesk(
             DeskParts(
                 log=log,
@@ -186,12 +192,16 @@ async def household(
                 directory=directory,
                 forges={forge.name: forge},
                 rights=Rights(accounts or {}),
-                audit=Audit(database),
-                switch=KillSwitch(database),
+                audit=audit,
+                switch=switch,
                 places=StorePlaces.under(home),
             )
         )
-        app = application([*desk.operations(), *_doors(home)], KINDS)
+        secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
+        door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets))
+        doors = Doors(home / "doors", door_parts)
+        stack.push_async_callback(doors.aclose)
+        app = application([*desk.operations(), *DoorDesk(doors).operations()], KINDS)
         await stack.enter_async_context(serving(app, own.broker_address, {}))
         broker = await stack.enter_async_context(Broker(own.broker_address))
         broker_forge = BrokerForge(broker, home / "exchange")
@@ -242,22 +252,6 @@ async def household(
                     await place.remove(box.name)
             for each in clients.values():
                 await each.__aexit__(None, None, None)
-
-
-def _doors(home: Path) -> list[Operation]:
-    async def open_door(asked: OpenDoor, caller: Caller) -> DoorIsOpen:
-        directory = home / "doors" / asked.box
-        directory.mkdir(parents=True, exist_ok=True)
-        return DoorIsOpen(directory=str(directory), secrets=())
-
-    async def close_door(asked: OfBox, caller: Caller) -> Nothing:
-        return Nothing()
-
-    worker = frozenset({"worker"})
-    return [
-        Operation("door.open", OpenDoor, worker, open_door),
-        Operation("door.close", OfBox, worker, close_door),
-    ]
 
 
 def _other(home: Path, slug: str) -> Repository:
