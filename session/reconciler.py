@@ -21,6 +21,7 @@ from session.events import (
     UnknownEvent,
 )
 from session.fold import FoldError
+from session.halt import KillSwitch
 from session.leases import Leases
 from session.listing import Need, need
 from session.log import Conflict, Log
@@ -61,7 +62,8 @@ class _Look:
 
 
 class Reconciler:
-    """Sweeps for sessions that need a worker and have none.
+    """Sweeps for sessions that need a worker and have none. While all work is halted they wait, and that
+    counts as no try.
 
     grace_seconds: how long a session is left alone after something happened in it or it was looked at.
     pause_seconds: how long a turn is left alone that waits for an outside part.
@@ -81,6 +83,7 @@ class Reconciler:
         self._events = log
         self._leases = leases
         self._queue = queue
+        self._switch = KillSwitch(database)
         self._grace = timedelta(seconds=grace_seconds)
         self._pause = timedelta(seconds=pause_seconds)
 
@@ -97,6 +100,7 @@ class Reconciler:
     async def sweep(self) -> int:
         """How many sessions were re-driven, stopped or failed. Raises: DatabaseDown."""
         now = await self._database.clock()
+        halted = await self._switch.halted()
         rows = await self._database.rows(
             "SELECT s.id, s.drives, s.drive_mark, s.drive_epoch, l.epoch, l.expires_at "
             "FROM sessions s LEFT JOIN leases l ON l.session_id = s.id "
@@ -107,13 +111,13 @@ class Reconciler:
         acted = 0
         for row in rows:
             try:
-                acted += await self._look(row, now)
+                acted += await self._look(row, now, halted)
             except (UnknownEvent, FoldError) as error:  # one unreadable session must not hold up the others
                 _log.error("session_unreadable", session_id=row["id"], error=str(error))
                 await self._database.execute("UPDATE sessions SET drive_at = ? WHERE id = ?", now, row["id"])
         return acted
 
-    async def _look(self, row: Row, now: datetime) -> bool:
+    async def _look(self, row: Row, now: datetime, halted: bool) -> bool:
         view = await self._events.view(row["id"])
         wants = need(view)
         if wants is None:
@@ -131,6 +135,9 @@ class Reconciler:
         look = _Look(view, wants, now, drives, epoch, taken=epoch > int(row["drive_epoch"]))
         if view.stop_requested is not None and view.turn_open:
             return await self._end(look, _stopped(view))
+        if halted:
+            await self._put_off(view, now)
+            return False
         if drives >= (_MAX_PAUSED_DRIVES if view.state == "paused" else _MAX_DRIVES):
             return await self._end(look, _failed(look))
         return await self._drive(look, mark)

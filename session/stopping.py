@@ -50,6 +50,23 @@ class EndingCommands(Desk):
                 continue
             return await self._log.view(session_id)
 
+    async def stop_turn(self, session_id: str, by: Person) -> bool:
+        """Whether a turn was open, which is stopped now. Asks about no rights: for a halt of everything.
+
+        Emits: as `stop`. Raises: NoSuchSession, DatabaseDown.
+        """
+        while True:
+            view = await self._log.view(session_id)
+            if not view.turn_open:
+                return False
+            events = _stopping(view, by, worked_on=await self._leases.held(session_id))
+            try:
+                if events:
+                    await self._log.append(session_id, events, expected_seq=view.seq)
+            except Conflict:
+                continue
+            return True
+
     async def retry(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
         """Try the last prompt again. Emits: RetryRequested."""
         actor = await self._actor(by)
