@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-
 from sandbox.agent.instructions import INSTRUCTION_FILE, FolderInstructions
 from sandbox.broker.git import run_git
 from sandbox.forge.protocol import ForgeRepository, Mirror
+from sandbox.policy.commands import CommandRules
+from sandbox.policy.own_config import RepositoryConfig, read_config
 from session.catalogue import Repository
+from session.lined_yaml import Misplaced
 from skills.library import REPOSITORY_FOLDERS, SkillSource
 
 CONFIG_FILE = ".bellhop/config.yaml"
@@ -28,26 +28,13 @@ class BadBase(Exception):
     """The base cannot be worked from: its branch is missing or the repository's configuration malformed."""
 
 
-class RepositoryConfig(BaseModel):
-    """`.bellhop/config.yaml`: shell commands that prepare a box and that check a change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    setup: tuple[str, ...] = ()
-    verify: tuple[str, ...] = ()
-
-    @field_validator("setup", "verify", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
-
 @dataclass(frozen=True, slots=True)
 class BaseCommit:
     """Where a session's work starts from, and what holds there.
 
     `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has
-    one source for each folder the repository keeps skills in.
+    one source for each folder the repository keeps skills in. `rules` and `protected_paths` are those of the
+    catalogue and the repository's own, which can only add to them; `repository` is the catalogue's alone.
     """
 
     repository: Repository
@@ -59,6 +46,8 @@ class BaseCommit:
     verify: tuple[str, ...]
     instructions: FolderInstructions
     skills: tuple[SkillSource, ...]
+    rules: CommandRules
+    protected_paths: tuple[str, ...]
 
 
 async def read_base(repository: Repository, mirror: Mirror, branch: str) -> BaseCommit:
@@ -79,6 +68,12 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
         setup=repository.setup or config.setup,
         verify=repository.verify or config.verify,
         instructions=await _instructions(mirror.path, sha, paths),
+        rules=CommandRules(
+            deny=(*repository.deny, *config.deny),
+            ask=(*repository.ask, *config.ask),
+            always=repository.approvals.command == "ask",
+        ),
+        protected_paths=(*repository.protected_paths, *config.protected_paths),
         skills=tuple([await _skills(mirror.path, sha, paths, folder) for folder in REPOSITORY_FOLDERS]),
     )
 
@@ -98,12 +93,9 @@ async def _config(mirror: Path, sha: str, paths: list[str]) -> RepositoryConfig:
         return RepositoryConfig()
     content = await _read(mirror, sha, CONFIG_FILE)
     try:
-        return RepositoryConfig.model_validate(yaml.safe_load(content) or {})
-    except (yaml.YAMLError, ValidationError) as error:
-        raise BadBase(
-            f"{CONFIG_FILE} of the repository cannot be read ({error}). It holds lists of commands, "
-            "such as `verify: [make test]`."
-        ) from error
+        return read_config(content.decode("utf-8", "replace"))
+    except Misplaced as error:
+        raise BadBase(f"{CONFIG_FILE}:{error.line} of the repository is wrong: {error.what}") from error
 
 
 async def _instructions(mirror: Path, sha: str, paths: list[str]) -> FolderInstructions:

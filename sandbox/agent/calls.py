@@ -140,9 +140,10 @@ class CallRunner:
         if call.tool is None or isinstance(call.arguments, Malformed):
             assert isinstance(call.arguments, Malformed)
             return ToolResult(call.arguments.explanation, "error")
-        if again and call.tool.journaled and self._workspace.is_new:
-            return ToolResult(UNKNOWN, "unknown")
         context = self._context(call.request.call_id)
+        never_ran = context.commands.never_ran(call.request.call_id)
+        if again and call.tool.journaled and self._workspace.is_new and not never_ran:
+            return ToolResult(UNKNOWN, "unknown")
         try:
             return await call.tool.run(context, call.arguments)
         except RunnerGone as error:

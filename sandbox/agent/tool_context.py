@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sandbox.agent.instructions import FolderInstructions
 from sandbox.agent.turn_log import TurnLog
 from sandbox.environments.runner_client import RunnerClient
+from sandbox.policy.egress import EgressWatch
+from sandbox.policy.permission import CommandPermission
 from sandbox.publication import Publication
 from sandbox.workspace import Workspace
 from session import events as e
@@ -15,7 +17,10 @@ from skills.library import SkillSet
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """One call's surroundings. `call_id` is unique in the session; a call that is run again keeps it."""
+    """One call's surroundings. `call_id` is unique in the session; a call that is run again keeps it.
+
+    `commands` says which shell commands may run, `egress` asks about hosts that were out of reach.
+    """
 
     call_id: str
     turn: TurnLog
@@ -23,6 +28,8 @@ class ToolContext:
     publication: Publication
     skills: SkillSet
     instructions: FolderInstructions
+    commands: CommandPermission
+    egress: EgressWatch
 
     @property
     def runner(self) -> RunnerClient:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from sandbox.agent.actions import describe_command
-from sandbox.agent.tool import Arguments, Tool, ToolResult
+from sandbox.agent.tool import Arguments, Tool, ToolOutcome, ToolResult
 from sandbox.agent.tool_context import ToolContext
 from sandbox.environments.runner_client import BackgroundStatus
 
@@ -47,11 +47,14 @@ class Background(Tool[BackgroundArguments]):
         words = {"output": "looking at", "stop": "stopping"}[arguments.action]
         return f"{words} a background process"
 
-    async def run(self, context: ToolContext, arguments: BackgroundArguments) -> ToolResult:
+    async def run(self, context: ToolContext, arguments: BackgroundArguments) -> ToolOutcome:
         if arguments.action == "start":
+            command = arguments.command or ""
+            if instead := await context.commands.instead(context.call_id, command, None):
+                return instead
             started = await context.runner.background_start(
                 context.call_id,
-                arguments.command or "",
+                command,
                 env=context.workspace.author_env(context.turn.author),
             )
             return ToolResult(f"Started with id {started.job_id}. {_state(started)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from sandbox.agent.actions import describe_command
-from sandbox.agent.tool import Arguments, Tool, ToolResult
+from sandbox.agent.tool import Arguments, Suspended, Tool, ToolOutcome, ToolResult
 from sandbox.agent.tool_context import ToolContext
 from sandbox.environments.runner_client import ExecResult
 from session.events import ToolStatus
@@ -38,21 +38,28 @@ class Bash(Tool[BashArguments]):
     def action(self, arguments: BashArguments) -> str:
         return describe_command(arguments.command)
 
-    async def run(self, context: ToolContext, arguments: BashArguments) -> ToolResult:
+    async def run(self, context: ToolContext, arguments: BashArguments) -> ToolOutcome:
+        call_id, doing = context.call_id, self.action(arguments)
+        if instead := await context.commands.instead(call_id, arguments.command, arguments.workdir):
+            return instead
+        seen = await context.egress.seen()
         result = await context.runner.exec(
-            context.call_id,
+            call_id,
             arguments.command,
             timeout_seconds=arguments.timeout_seconds,
             workdir=arguments.workdir,
             env=context.workspace.author_env(context.turn.author),
         )
         status: ToolStatus = "ok" if result.exit_code == 0 else "error"
+        looked = await context.egress.look(call_id, seen, failed=status == "error", doing=doing)
+        if isinstance(looked, Suspended):
+            return looked
         return ToolResult(
-            _shown(result), status, total_bytes=result.total_bytes, spilled_path=result.spilled_path
+            _shown(result, looked), status, total_bytes=result.total_bytes, spilled_path=result.spilled_path
         )
 
 
-def _shown(result: ExecResult) -> str:
+def _shown(result: ExecResult, told: str) -> str:
     ending = []
     if result.spilled_path:
         ending.append(f"[all {result.total_bytes} bytes of output are in {result.spilled_path}]")
@@ -60,5 +67,7 @@ def _shown(result: ExecResult) -> str:
         ending.append(f"[{result.cause}]")
     if result.exit_code:
         ending.append(f"[exit code {result.exit_code}]")
+    if told:
+        ending.append(told)
     text = result.output.rstrip("\n")
     return "\n".join([*([text] if text else []), *ending]) or "(no output)"
