@@ -12,13 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.platforms.slack.platform import SlackPlatform
 from companion_web.app import create_app
+from companion_web.governance import Governance
 from companion_web.health import HealthCheck
 from deploy.core import Core
-from deploy.credentials import SignInAccounts, github_accounts
 from deploy.secret_key import secret_key
 from deploy.web_server import serving
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable
 from session.database import DatabaseDown
+from session.standstill import Standstill
 
 _PATIENCE_SECONDS = 3
 
@@ -67,6 +68,7 @@ def web(
 
     Raises: SettingsError, when there is no key for cookies and tokens.
     """
+    standstill = Standstill(core.database, core.audit, core.commands, "web")
     app = create_app(
         core.settings,
         core.log,
@@ -75,7 +77,7 @@ def web(
         core.artifacts,
         core.pulse,
         core.catalogue,
-        SignInAccounts(github_accounts(core)),
+        Governance.over(core.broker, core.switch, core.audit, standstill.stop),
         health_check(core, environment),
         _slack_routes(slack),
         secret_key=secret_key(core.settings),
