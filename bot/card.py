@@ -91,19 +91,16 @@ def _notes(view: SessionView) -> tuple[str, ...]:
     notes: list[str] = []
     if view.failure is not None and view.state == "failed":
         notes.append(one_line(f"{view.failure.cause} {view.failure.advice}", 400))
-    notes.extend(one_line(_begun(f"{item.part}: {item.detail}"), 300) for item in view.degraded)
+    notes.extend(one_line(sentences.degraded(item), 300) for item in view.degraded)
     if view.sandbox is not None:
         if view.sandbox.isolation:
             notes.append(one_line(f"Sandbox: {view.sandbox.isolation}", 300))
+        if view.sandbox.secrets:
+            notes.append(one_line(f"Secrets in the box: {sentences.names(view.sandbox.secrets)}", 300))
         if view.sandbox.replaced and view.turn_open:
             restored = f"; {view.sandbox.restored}" if view.sandbox.restored else ""
             notes.append(one_line(f"The workspace was rebuilt{restored}", 300))
     return tuple(notes)
-
-
-def _begun(words: str) -> str:
-    """The words with a capital at their beginning, the rest as it was."""
-    return words[:1].upper() + words[1:]
 
 
 def _buttons(view: SessionView, public_url: str) -> tuple[Button, ...]:

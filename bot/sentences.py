@@ -134,25 +134,36 @@ def question_settled(asked: e.QuestionAsked, answer: e.QuestionAnswered) -> str:
 _APPROVAL_HEADINGS: dict[e.ApprovalKind, str] = {
     "repository": "May I work in this repository?",
     "plan": "Is this plan right?",
-    "command": "May I run this command?",
-    "egress": "May I reach this address?",
+    "command": "This needs your word. Shall I?",
+    "egress": "A new address. Shall I?",
     "pull_request": "Ready. Shall I?",
     "merge": "Next step. Shall I?",
-    "budget": "May I go on beyond the budget?",
+    "budget": "A budget is used up. Shall I go on?",
 }
 
 
 def approval(request: e.ApprovalRequested) -> str:
     """What people are asked to approve, exactly."""
     parts = [_APPROVAL_HEADINGS[request.kind], f"**{request.title}**" if request.title else ""]
+    if request.kind == "egress" and request.subject:
+        parts.append(f"`{request.subject}`")
     return "\n\n".join(part for part in [*parts, request.detail] if part)
 
 
 def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
     """What an approval is bound to, and how to give it."""
-    bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
     until = f"until {request.expires_at:%H:%M} UTC"
-    return (f"✅ approves {bound}, {until}", "🛑 says no")
+    match request.kind:
+        case "egress":
+            yes = f"✅ allows it for this session only; answer {until}"
+        case "command":
+            yes = f"✅ allows exactly this, once; answer {until}"
+        case "budget":
+            yes = f"✅ grants as much again; answer {until}"
+        case _:
+            bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
+            yes = f"✅ approves {bound}, {until}"
+    return (yes, "🛑 says no")
 
 
 def approval_settled(item: ApprovalView) -> str:
@@ -188,6 +199,13 @@ def branch_only(branch: str, public_url: str) -> str:
         f"The branch `{branch}` is published, but no pull request was opened: open it by hand with the "
         f"button below. To have me do it in your name, connect your GitHub account on {account}."
     )
+
+
+def degraded(part: e.PartDegraded) -> str:
+    """A part that does not answer, and what that means here."""
+    # What these two are away for is a sentence of its own; their names mean nothing in a thread.
+    words = part.detail if part.part in ("broker", "audit") else f"{part.part}: {part.detail}"
+    return words[:1].upper() + words[1:]
 
 
 def stopped(by: str, waiting: int, turn: bool) -> str:

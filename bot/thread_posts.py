@@ -82,6 +82,8 @@ class ThreadPosts:
                 return [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
+            case e.BudgetWarned(text=text):
+                return [Say(Post("notice", sid, text, seq))]
             case e.QuestionAsked() as asked:
                 return [Say(_question(sid, asked))]
             case e.QuestionAnswered(question_id=ref) as answer if before is not None and before.question:

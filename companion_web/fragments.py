@@ -51,9 +51,11 @@ class Fragments:
             weblink=wording.weblink,
             state_words=wording.state_words,
             tone=wording.state_tone,
+            part_name=wording.part_name,
         )
         self._templates.globals.update(
             cost=wording.cost,
+            reach=wording.REACH,
             asset=_asset_addresses(),
             repositories=tuple(repository.slug for repository in catalogue.active),
         )

@@ -22,6 +22,8 @@ KINDS: dict[type[e.Event], str] = {
     e.NoteAdded: "note",
     e.ContextCompacted: "compacted",
     e.ToolCalled: "call",
+    e.UntrustedRead: "untrusted",
+    e.BudgetWarned: "budget",
     e.UpdatePosted: "update",
     e.QuestionAsked: "question",
     e.ChangesRecorded: "changes",

@@ -26,6 +26,15 @@ STATES: dict[str, tuple[str, Tone]] = {
 }
 """Each state in words, and its tone."""
 
+REACH: dict[str, str] = {
+    "egress": "Approving allows it for this session only.",
+    "command": "Approving allows exactly this, once.",
+    "budget": "Approving grants as much again.",
+}
+"""How far an approval of that kind reaches, where its commit does not say so."""
+
+_PARTS = {"broker": "Broker", "audit": "Audit"}
+
 WAITING_FOR_PEOPLE: tuple[State, ...] = ("awaiting_repository", "awaiting_approval", "awaiting_answer")
 """States that end only when a person says something."""
 
@@ -38,6 +47,11 @@ def state_words(state: str) -> str:
 def state_tone(state: str) -> Tone:
     """Which colour the state has."""
     return STATES[state][1]
+
+
+def part_name(part: str) -> str:
+    """An outside part as people read it."""
+    return _PARTS.get(part, part)
 
 
 def duration(seconds: float) -> str:

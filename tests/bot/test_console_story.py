@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from bot.messages import SEEN, StatusCard
 from bot.platforms.console.people import identity
@@ -12,6 +15,7 @@ from session import events as e
 from session.directory import LINK_PURPOSE
 from session.people import Identity
 from tests.bot.rooms import Rooms, repository_chosen
+from tests.bot.views import ASKED_BUDGET, ASKED_COMMAND, ASKED_EGRESS
 
 
 def card_says(state: str) -> Callable[[ConsoleMessage], bool]:
@@ -272,3 +276,48 @@ async def test_a_code_from_the_account_page_links_the_chat_account_once(rooms: R
         spent = await console.threads.wait_for(lambda m: m.only_for == "grace", 5)
         assert "has been used" in spent.text
         assert await rooms.sessions() == []
+
+
+@pytest.mark.parametrize("asked", [ASKED_EGRESS, ASKED_COMMAND, ASKED_BUDGET], ids=lambda asked: asked.kind)
+async def test_governance_asks_and_is_answered_like_everything_else(
+    rooms: Rooms, asked: e.ApprovalRequested
+) -> None:
+    console = ConsolePlatform()
+    expires = datetime.now(UTC) + timedelta(minutes=30)
+    requests = [
+        asked.model_copy(update={"approval_id": f"a{n}", "expires_at": expires, "turn_id": "t0"})
+        for n in range(4)
+    ]
+    async with rooms.serving(console):
+        await console.people.say("round invoices half up")
+        session_id = await rooms.only_session()
+        await rooms.start_turn(session_id)
+        for number, request in enumerate(requests):
+            await rooms.write(session_id, request)
+            await console.threads.wait_for(lambda m: m.asks and asked.title in m.text, 5)
+            match number:
+                case 0:
+                    await console.people.react("✅", "Grace")
+                    await rooms.write(session_id, e.ApprovalUsed(approval_id="a0"))
+                case 1:
+                    await console.people.react("🛑", "Grace")
+                case 2:
+                    await console.people.press("✅ Approve", "Grace")
+                    await rooms.write(session_id, e.ApprovalUsed(approval_id="a2"))
+                case 3:
+                    await console.people.press("🛑 No", "Grace")
+            await console.threads.wait_for(settled_number(number + 1), 5)
+        view = await rooms.log.view(session_id)
+    assert [item.state for item in view.approvals] == ["used", "refused", "used", "refused"]
+
+
+def settled_number(count: int) -> Callable[[ConsoleMessage], bool]:
+    """Whether that many approvals show how they ended."""
+    seen: set[str] = set()
+
+    def look(message: ConsoleMessage) -> bool:
+        if message.kind == "approval" and ("and done" in message.text or "said no" in message.text):
+            seen.add(message.id)
+        return len(seen) == count
+
+    return look

@@ -13,6 +13,9 @@ from session.fold import apply
 from session.view import SessionView
 from tests.bot.views import (
     ASKED,
+    ASKED_BUDGET,
+    ASKED_COMMAND,
+    ASKED_EGRESS,
     CHANGES,
     CHOSEN,
     FAILED,
@@ -98,6 +101,20 @@ STORIES: dict[str, Sequence[e.Event]] = {
         FAILED,
         e.RoutingFailed(cause="No repository is set up.", advice="Add one to repositories.yaml."),
         e.MergeFailed(cause="The branch moved.", advice="Approve it again."),
+    ),
+    "an address is allowed": (
+        *RUNNING,
+        e.UntrustedRead(source="docs.example.com"),
+        ASKED_EGRESS,
+        e.ApprovalGiven(approval_id="a1", digest="d1", by=GRACE),
+        e.ApprovalUsed(approval_id="a1"),
+    ),
+    "a command is not": (*RUNNING, ASKED_COMMAND, e.ApprovalRefused(approval_id="a1", by=GRACE)),
+    "a budget runs low and out": (
+        *RUNNING,
+        e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00."),
+        ASKED_BUDGET,
+        e.ApprovalVoided(approval_id="a1", reason="its time ran out"),
     ),
     "an answer without words": (*RUNNING, FINISHED.model_copy(update={"summary": " ", "evidence": ""})),
 }

@@ -36,6 +36,34 @@ def prompt(number: int = 1, text: str = "round invoices half up", author: Person
     return Prompt(id=f"prompt{number}", text=text, author=author, message=f"m{number}")
 
 
+ASKED_EGRESS = e.ApprovalRequested(
+    approval_id="a1",
+    kind="egress",
+    title="Reach api.example.com?",
+    detail="Path: `/v2/rates`\n\nReason: the test needs today's exchange rates.",
+    digest="d1",
+    policy_version="1",
+    expires_at=START + timedelta(minutes=30),
+    subject="GET api.example.com:443",
+)
+ASKED_COMMAND = ASKED_EGRESS.model_copy(
+    update={
+        "kind": "command",
+        "title": "Run a command of the kind `terraform apply`?",
+        "detail": "```\ncd infra && terraform apply -auto-approve\n```\n\nThe rule is advisory.",
+        "subject": "cd infra && terraform apply -auto-approve",
+    }
+)
+ASKED_BUDGET = ASKED_EGRESS.model_copy(
+    update={
+        "kind": "budget",
+        "title": "Go on beyond the budget?",
+        "detail": "$5.02 of $5.00 is used.",
+        "subject": "money_usd",
+    }
+)
+
+
 def asked_approval(kind: e.ApprovalKind = "pull_request", blocking: bool = True) -> e.ApprovalRequested:
     """A request for approval."""
     return e.ApprovalRequested(
@@ -106,6 +134,14 @@ STATES: dict[str, tuple[e.Event, ...]] = {
     ),
     "paused": (*RUNNING, e.TurnPaused(turn_id="t1", cause="the model does not answer")),
     "degraded": (*RUNNING, e.PartDegraded(part="GitHub", detail="the pull request has to wait")),
+    "degraded_broker": (
+        *RUNNING,
+        e.PartDegraded(part="broker", detail="the broker does not answer; nothing is fetched or pushed"),
+    ),
+    "with_secrets": (
+        *RUNNING,
+        READY.model_copy(update={"secrets": ("PAYMENT_SANDBOX_KEY", "SMTP_PASSWORD")}),
+    ),
     "idle": (*RUNNING, CHANGES, GREEN, OPENED_PULL_REQUEST, FINISHED),
     "idle_with_an_approval": (
         *RUNNING,

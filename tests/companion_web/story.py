@@ -225,3 +225,54 @@ PATCHES = json.dumps(
         {"path": "README.md", "old_path": "README", "status": "renamed"},
     ]
 )
+
+
+def governed() -> Iterator[e.Event]:
+    """What governance adds to a turn: secrets in the box, strangers' words, budgets, and things to allow."""
+    yield e.SandboxReady(
+        backend="docker",
+        isolation="Container, no network, no privileges",
+        box="b1",
+        image="bellhop-box:1",
+        secrets=("PAYMENT_SANDBOX_KEY", "SMTP_PASSWORD"),
+    )
+    yield e.UntrustedRead(source="docs.example.com")
+    yield e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00.")
+    yield e.PartDegraded(
+        part="broker", detail="it does not answer; nothing is fetched or pushed until it is back"
+    )
+    yield e.PartRecovered(part="broker")
+    yield governance_approval(
+        "g1",
+        "egress",
+        "Reach api.example.com?",
+        "Path: `/v2/rates`\n\nReason: the test needs today's exchange rates.",
+        "GET api.example.com:443",
+    )
+    yield governance_approval(
+        "g2",
+        "command",
+        "Run a command of the kind “terraform apply”?",
+        "```\ncd infra && terraform apply -auto-approve\n```\n\nThe rule is advisory.",
+        "cd infra && terraform apply -auto-approve",
+    )
+    yield governance_approval(
+        "g3", "budget", "Go on beyond the budget?", "$5.02 of $5.00 is used.", "money_usd"
+    )
+
+
+def governance_approval(
+    approval_id: str, kind: e.ApprovalKind, title: str, detail: str, subject: str
+) -> e.ApprovalRequested:
+    """Something of that kind to allow."""
+    return e.ApprovalRequested(
+        approval_id=approval_id,
+        kind=kind,
+        title=title,
+        detail=detail,
+        digest=approval_id * 20,
+        policy_version="1",
+        expires_at=datetime.now(UTC) + timedelta(minutes=30),
+        turn_id="t1",
+        subject=subject,
+    )

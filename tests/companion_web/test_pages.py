@@ -250,3 +250,27 @@ async def test_addresses_of_the_local_forge_lead_to_the_changes(stage: Stage) ->
             assert (answer.status_code, answer.headers["location"]) == (303, "/s/k3f9/changes")
         for path in ("/forge/acme/billing/pull/8", "/forge/acme/web/compare/main...bellhop/k3f9/x"):
             assert (await client.get(path)).status_code == 404
+
+
+async def test_what_governance_asks_and_notes_can_be_read_and_answered(stage: Stage) -> None:
+    await stage.session("g", [*story.opening(), *story.start(), *story.governed()])
+    async with stage.client(await stage.person("Grace")) as client:
+        page = (await client.get("/s/g")).text
+        for words in (
+            "Secrets in the box:",
+            "PAYMENT_SANDBOX_KEY, SMTP_PASSWORD",
+            "Read what others can write: docs.example.com",
+            "80 % of this session&#39;s money is used",
+            "Broker:</b> it does not answer",
+            "Broker answers again",
+            "GET api.example.com:443",
+            "Approving allows it for this session only.",
+            "Approving allows exactly this, once.",
+            "Approving grants as much again.",
+        ):
+            assert words in page
+        yes = await client.post("/s/g/approvals/g1/approve", page="/s/g", digest="g1" * 20)
+        no = await client.post("/s/g/approvals/g2/refuse", page="/s/g")
+        assert (yes.status_code, no.status_code) == (303, 303)
+    view = await stage.log.view("g")
+    assert [item.state for item in view.approvals] == ["given", "refused", "open"]

@@ -61,6 +61,7 @@ def test_every_item_of_a_whole_story_can_be_rendered() -> None:
         *story.work(),
         *story.finish(),
         *story.ending(),
+        *story.governed(),
         *every_other_event(),
     )
     assert made.view is not None
