@@ -205,7 +205,7 @@ class TurnDriver:
             spec=parts.models.spec(model_id),
             models=parts.models,
             calls=CallRunner(parts.tools, turn, workspace, context),
-            limits=TurnLimits(parts.settings.max_steps, parts.settings.max_turn_cost_usd),
+            limits=TurnLimits(parts.settings.max_steps),
             system=_system(base, workspace, skills),
             on_text=self._on_text(turn),
         )

@@ -170,8 +170,15 @@ class Settings(BaseSettings):
     )
     turn_limit_seconds: int = _setting(7200, "longest a turn may work, in seconds", "7200", ge=1)
     max_steps: int = _setting(200, "most model calls in one turn", "200", ge=1)
-    max_turn_cost_usd: Decimal | None = _setting(
-        None, "most dollars a turn may cost before it asks; empty means no limit", "5.00", gt=0
+    session_budget_usd: Decimal | None = _setting(
+        None,
+        "dollars a session may use before it asks, where its repository sets no limit; empty means no limit",
+        "5.00",
+        gt=0,
+    )
+    max_sessions: int = _setting(0, "sessions that may work at once; 0 means no limit", "40", ge=0)
+    max_sessions_per_person: int = _setting(
+        0, "sessions that may work at once for one person; 0 means no limit", "4", ge=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "what is logged", "debug")
 

@@ -1,10 +1,9 @@
-"""How far a turn may go before a person is asked whether it should go on."""
+"""How many steps a turn may take before a person is asked whether it should go on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from sandbox.agent.stuck import Remark
 from session import events as e
@@ -14,31 +13,25 @@ WARN_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """At most `max_steps` answers of the model and `max_cost_usd` dollars (None: any) in a turn, and again as
-    much each time somebody says go on. Nothing is lost by reaching one."""
+    """At most `max_steps` answers of the model in a turn, and again as many each time somebody says go on.
+    Nothing is lost by reaching them. What a session may cost is its budgets' (`turn_budgets.py`)."""
 
     max_steps: int
-    max_cost_usd: Decimal | None = None
 
     def look(self, records: Sequence[e.Recorded]) -> Remark | None:
         """What the turn's records call for now; the warning comes once for each allowance."""
-        steps, cost, warned = 0, Decimal(0), False
+        steps, warned = 0, False
         for record in records:
             match record.event:
-                case e.ModelReplied(cost_usd=cost_usd):
+                case e.ModelReplied():
                     steps += 1
-                    cost += cost_usd or 0
                 case e.QuestionAnswered():
-                    steps, cost, warned = 0, Decimal(0), False
+                    steps, warned = 0, False
                 case e.NoteAdded(text=text) if text == self.warning:
                     warned = True
         if steps >= self.max_steps:
             return Remark(
                 "ask", f"I have used all {self.max_steps} steps of this turn and am not done. Shall I go on?"
-            )
-        if self.max_cost_usd is not None and cost >= self.max_cost_usd:
-            return Remark(
-                "ask", f"This turn has cost ${cost:.2f}, its limit, and is not done. Shall I go on?"
             )
         if steps >= self.max_steps * WARN_SHARE and not warned:
             return Remark("nudge", self.warning)

@@ -16,6 +16,7 @@ from sandbox.agent.calls import CallRunner
 from sandbox.agent.compaction import CompactionFailed
 from sandbox.agent.limits import TurnLimits
 from sandbox.agent.model import (
+    BudgetSpent,
     ContextOverflow,
     Model,
     ModelRefused,
@@ -25,6 +26,7 @@ from sandbox.agent.model import (
 from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.stuck import Remark
 from sandbox.agent.tool import Finished, Suspended, schema_of
+from sandbox.agent.turn_budgets import ADVICE, TurnBudgets, Waits
 from sandbox.agent.turn_log import TurnLog
 from sandbox.policy.rule_of_two import untrusted_reads
 from session import events as e
@@ -32,6 +34,7 @@ from session import events as e
 MALFORMED_ANSWERS = 3
 """So often an unreadable call is explained to the model; the next one fails the turn."""
 SMALLER = "The work is saved. Ask for a smaller next step."
+TROUBLES = (ModelUnavailable, ModelRefused, BudgetSpent, CompactionFailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class TurnLoop:
     """One turn of the agent.
 
     `system` is the system prompt; `on_text` hears the answer while it is being written. `run` may be called
-    for a turn that is new or half done.
+    for a turn that is new or half done. Without `budgets` only the gateway looks at them, and the turn fails.
 
-    Raises: StopSeen, TurnOver, StaleEpoch, SandboxFailed.
+    Raises: ModelHalted, while everything is switched off; StopSeen, TurnOver, StaleEpoch, SandboxFailed.
     """
 
     turn: TurnLog
@@ -62,6 +65,7 @@ class TurnLoop:
     limits: TurnLimits
     system: str
     on_text: OnText
+    budgets: TurnBudgets | None = None
     _overflowed: bool = field(default=False, init=False)
 
     async def run(self) -> Ending:
@@ -70,7 +74,10 @@ class TurnLoop:
             await self.turn.catch_up()
             ending = await self._step()
             if ending is not None:
-                return ending
+                break
+        if self.budgets is not None:
+            await self.budgets.count()
+        return ending
 
     async def _step(self) -> Ending | None:
         pending = steps.unanswered(self.turn.turn_records)
@@ -90,7 +97,7 @@ class TurnLoop:
         remark = stuck.look(records) or self.limits.look(records)
         if remark is not None:
             return await self._heed(remark)
-        return await self._ask_model()
+        return await self._within_budgets() or await self._ask_model()
 
     def _ending(self, outcome: Suspended | Finished) -> Ending:
         if isinstance(outcome, Suspended):
@@ -125,6 +132,17 @@ class TurnLoop:
         await self.turn.begin(question)
         return Ending("suspended")
 
+    async def _within_budgets(self) -> Ending | None:
+        match await self.budgets.look() if self.budgets is not None else None:
+            case None:
+                return None
+            case Waits():
+                return Ending("suspended")
+            case e.TurnPaused() as paused:
+                return Ending("paused", paused)
+            case failed:
+                return Ending("failed", failed)
+
     async def _ask_model(self) -> Ending | None:
         try:
             if compaction.is_due(self.turn.records, self.spec):
@@ -134,12 +152,8 @@ class TurnLoop:
             reply = await self.model.reply(messages, tools, on_text=self.on_text)
         except ContextOverflow as error:
             return await self._overflow(error)
-        except ModelUnavailable as error:
-            return Ending("paused", e.TurnPaused(turn_id=self.turn.turn_id, cause=str(error)))
-        except ModelRefused as error:
-            return self._failed(str(error), "Check the model's name and key in the settings, then retry.")
-        except CompactionFailed as error:
-            return self._failed(str(error), SMALLER)
+        except TROUBLES as error:
+            return await self._trouble(error)
         self._overflowed = False
         await self.turn.begin(steps.replied(reply, self.turn, self.models))
         return None
@@ -157,8 +171,19 @@ class TurnLoop:
         self._overflowed = True
         try:
             await self._compact()
-        except CompactionFailed as failure:
-            return self._failed(str(failure), SMALLER)
-        except ModelUnavailable as failure:
-            return Ending("paused", e.TurnPaused(turn_id=self.turn.turn_id, cause=str(failure)))
+        except TROUBLES as failure:
+            return await self._trouble(failure)
         return None
+
+    async def _trouble(self, error: Exception) -> Ending | None:
+        """What becomes of the turn after a call that brought no answer; None when it goes on."""
+        match error:
+            case ModelUnavailable():
+                return Ending("paused", e.TurnPaused(turn_id=self.turn.turn_id, cause=str(error)))
+            case BudgetSpent() if self.budgets is not None:
+                return await self._within_budgets()
+            case BudgetSpent():
+                return self._failed(str(error), ADVICE)
+            case ModelRefused():
+                return self._failed(str(error), "Check the model's name and key in the settings, then retry.")
+        return self._failed(str(error), SMALLER)

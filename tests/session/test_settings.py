@@ -48,7 +48,7 @@ def test_what_is_set_is_taken() -> None:
         ("SANDBOX_BACKEND", "cloud", "must be 'docker', 'local' or 'auto'"),
         ("APPROVAL_MINUTES", "0", "must be greater than 0"),
         ("LEASE_SECONDS", "long", "must be a number"),
-        ("MAX_TURN_COST_USD", "five", "must be a number"),
+        ("SESSION_BUDGET_USD", "five", "must be a number"),
         ("MENTIONS_REQUIRED", "perhaps", "must be true or false"),
         ("GITHUB_API_URL", "api.github.com", "must be an address that begins with http:// or https://"),
     ],

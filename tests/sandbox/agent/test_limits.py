@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from sandbox.agent.limits import TurnLimits
 from session import events as e
 from tests.sandbox.agent.records import ADA, TURN, recorded, said, started
@@ -27,9 +25,3 @@ def test_a_warning_once_and_then_a_question() -> None:
 def test_an_answer_gives_as_much_again() -> None:
     answered = e.QuestionAnswered(question_id="q", text="go on", by=ADA)
     assert kind(TurnLimits(10), *[said("x")] * 10, answered, *[said("x")] * 5) is None
-
-
-def test_money_counts_too() -> None:
-    dear = said("x").model_copy(update={"cost_usd": Decimal("0.60")})
-    assert kind(TurnLimits(100, Decimal(1)), dear) is None
-    assert kind(TurnLimits(100, Decimal(1)), dear, dear) == "ask"
