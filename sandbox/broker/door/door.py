@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from sandbox.broker.door.authority import Authority
 from sandbox.broker.door.box_side import BoxSide
 from sandbox.broker.door.connection import serve
@@ -16,6 +18,8 @@ from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door.streams import PIECE_BYTES, Activity, Gone, PlainStream
 from sandbox.environments.protocol import DOOR_AUTHORITY, DOOR_SECRETS, DOOR_SOCKET
 from session.people import Declared
+
+log = structlog.get_logger()
 
 MAX_CONNECTIONS = 64
 BACKLOG = 128
@@ -60,16 +64,20 @@ class Door:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.current_task()
-        if connection is None or len(self._connections) >= MAX_CONNECTIONS:
-            await _turn_away(reader, writer)
-            return
+    def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served = (
+            serve(reader, writer, self.gate, self._authority, self._parts)
+            if len(self._connections) < MAX_CONNECTIONS
+            else _turn_away(reader, writer)
+        )
+        connection = asyncio.create_task(served, name=f"door of {self.record.box}")
         self._connections.add(connection)
-        try:
-            await serve(reader, writer, self.gate, self._authority, self._parts)
-        finally:
-            self._connections.discard(connection)
+        connection.add_done_callback(self._ended)
+
+    def _ended(self, connection: asyncio.Task[None]) -> None:
+        self._connections.discard(connection)
+        if not connection.cancelled() and (error := connection.exception()) is not None:
+            log.error("a connection of a box failed", box=self.record.box, exc_info=error)
 
 
 async def _turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
