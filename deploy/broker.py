@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from deploy.core import Core
-from deploy.credentials import forges, github_accounts, github_oauth, open_vault
+from deploy.credentials import forges, github_accounts, github_oauth, vault_over
 from deploy.secret_key import secret_key
 from sandbox.broker.client import KINDS
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
@@ -34,7 +34,7 @@ PARTS: Mapping[str, Part] = {"bot": "bot", "web": "web", "worker": "worker"}
 async def broker(core: Core) -> AsyncIterator[None]:
     """Serves the broker as long as the context. Raises: SettingsError, ForgeError."""
     settings = core.settings
-    vault = open_vault(core)
+    vault = vault_over(settings, core.secrets)
     accounts = github_accounts(core)
     linked = LinkedAccounts(core.directory, accounts)
     sign_in = GitHubSignIn(github_oauth(settings), settings.github_api_url)

@@ -11,18 +11,18 @@ from sandbox.broker.accounts import GitHubAccounts, GitHubOAuth
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.forge import create as create_forge
 from sandbox.forge.protocol import Forge, ForgeError
+from session.secret_rows import SecretRows
 from session.settings import Settings, parted
 
 
-def open_vault(core: Core) -> Vault:
+def vault_over(settings: Settings, rows: SecretRows) -> Vault:
     """Where credentials lie sealed. Raises: SettingsError, VaultError, without a key that can open it."""
-    keys = [secret_key(core.settings), *parted(core.settings.former_secret_keys)]
-    return Vault(core.secrets, KeyRing(keys))
+    return Vault(rows, KeyRing([secret_key(settings), *parted(settings.former_secret_keys)]))
 
 
 def github_accounts(core: Core) -> GitHubAccounts:
     """People's GitHub accounts, their tokens sealed in the vault. Raises: SettingsError, without its key."""
-    return GitHubAccounts(open_vault(core), github_oauth(core.settings))
+    return GitHubAccounts(vault_over(core.settings, core.secrets), github_oauth(core.settings))
 
 
 def github_oauth(settings: Settings) -> GitHubOAuth:
