@@ -107,7 +107,7 @@ class CommandRule(Declared):
     """
 
     command: str = Field(min_length=1, max_length=200)
-    reason: str = Field("", max_length=500)
+    reason: str = Field(default="", max_length=500)
     layer: Literal["parser"] = "parser"
 
     @model_validator(mode="before")

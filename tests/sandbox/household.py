@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,7 @@ from session.effects import Effects
 from session.halt import KillSwitch
 from session.leases import Leases
 from session.log import Log
-from session.people import Identity, Origin, Person, Prompt
+from session.people import Attachment, Identity, Origin, Person, Prompt, ThreadLine
 from session.pulse import Pulse
 from session.queue import Queue
 from session.secret_rows import SecretRows
@@ -92,15 +92,25 @@ class Household:
     grace: Person
     sessions: list[str] = field(default_factory=list)
 
-    async def opened(self, text: str = "Fix the total of invoices", *, author: Person | None = None) -> str:
-        """A new session whose first prompt waits for a worker."""
+    async def opened(
+        self,
+        text: str = "Fix the total of invoices",
+        *,
+        author: Person | None = None,
+        trigger: str = "",
+        attachments: tuple[Attachment, ...] = (),
+        context: tuple[ThreadLine, ...] = (),
+    ) -> str:
+        """A new session whose first prompt waits for a worker; `trigger` names what began it."""
         session_id = f"s{uuid4().hex[:10]}"
         author = author or self.ada
-        prompt = Prompt(id=f"{session_id}-1", text=text, author=author)
+        prompt = Prompt(
+            id=f"{session_id}-1", text=text, author=author, attachments=attachments, context=context
+        )
         chosen = e.RepositoryChosen(
             slug=self.repository.slug, branch="main", how="named", reason="it was named"
         )
-        origin = Origin(platform="web")
+        origin = Origin(platform="web", trigger=trigger)
         await self.log.create(
             session_id,
             [
@@ -113,11 +123,23 @@ class Household:
         return session_id
 
     async def prompt(
-        self, session_id: str, text: str, *, author: Person | None = None, steer: bool = False
+        self,
+        session_id: str,
+        text: str,
+        *,
+        author: Person | None = None,
+        steer: bool = False,
+        attachments: tuple[Attachment, ...] = (),
+        context: tuple[ThreadLine, ...] = (),
     ) -> str:
         """A further prompt; its id."""
         prompt = Prompt(
-            id=f"{session_id}-{uuid4().hex[:6]}", text=text, author=author or self.ada, steer=steer
+            id=f"{session_id}-{uuid4().hex[:6]}",
+            text=text,
+            author=author or self.ada,
+            steer=steer,
+            attachments=attachments,
+            context=context,
         )
         await self.commands.add_prompt(session_id, prompt)
         return prompt.id
@@ -156,9 +178,10 @@ async def household(
     accounts: dict[str, Accounts] | None = None,
     turn_limit_seconds: float = 60,
     others: tuple[str, ...] = (),
+    policy: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
-    repositories, with just a README."""
+    repositories, with just a README. `policy`: fields of the repository as the catalogue has them."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -173,6 +196,7 @@ async def household(
             verify=verify,
             approvals=approvals or Approvals(),
         )
+        repository = Repository.model_validate({**repository.model_dump(), **(policy or {})})
         model = await stack.enter_async_context(ModelEmulator())
         database = await stack.enter_async_context(await Database.open(f"sqlite://{home / 'bellhop.db'}"))
         await database.migrate()
