@@ -14,13 +14,14 @@ from companion_web.fragments import Fragments
 from companion_web.governance import Governance
 from companion_web.visitors import Visitor
 from session.access import reaches
-from session.audit import Audited, AuditEntry
+from session.audit import AuditDown, Audited
 from session.broker import BrokerDown, BrokerRefused
 from session.refusals import NotAllowed, NotNow
 
 ROWS = 50
 MAX_REASON_CHARACTERS = 300
 _ADMINS_ONLY = "This page is for admins. Ask one of them to do it, or to make you one."
+_STOPPED_UNRECORDED = "All work is stopped, but that could not be put on record. Say so to whoever keeps it."
 _NOT_A_NAME = (
     "That cannot be a secret: the name is capital letters, digits and _, at most 64, beginning with a "
     "letter, and the value must not be empty. Enter both again."
@@ -97,23 +98,16 @@ class AdminPage:
         """Stops all work of the installation."""
         _require_admin(visitor)
         reason = form.text("reason")[:MAX_REASON_CHARACTERS]
-        await self._governance.stop_everything(visitor.person, reason)
+        try:
+            await self._governance.standstill.stop(visitor.person, reason)
+        except AuditDown as error:
+            raise AuditDown(_STOPPED_UNRECORDED) from error
         return "/admin"
 
     async def resume(self, request: Request, visitor: Visitor, form: Form) -> str:
-        """Lets work go on; on record before it happens."""
+        """Lets work go on."""
         _require_admin(visitor)
-        if await self._governance.switch.halt() is not None:
-            await self._governance.audit.write(
-                AuditEntry(
-                    actor=f"web for {visitor.person.id}",
-                    action="halt.release",
-                    target="all work",
-                    outcome="done",
-                    detail={"by": visitor.person.name},
-                )
-            )
-            await self._governance.switch.release(visitor.person)
+        await self._governance.standstill.resume(visitor.person)
         return "/admin"
 
     async def set_secret(self, request: Request, visitor: Visitor, form: Form) -> str:

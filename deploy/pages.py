@@ -77,7 +77,7 @@ def web(
         core.artifacts,
         core.pulse,
         core.catalogue,
-        Governance.over(core.broker, core.switch, core.audit, standstill.stop),
+        Governance.over(core.broker, core.switch, core.audit, standstill),
         health_check(core, environment),
         _slack_routes(slack),
         secret_key=secret_key(core.settings),

@@ -92,7 +92,7 @@ async def serve_ours(directory: Path) -> None:
             made.artifacts,
             made.pulse,
             CATALOGUE,
-            made.accounts,
+            made.governance,
             healthy,
             [Route("/emit", emit, methods=["POST"])],
         )

@@ -30,6 +30,7 @@ from session.people import Identity, Person, Role
 from session.pulse import Pulse
 from session.queue import Queue
 from session.settings import Settings
+from session.standstill import Standstill
 from tests.companion_web.broker_side import BrokerSide, broker_side
 
 CATALOGUE = Catalogue(
@@ -180,8 +181,8 @@ def _assemble(
     directory = Directory(database)
     artifacts = Artifacts(database)
     commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
-    switch = KillSwitch(database)
-    governance = Governance.over(broker.way, switch, broker.audit, switch.engage)
+    standstill = Standstill(database, broker.audit, commands, "web")
+    governance = Governance.over(broker.way, KillSwitch(database), broker.audit, standstill)
     health: dict[str, str | None] = {"database": None, "redis": None, "engine": None}
 
     async def check() -> dict[str, str | None]:

@@ -257,7 +257,7 @@ async def test_what_governance_asks_and_notes_can_be_read_and_answered(stage: St
     async with stage.client(await stage.person("Grace")) as client:
         page = (await client.get("/s/g")).text
         for words in (
-            "Secrets in the box:",
+            ". Secrets in the box:",
             "PAYMENT_SANDBOX_KEY, SMTP_PASSWORD",
             "Read what others can write: docs.example.com",
             "80 % of this session&#39;s money is used",
