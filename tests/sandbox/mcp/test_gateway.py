@@ -6,9 +6,12 @@ import asyncio
 import json
 
 import pytest
+from mcp_types import BlobResourceContents, CallToolResult, EmbeddedResource, ImageContent, TextContent
 
+from sandbox.broker.mcp_answers import as_result
 from sandbox.broker.mcp_connection import Times
 from sandbox.broker.mcp_gateway import UNKNOWN
+from sandbox.broker.mcp_transport import hide
 from session import events as e
 from session.broker import BrokerRefused
 from tests.emulators.mcp.emulator import TOKEN, Called, McpEmulator
@@ -54,11 +57,11 @@ async def test_only_the_tools_that_the_catalogue_names_are_there() -> None:
         assert server.calls == []
 
 
-@pytest.mark.parametrize("plain_json", [False, True], ids=["stream", "json"])
+@pytest.mark.parametrize("old", [False, True], ids=["new", "old"])
 async def test_the_credential_reaches_the_server_and_nobody_else(
-    plain_json: bool, caplog: pytest.LogCaptureFixture
+    old: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = emulator(plain_json=plain_json)
+    server = emulator(old=old)
     server.echoes = True
     server.offer("close", f"Close a ticket with {TOKEN}.")
     async with server.serving() as url, staged(tracker(url)) as stage:
@@ -68,11 +71,37 @@ async def test_the_credential_reaches_the_server_and_nobody_else(
             answer = await stage.call(session_id, CLOSE)
             server.status = 500
             failed = await stage.offered(session_id)
+            server.status = 200  # what comes is not the protocol, and the library logs what it cannot read
+            unread = await stage.offered(session_id)
         assert server.credentials == {f"Bearer {TOKEN}"}
         assert answer.text.startswith("done for ***")
-        told = [offered.model_dump_json(), answer.model_dump_json(), failed.model_dump_json()]
-        seen = [*told, await stage.everything(), caplog.text]
+        assert "cannot be read" in unread.problems[0]
+        told = [each.model_dump_json() for each in (offered, answer, failed, unread)]
+        seen = [*told, await stage.everything(), _logged(caplog)]
         assert [text for text in seen if TOKEN in text or json.dumps(TOKEN)[1:-1] in text] == []
+
+
+def _logged(caplog: pytest.LogCaptureFixture) -> str:
+    """All that was logged, but for what the emulated server logs of its own answers."""
+    theirs = ("sse_starlette", "mcp.server")
+    records = [record for record in caplog.records if not record.name.startswith(theirs)]
+    return "\n".join(caplog.handler.format(record) for record in records)
+
+
+def test_the_credential_is_taken_out_of_texts_too_however_they_were_written_as_json() -> None:
+    said = CallToolResult(content=[TextContent(text=f"you sent {TOKEN}")], structured_content={"a": 1})
+    answer = as_result(said, lambda text: hide(text, (TOKEN,)))
+    assert answer.text == f"you sent {'*' * len(TOKEN)}"
+
+
+def test_what_is_no_text_is_named() -> None:
+    picture = ImageContent(data="aGk=", mime_type="image/png")
+    blob = BlobResourceContents(uri="file:///a.bin", blob="aGk=")
+    said = CallToolResult(content=[picture, EmbeddedResource(resource=blob)])
+    assert as_result(said, str).text == (
+        "[image of type image/png, left out]\n[resource file:///a.bin, not text, left out]"
+    )
+    assert as_result(CallToolResult(content=[], structured_content={"a": 1}), str).text == '{"a": 1}'
 
 
 async def test_what_a_tool_says_is_untrusted_and_marked_once_before_it_is_read() -> None:
