@@ -84,7 +84,8 @@ class LocalEnvironment:
         await asyncio.to_thread(self._try_program, self._program)
 
     async def prepare(self) -> None:
-        """Nothing: boxes are made of what the host has."""
+        """The settings that boxes are given are there: they are made of what the host has."""
+        await self._placed_packages()
 
     async def open(self, spec: SandboxSpec) -> LocalSandbox:
         """The box of that name, adopted, restarted or created.
@@ -142,7 +143,7 @@ class LocalEnvironment:
         socket_path = self._boxes / spec.name / "socket" / SOCKET_NAME
         origin: Origin = "created" if record is None else "restarted"
         spec = await asyncio.to_thread(_with_former_door, spec, record)
-        packages = None if spec.door is None else await self._placed_packages()
+        packages = await self._placed_packages()
         if record is not None and record.running() and not _has_door(record, spec):
             # What a running box sees cannot be changed.
             await self.end(spec.name)
@@ -166,7 +167,7 @@ class LocalEnvironment:
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
-    def _prepare(self, spec: SandboxSpec, box: str, origin: Origin, packages: Path | None) -> BoxPlan:
+    def _prepare(self, spec: SandboxSpec, box: str, origin: Origin, packages: Path) -> BoxPlan:
         """The box's folders, filled and owned as they should be."""
         folder = self._boxes / spec.name
         self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.environments.door_environment import door_environment, door_options
@@ -28,7 +27,7 @@ PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def placed_packages(directory: Path) -> Path:
-    """A directory below `directory` with the package settings of boxes with a door; takes a second or two.
+    """A directory below `directory` with the package settings of boxes; the first takes a second.
 
     It is named by its content, because boxes that have the former settings go on with them.
     """
@@ -47,7 +46,7 @@ def placed_packages(directory: Path) -> Path:
     return placed
 
 
-def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, packages: Path | None) -> BoxPlan:
+def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, packages: Path) -> BoxPlan:
     """The plan for `spec`; `folder` is the box's own, `packages` is from `placed_packages`."""
     python, python_binds = host_python()
     binds, links = host_binds()
@@ -63,17 +62,14 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
         Bind(str(folder / "home"), HOME, writable=True),
         Bind(str(folder / "socket"), SOCKET_MOUNT, writable=True),
     )
+    environment = {"HOME": HOME, "PATH": PROGRAMS, "LANG": "C.UTF-8"}
+    # Where a host's npm looks for the settings of all its users depends on how it was installed.
+    environment["npm_config_globalconfig"] = f"/{NPM_FILE}"
     return BoxPlan(
-        binds=(*binds, *python_binds, *own, *_door_binds(spec.door, packages)),
+        binds=(*binds, *python_binds, *own, *_door_binds(spec.door), *_settings_binds(packages)),
         links=links,
         tmp_bytes=limits.tmp_bytes,
-        environment={
-            "HOME": HOME,
-            "PATH": PROGRAMS,
-            "LANG": "C.UTF-8",
-            **_door_environment(spec),
-            **spec.env,
-        },
+        environment={**environment, **door_environment(spec.door), **spec.env},
         workdir=WORKSPACE,
         command=tuple(runner_command(box, *options, *door_options(spec.door), python=python)),
         uid=uid,
@@ -83,16 +79,11 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
     )
 
 
-def _door_binds(door: Path | None, packages: Path | None) -> tuple[Bind, ...]:
-    if door is None or packages is None:
-        return ()
-    shown = (PIP_FILE, NPM_FILE, APT_SETTINGS, DPKG_STATE)
-    settings = [Bind(str(packages / path), f"/{path}") for path in shown if (packages / path).exists()]
+def _door_binds(door: Path | None) -> tuple[Bind, ...]:
     # The directory and not the socket in it, which a broker that starts again makes anew.
-    return (Bind(str(door.absolute()), DOOR), *settings)
+    return () if door is None else (Bind(str(door.absolute()), DOOR),)
 
 
-def _door_environment(spec: SandboxSpec) -> Mapping[str, str]:
-    """Where the host's npm looks for settings of the whole system depends on how it was installed."""
-    variables = door_environment(spec.door)
-    return {**variables, "npm_config_globalconfig": f"/{NPM_FILE}"} if variables else {}
+def _settings_binds(packages: Path) -> tuple[Bind, ...]:
+    shown = (PIP_FILE, NPM_FILE, APT_SETTINGS, DPKG_STATE)
+    return tuple(Bind(str(packages / path), f"/{path}") for path in shown if (packages / path).exists())

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from sandbox.images.package_addresses import apt_entries, npm_registries, pip_options, web_address
@@ -32,8 +33,7 @@ def write_settings(tree: Path, release: str | None) -> None:
     `release` is that of the Debian in the box, whose apt can do nothing with the sources of another; None
     when the box has this machine's own apt.
     """
-    written = {PIP_FILE: _pip_settings(), NPM_FILE: _npm_settings()}
-    written = {path: text for path, text in written.items() if text}
+    written = dict(_python_and_npm_settings())
     if release is None or f"VERSION_CODENAME={release}" in _read(Path("/etc/os-release")).splitlines():
         written |= apt_settings(Path("/"))
     for path, text in written.items():
@@ -66,6 +66,13 @@ def _apt_keys(settings: Mapping[str, str]) -> Sequence[Path]:
     named = {Path(path) for text in settings.values() for path in SIGNED_BY.findall(text) if path[0] == "/"}
     trusted = TRUSTED_KEYS.glob("*") if APT_FILE in settings else ()
     return sorted(path for path in (*named, *trusted) if path.is_file())
+
+
+@lru_cache(maxsize=1)
+def _python_and_npm_settings() -> Mapping[str, str]:
+    """Asked once in the life of a program: each of the two takes half a second."""
+    written = {PIP_FILE: _pip_settings(), NPM_FILE: _npm_settings()}
+    return {path: text for path, text in written.items() if text}
 
 
 def _pip_settings() -> str:
