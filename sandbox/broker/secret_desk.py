@@ -52,13 +52,13 @@ class SecretDesk:
 
     async def set(self, asked: wire.SecretValue, caller: Caller) -> Nothing:
         """The value is kept under that name."""
-        await self._audited("secret.set", asked.name, caller)
+        await self._audited("secret.set", asked.name, caller, asked.by)
         await self._vault.put(PREFIX + asked.name, asked.value)
         return Nothing()
 
     async def delete(self, asked: wire.SecretName, caller: Caller) -> Nothing:
         """The name is forgotten."""
-        await self._audited("secret.delete", asked.name, caller)
+        await self._audited("secret.delete", asked.name, caller, asked.by)
         await self._vault.delete(PREFIX + asked.name)
         return Nothing()
 
@@ -67,7 +67,6 @@ class SecretDesk:
         await self._audited("secret.rotate", "everything", caller)
         return wire.Resealed(count=await self._vault.rotate())
 
-    async def _audited(self, action: str, target: str, caller: Caller) -> None:
-        await self._audit.write(
-            AuditEntry(actor=caller.name, action=action, target=target, outcome="allowed")
-        )
+    async def _audited(self, action: str, target: str, caller: Caller, by: str = "") -> None:
+        actor = f"{caller.name} for {by}" if by else caller.name
+        await self._audit.write(AuditEntry(actor=actor, action=action, target=target, outcome="allowed"))

@@ -88,6 +88,7 @@ async def test_a_secret_goes_in_is_replaced_and_deleted_and_never_shown(stage: S
     assert await stage.broker.secrets.names() == ()
     rows = await stage.broker.audit.page(None, 10)
     assert [row.entry.action for row in rows] == ["secret.delete", "secret.set", "secret.set"]
+    assert all(row.entry.actor.endswith(f" for {ada.id}") for row in rows)
     assert TOKEN not in repr(rows)
 
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from session import events as e
+from session.audit import AuditEntry
 from tests.companion_web import story
 from tests.companion_web.browser import DESK, PHONE, visit
 from tests.companion_web.payloads import XSS
@@ -154,6 +155,12 @@ async def test_hostile_texts_are_inert_first_and_live(stage: Stage, browser: Bro
             *story.call(call_id, payload, payload, payload, payload),
             e.UpdatePosted(text=payload),
             e.PartDegraded(part=payload, detail=payload),
+            e.UntrustedRead(source=payload),
+            e.BudgetWarned(budget=payload, text=payload),
+            e.SandboxReady(backend="local", isolation=payload, box="b", image="i", secrets=(payload,)),
+            story.governance_approval(f"g{call_id}", "egress", payload, payload, payload).model_copy(
+                update={"blocking": False}
+            ),
             story.approval(payload).model_copy(
                 update={"title": payload, "detail": payload, "blocking": False}
             ),
@@ -185,6 +192,55 @@ async def test_hostile_texts_are_inert_first_and_live(stage: Stage, browser: Bro
         assert set(links) <= {"http:", "https:"}
 
 
+async def test_hostile_texts_are_inert_on_the_admins_page(stage: Stage, browser: Browser) -> None:
+    for payload in XSS:
+        await stage.broker.audit.write(audited(payload))
+    ada = await stage.person("Ada", "admin")
+    await stage.governance.switch.engage(ada, XSS[0])
+    async with stage.serve(), visit(browser, stage, ada) as page:
+        for number in range(0, len(XSS), 50):
+            await page.goto(f"{stage.url}/admin?before={len(XSS) - number + 1}")
+            await expect(page.locator(".audit tbody tr")).to_have_count(min(50, len(XSS) - number))
+            assert await page.evaluate("window.pwned") is None
+            for tag in ("iframe", "object", "base", "main svg", "main style", "main img", "main script"):
+                assert await page.locator(tag).count() == 0
+
+
+def audited(text: str) -> AuditEntry:
+    """Something on record that says the text wherever a row can."""
+    return AuditEntry(
+        actor=text[:255], action="egress.request", target=text, outcome="refused", detail={text: text}
+    )
+
+
+async def test_an_admin_stops_all_work_keeps_a_secret_and_reads_the_audit(
+    stage: Stage, browser: Browser
+) -> None:
+    ada = await stage.person("Ada", "admin")
+    async with stage.serve(), visit(browser, stage, ada, size=PHONE) as page:
+        await page.get_by_role("link", name="Admin").click()
+        await page.get_by_role("link", name="Stop all work…").click()
+        await page.get_by_role("link", name="No, go back").click()
+        assert await stage.governance.switch.halt() is None
+        await page.get_by_role("link", name="Stop all work…").click()
+        await page.get_by_label("Why?").fill("odd requests")
+        await page.get_by_role("button", name="Yes, stop all work").click()
+        await expect(page.get_by_text("All work is stopped")).to_be_visible()
+        assert await stage.governance.switch.halt() is not None
+        await page.get_by_role("button", name="Switch on again").click()
+        await expect(page.get_by_text("Work goes on")).to_be_visible()
+        await page.get_by_label("Name").fill("REGISTRY_TOKEN")
+        await page.get_by_label("Value").fill("a value that nobody reads")
+        await page.get_by_role("button", name="Keep").click()
+        await page.locator("summary", has_text="REGISTRY_TOKEN").click()
+        assert "a value that nobody reads" not in await page.content()
+        await page.get_by_role("button", name="Delete REGISTRY_TOKEN").click()
+        await expect(page.get_by_text("None yet.")).to_be_visible()
+        await page.get_by_label("Action").fill("secret")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator(".audit tbody tr")).to_have_count(2)
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_pages_fit_and_can_be_read(
@@ -195,11 +251,15 @@ async def test_pages_fit_and_can_be_read(
     pictures = Path(os.environ.get("BELLHOP_SCREENSHOTS", tmp_path))
     await stage.session("s", [*story.opening(), *story.start(), *story.work()])
     diff = await stage.artifacts.put("s", "diff", "changes.json", "application/json", story.PATCHES.encode())
-    await stage.append("s", diff, *story.finish(diff.artifact_id), e.UpdatePosted(text="x" * 400))
-    ada = await stage.person("Ada")
+    await stage.append("s", diff, *story.governed(), *story.finish(diff.artifact_id))
+    await stage.append("s", e.UpdatePosted(text="x" * 400))
+    ada = await stage.person("Ada", "admin")
+    await stage.governance.secrets.set("A_NAME_AS_LONG_AS_THEY_CAN_BE_" + "X" * 34, "value")
+    await stage.broker.audit.write(audited("x" * 300))
     look = "dark" if scheme == "dark" else "light"
     async with stage.serve(), visit(browser, stage, ada, size=size, scheme=look) as page:  # type: ignore[arg-type]
-        for path in ("/", "/s/s", "/s/s/changes", "/s/s/checks", "/s/s/artifacts", "/s/s/log", "/account"):
+        of_session = ("/s/s", "/s/s/changes", "/s/s/checks", "/s/s/artifacts", "/s/s/log")
+        for path in ("/", *of_session, "/account", "/admin", "/admin/stop"):
             await page.goto(f"{stage.url}{path}")
             name = path.strip("/").replace("/", "-") or "list"
             await page.screenshot(path=pictures / f"{name}-{size[0]}-{look}.png")
