@@ -19,6 +19,7 @@ from sandbox.agent.model import (
     BudgetSpent,
     ContextOverflow,
     Model,
+    ModelHalted,
     ModelRefused,
     ModelUnavailable,
     OnText,
@@ -27,7 +28,7 @@ from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.stuck import Remark
 from sandbox.agent.tool import Finished, Suspended, schema_of
 from sandbox.agent.turn_budgets import ADVICE, TurnBudgets, Waits
-from sandbox.agent.turn_log import TurnLog
+from sandbox.agent.turn_log import StopSeen, TurnLog
 from sandbox.policy.rule_of_two import untrusted_reads
 from session import events as e
 
@@ -54,7 +55,7 @@ class TurnLoop:
     `system` is the system prompt; `on_text` hears the answer while it is being written. `run` may be called
     for a turn that is new or half done. Without `budgets` only the gateway looks at them, and the turn fails.
 
-    Raises: ModelHalted, while everything is switched off; StopSeen, TurnOver, StaleEpoch, SandboxFailed.
+    Raises: StopSeen, also while everything is switched off; TurnOver, StaleEpoch, SandboxFailed.
     """
 
     turn: TurnLog
@@ -152,6 +153,8 @@ class TurnLoop:
             reply = await self.model.reply(messages, tools, on_text=self.on_text)
         except ContextOverflow as error:
             return await self._overflow(error)
+        except ModelHalted as error:
+            raise StopSeen(self.turn.session_id) from error
         except TROUBLES as error:
             return await self._trouble(error)
         self._overflowed = False
@@ -171,6 +174,8 @@ class TurnLoop:
         self._overflowed = True
         try:
             await self._compact()
+        except ModelHalted as failure:
+            raise StopSeen(self.turn.session_id) from failure
         except TROUBLES as failure:
             return await self._trouble(failure)
         return None
