@@ -12,15 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.agent.calls import CallRunner
+from sandbox.agent.tool_context import ToolContext
+from sandbox.agent.turn_log import StopSeen, TurnLog
+from sandbox.base_commit import read_base
+from sandbox.bundles import Bundles
 from sandbox.environments.protocol import Environment, Sandbox, SandboxFailed
 from sandbox.environments.runner_client import RunnerError
 from sandbox.halting import HaltWatch
+from sandbox.workspace import Workspace
 from session import events as e
 from session.audit import Audit
 from session.database import Database
 from session.halt import KillSwitch
 from session.people import Person
 from session.standstill import Standstill
+from session.vocabulary import ToolRequest
 from tests.emulators.model.turns import tool
 from tests.sandbox.environments.boxes import Bench, call_id, run
 from tests.sandbox.environments.conftest import make_environment
@@ -143,3 +150,32 @@ async def test_a_turn_at_work_ends_in_the_name_of_whoever_stopped_it() -> None:
             await eventually(dead)
         assert await standstill.resume(house.grace)
         assert not await switch.halted()
+
+
+async def test_no_call_begins_while_all_is_halted() -> None:
+    async with household(verify=()) as house:
+        switch = KillSwitch(house.database)
+        session_id = await house.opened()
+        lease = await house.leases.acquire(session_id, "a worker")
+        assert lease is not None
+        turn = TurnLog(house.log, session_id, lease.epoch)
+        prompt_id = (await turn.catch_up()).waiting_prompts[0].prompt.id
+        await turn.start(e.TurnStarted(turn_id="t1", prompt_id=prompt_id, model=MODEL, epoch=lease.epoch))
+
+        def never(call_id: str) -> ToolContext:
+            raise AssertionError("no tool is known, so none is run")
+
+        prepared = await house.parts.forge.prepare(session_id)
+        base = await read_base(house.repository, prepared.mirror, "main")
+        places, doors = house.parts.places, house.parts.doors
+        workspace = Workspace(
+            turn, house.environment, base, prepared.quarantine, Bundles(places.bundles), doors, places.inbound
+        )
+        calls = CallRunner({}, turn, workspace, never, switch.halted)
+        assert await calls.run([ToolRequest(call_id="c1", tool="dance", arguments="{}")]) is None
+        await switch.engage(ADMIN, "")
+        before = await house.events(session_id)
+        assert [type(event) for event in before[-2:]] == [e.ToolCalled, e.ToolReturned]
+        with pytest.raises(StopSeen):
+            await calls.run([ToolRequest(call_id="c2", tool="dance", arguments="{}")])
+        assert await house.events(session_id) == before
