@@ -62,7 +62,8 @@ def permitted(address: Address, networks: Sequence[Network]) -> bool:
         return False
     if any(address in network for network in networks):
         return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    special = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return address.is_global and not special
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

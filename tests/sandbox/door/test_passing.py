@@ -123,7 +123,7 @@ async def test_an_answer_that_comes_before_the_body_is_whole_is_passed_on() -> N
             yield b"z" * 50_000
 
     async with stage(writing) as s:
-        s.upstream.reply = early
+        s.upstream.reply, s.upstream.lingers = early, True
         answer = await s.ask("POST", "/", content=upload())
         assert (answer.status_code, answer.text) == (413, "too much")
 

@@ -39,13 +39,15 @@ class Reply:
 
 @dataclass(slots=True)
 class Upstream:
-    """The running server. connections: how many were ever made to it."""
+    """The running server. connections: how many were ever made to it. lingers: whether it takes in what
+    still comes after its last answer; hanging up at once may lose the answer."""
 
     port: int
     trusted: ssl.SSLContext
     reply: Callable[[Got], Reply] = lambda got: Reply()
     got: list[Got] = field(default_factory=list)
     connections: int = 0
+    lingers: bool = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
@@ -54,7 +56,7 @@ class Upstream:
         with contextlib.suppress(OSError, h11.RemoteProtocolError, h11.LocalProtocolError):
             while await self._one(http, reader, writer):
                 http.start_next_cycle()
-            while await reader.read(65536):  # a server that hung up at once would lose its own answer
+            while self.lingers and await reader.read(65536):
                 pass
         writer.close()
 
