@@ -14,6 +14,7 @@ from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from classifier.request import RoutingRequest
+from session.broker import model_headers
 from session.catalogue import Repository
 
 _INSTRUCTIONS = """\
@@ -89,7 +90,10 @@ class FastModel:
         ]
         for _ in range(2):
             completion = await self._client.chat.completions.create(
-                model=self._model, messages=messages, response_format=_schema()
+                model=self._model,
+                messages=messages,
+                response_format=_schema(),
+                extra_headers=model_headers(request.session_id, "classifier") if request.session_id else None,
             )
             opinion = _read(completion.choices[0].message.content or "", candidates)
             if opinion is not None:

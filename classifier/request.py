@@ -16,7 +16,8 @@ class RoutingRequest:
     """All that may tell which repository is meant.
 
     `named` is the repository given in a form field or with `!repo`. `thread_repository` is that of an earlier
-    session in the same thread, `recent` the author's latest repositories, newest first.
+    session in the same thread, `recent` the author's latest repositories, newest first. `session_id` says for
+    which session the model is asked; empty where it is for none.
     """
 
     text: str
@@ -26,6 +27,7 @@ class RoutingRequest:
     channel_topic: str = ""
     thread_repository: str | None = None
     recent: tuple[str, ...] = ()
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

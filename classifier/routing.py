@@ -72,6 +72,7 @@ class Routing:
             channel_name=view.origin.channel_name,
             channel_topic=view.origin.channel_topic,
             recent=await self._recent(view),
+            session_id=view.id,
         )
 
     async def _recent(self, view: SessionView) -> tuple[str, ...]:

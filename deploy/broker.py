@@ -11,12 +11,18 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, vault_over
 from deploy.secret_key import secret_key
+from sandbox.agent.model_catalogue import load_models
+from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.client import KINDS
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
 from sandbox.broker.door.doors import Doors
-from sandbox.broker.door.parts import DoorParts
+from sandbox.broker.door.parts import DoorParts, EgressSpent
 from sandbox.broker.door_desk import DoorDesk
+from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
+from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.github_sign_in import GitHubSignIn
+from sandbox.broker.mcp_connection import Ways
+from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
 from sandbox.broker.operations import Part, application
 from sandbox.broker.people_desk import GrantGone, LinkedAccounts, PeopleDesk
 from sandbox.broker.rights import Rights
@@ -24,7 +30,22 @@ from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import VaultError
 from session.anchors import Anchors
+from session.log import NoSuchSession
+from session.mcp_pins import McpPins
 from session.settings import Settings, SettingsError, parted
+from session.spending import BudgetUsedUp, Spending
+
+_NO_KEY = (
+    "OPENAI_API_KEY is missing: the model is asked with it. Example: OPENAI_API_KEY=sk-…; any "
+    "OpenAI-compatible endpoint will do (OPENAI_BASE_URL)"
+)
+_REFUSALS: Mapping[type[Exception], str] = {
+    **KINDS,
+    GrantGone: "grant_gone",
+    VaultError: "vault",
+    **MCP_KINDS,
+    NoSuchSession: "no_such_session",
+}
 
 Network = IPv4Network | IPv6Network
 PARTS: Mapping[str, Part] = {"bot": "bot", "web": "web", "worker": "worker"}
@@ -34,51 +55,100 @@ PARTS: Mapping[str, Part] = {"bot": "bot", "web": "web", "worker": "worker"}
 async def broker(core: Core) -> AsyncIterator[None]:
     """Serves the broker as long as the context. Raises: SettingsError, ForgeError."""
     settings = core.settings
-    vault = vault_over(settings, core.secrets)
-    accounts = github_accounts(core)
-    linked = LinkedAccounts(core.directory, accounts)
-    sign_in = GitHubSignIn(github_oauth(settings), settings.github_api_url)
-    people = PeopleDesk(sign_in, accounts, core.directory, core.audit)
-    desk = ForgeDesk(
+    if not settings.openai_api_key:
+        raise SettingsError(_NO_KEY)
+    async with AsyncExitStack() as stack:
+        secrets = StoredSecrets(vault_over(settings, core.secrets))
+        desk = _forge_desk(core)
+        people = PeopleDesk(
+            GitHubSignIn(github_oauth(settings), settings.github_api_url),
+            github_accounts(core),
+            core.directory,
+            core.audit,
+        )
+        stack.push_async_callback(people.aclose)
+        budgets = BudgetDesk(Spending(core.database), core.log, core.catalogue, settings.session_budget_usd)
+        doors = Doors(settings.bellhop_home / "doors", _door_parts(core, secrets, desk, budgets))
+        stack.push_async_callback(doors.aclose)
+        await doors.restore()
+        provider = Provider(settings.openai_base_url, settings.openai_api_key)
+        gateway = await stack.enter_async_context(
+            ModelGateway(provider, load_models(), budgets, core.audit, core.switch)
+        )
+        operations = [
+            *desk.operations(),
+            *people.operations(),
+            *SecretDesk(vault_over(settings, core.secrets), core.audit).operations(),
+            *DoorDesk(doors).operations(),
+            *budget_operations(budgets),
+            *mcp_operations(_tool_servers(core, secrets)),
+        ]
+        app = application(operations, _REFUSALS, gateway_routes(gateway))
+        await stack.enter_async_context(serving(app, settings.broker_address, clients(settings)))
+        anchors = Anchors(core.audit, settings.anchors_file, secret_key(settings).encode())
+        anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
+        stack.callback(anchoring.cancel)
+        yield
+
+
+def _forge_desk(core: Core) -> ForgeDesk:
+    linked = LinkedAccounts(core.directory, github_accounts(core))
+    return ForgeDesk(
         DeskParts(
             log=core.log,
             catalogue=core.catalogue,
             directory=core.directory,
             forges=forges(core),
-            rights=Rights({"github": linked}, f"{settings.page_address}/account"),
+            rights=Rights({"github": linked}, f"{core.settings.page_address}/account"),
             audit=core.audit,
             switch=core.switch,
-            places=StorePlaces.under(settings.bellhop_home),
+            places=StorePlaces.under(core.settings.bellhop_home),
         )
     )
-    doors = Doors(
-        settings.bellhop_home / "doors",
-        DoorParts(
+
+
+def _door_parts(core: Core, secrets: StoredSecrets, desk: ForgeDesk, budgets: BudgetDesk) -> DoorParts:
+    git = GitThroughDoor(
+        GitDoorParts(
+            catalogue=core.catalogue,
+            repository=desk.repository,
+            refresh=desk.refresh,
+            hooks=core.settings.bellhop_home / "hooks",
+        )
+    )
+
+    async def spend(session_id: str, budget: str, amount: int) -> None:
+        try:
+            await budgets.check(session_id, "egress_bytes")
+        except BudgetUsedUp as error:
+            raise EgressSpent(str(error)) from error
+        await budgets.spend(session_id, "egress_bytes", amount)
+
+    return DoorParts(
+        log=core.log,
+        catalogue=core.catalogue,
+        audit=core.audit,
+        switch=core.switch,
+        secrets=secrets,
+        networks=networks(core.settings),
+        git=git,
+        spend=spend,
+    )
+
+
+def _tool_servers(core: Core, secrets: StoredSecrets) -> McpGateway:
+    return McpGateway(
+        McpParts(
             log=core.log,
             catalogue=core.catalogue,
             audit=core.audit,
             switch=core.switch,
-            secrets=StoredSecrets(vault),
-            networks=networks(settings),
-        ),
+            pins=McpPins(core.database),
+            effects=core.effects,
+            secrets=secrets,
+            ways=Ways(networks(core.settings)),
+        )
     )
-    operations = [
-        *desk.operations(),
-        *people.operations(),
-        *SecretDesk(vault, core.audit).operations(),
-        *DoorDesk(doors).operations(),
-    ]
-    kinds = {**KINDS, GrantGone: "grant_gone", VaultError: "vault"}
-    anchors = Anchors(core.audit, settings.anchors_file, secret_key(settings).encode())
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(people.aclose)
-        stack.push_async_callback(doors.aclose)
-        await doors.restore()
-        app = application(operations, kinds)
-        await stack.enter_async_context(serving(app, settings.broker_address, clients(settings)))
-        anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
-        stack.callback(anchoring.cancel)
-        yield
 
 
 def clients(settings: Settings) -> Mapping[int, frozenset[Part]]:

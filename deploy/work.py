@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx2
 from openai import AsyncOpenAI
 
 from classifier.decision import Classifier
@@ -14,18 +16,21 @@ from deploy.core import Core
 from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
+from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
+from sandbox.halting import HaltWatch
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.worker import WorkerProcess
+from session.broker import model_headers
 from session.catalogue import Catalogue
 from session.reconciler import Reconciler
-from session.settings import Settings, SettingsError
+from session.settings import Settings, SettingsError, parted
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -35,17 +40,17 @@ _NO_KEY = (
 
 
 async def work(core: Core, environment: Environment) -> None:
-    """Routes requests and drives turns and merges on this host, until cancelled.
-
-    Raises: SettingsError, when there is no model key; ForgeError, when a forge is not set up.
-    """
-    if not core.settings.openai_api_key:
-        raise SettingsError(_NO_KEY)
+    """Routes requests and drives turns and merges on this host, until cancelled."""
     async with AsyncExitStack() as stack:
-        choosing = await stack.enter_async_context(classifier(core.settings, core.catalogue))
-        models = _Models(core.settings, load_models())
-        stack.push_async_callback(models.aclose)
-        await _worker(core, environment, choosing, models).run()
+        http = await stack.enter_async_context(broker_http_client(core.settings.broker_address))
+        models = _Models(core.settings, load_models(), http)
+        asked = await stack.enter_async_context(
+            AsyncOpenAI(base_url=BROKER_MODELS, api_key=PLACEHOLDER_KEY, max_retries=0, http_client=http)
+        )
+        choosing = Classifier(core.catalogue, FastModel(asked, core.settings.classifier_model))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(HaltWatch(core.switch, environment).run(), name="halt watch")
+            await _worker(core, environment, choosing, models).run()
 
 
 def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
@@ -57,6 +62,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         environment=environment,
         forge=forge,
         doors=doors,
+        broker=core.broker,
+        switch=core.switch,
         catalogue=core.catalogue,
         directory=core.directory,
         effects=core.effects,
@@ -117,27 +124,26 @@ async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[
 
 
 class _Models:
-    """The client of each model, made once, with the fallbacks of the settings behind it."""
+    """Clients of models, by way of the broker, with the fallbacks of the settings behind each."""
 
-    def __init__(self, settings: Settings, catalogue: ModelCatalogue) -> None:
+    def __init__(self, settings: Settings, catalogue: ModelCatalogue, http: httpx2.AsyncClient) -> None:
         self.catalogue = catalogue
-        self._settings = settings
-        self._clients: dict[str, ChatCompletionsModel] = {}
+        self._fallbacks = parted(settings.fallback_models)
+        self._http = http
 
-    def client(self, model_id: str) -> Model:
-        """The client of the model with that id; the fallbacks answer while it is unavailable."""
-        fallbacks = [name.strip() for name in self._settings.fallback_models.split(",")]
-        names = dict.fromkeys([model_id, *filter(None, fallbacks)])
-        return ModelChain([self._client(name) for name in names])
-
-    def _client(self, model_id: str) -> ChatCompletionsModel:
-        if model_id not in self._clients:
-            self._clients[model_id] = ChatCompletionsModel(
-                self._settings.openai_base_url, self._settings.openai_api_key, self.catalogue.spec(model_id)
-            )
-        return self._clients[model_id]
-
-    async def aclose(self) -> None:
-        """Close the connections of all of them."""
-        for client in self._clients.values():
-            await client.aclose()
+    def client(self, model_id: str, session_id: str) -> Model:
+        """The client of the model with that id, for that session."""
+        names = dict.fromkeys([model_id, *self._fallbacks])
+        headers = model_headers(session_id, "agent")
+        return ModelChain(
+            [
+                ChatCompletionsModel(
+                    BROKER_MODELS,
+                    PLACEHOLDER_KEY,
+                    self.catalogue.spec(name),
+                    http_client=self._http,
+                    headers=headers,
+                )
+                for name in names
+            ]
+        )

@@ -19,13 +19,15 @@ from sandbox.agent.prompt import RepositoryFacts, system_prompt
 from sandbox.agent.tool import Arguments, Tool
 from sandbox.agent.tool_context import ToolContext
 from sandbox.agent.turn import Ending, TurnLoop
+from sandbox.agent.turn_budgets import BrokerBudgets, BudgetPolicy, TurnBudgets
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit, read_base
-from sandbox.broker.client import BrokerForge
+from sandbox.broker.client import BrokerForge, BrokerUnavailable
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment, SandboxSpec
+from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
 from sandbox.policy.permission import CommandPermission
@@ -36,10 +38,13 @@ from sandbox.workspace import Workspace, box_name, save_quietly
 from session import events as e
 from session.access import merge_excluded
 from session.artifacts import Artifacts
+from session.broker import Broker, BrokerDown, BrokerRefused
 from session.catalogue import Catalogue
 from session.directory import Directory
 from session.effects import Effects
+from session.halt import KillSwitch
 from session.parts import away, back, queue_back
+from session.policy import policy_version
 from session.pulse import Pulse
 from session.settings import Settings
 from session.view import SessionView
@@ -69,20 +74,22 @@ class Places:
 class DriverParts:
     """What a turn needs of the house.
 
-    `model` gives the client of a model by its id. `skills` are the sources after the repository's own,
-    nearest first.
+    `model` gives the client of a model by its id, for the session with that id. `skills` are the sources
+    after the repository's own, nearest first.
     """
 
     environment: Environment
     forge: BrokerForge
     doors: WorkerDoors
+    broker: Broker
+    switch: KillSwitch
     catalogue: Catalogue
     directory: Directory
     effects: Effects
     artifacts: Artifacts
     pulse: Pulse
     models: ModelCatalogue
-    model: Callable[[str], Model]
+    model: Callable[[str, str], Model]
     tools: Mapping[str, Tool[Arguments]]
     skills: Sequence[SkillSource]
     settings: Settings
@@ -131,7 +138,8 @@ class TurnDriver:
         try:
             await workspace.open()
             publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
-            ending = await self._loop(turn, base, workspace, publication).run()
+            offer = await self._offer(turn, base)
+            ending = await self._loop(turn, base, workspace, publication, offer).run()
             await self._end(turn, base, workspace, ending)
         finally:
             await workspace.close()
@@ -180,8 +188,30 @@ class TurnDriver:
             approval_minutes=parts.settings.approval_minutes,
         )
 
+    async def _offer(self, turn: TurnLog, base: BaseCommit) -> McpOffer:
+        """Tools of the repository's tool servers. People are asked about those that have changed.
+
+        Emits: ApprovalRequested, ApprovalVoided; NoteAdded about servers that do not answer.
+        """
+        if not base.repository.mcp:
+            return McpOffer({})
+        try:
+            offer = await mcp_offer(self._parts.broker, turn.session_id)
+        except (BrokerDown, BrokerRefused) as error:
+            raise BrokerUnavailable(str(error)) from error
+        version, minutes = policy_version(base.repository), self._parts.settings.approval_minutes
+        asked = mcp_approvals(turn.view, offer.waiting, version, await turn.clock(), minutes)
+        notes = [e.NoteAdded(turn_id=turn.turn_id, text=problem) for problem in offer.problems]
+        await turn.append(*asked, *notes)
+        return offer
+
     def _loop(
-        self, turn: TurnLog, base: BaseCommit, workspace: Workspace, publication: Publication
+        self,
+        turn: TurnLog,
+        base: BaseCommit,
+        workspace: Workspace,
+        publication: Publication,
+        offer: McpOffer,
     ) -> TurnLoop:
         parts = self._parts
         assert turn.view.turn is not None
@@ -201,13 +231,14 @@ class TurnDriver:
 
         return TurnLoop(
             turn=turn,
-            model=parts.model(model_id),
+            model=parts.model(model_id, turn.session_id),
             spec=parts.models.spec(model_id),
             models=parts.models,
-            calls=CallRunner(parts.tools, turn, workspace, context),
+            calls=CallRunner({**parts.tools, **offer.tools}, turn, workspace, context, parts.switch.halted),
             limits=TurnLimits(parts.settings.max_steps),
             system=_system(base, workspace, skills),
             on_text=self._on_text(turn),
+            budgets=TurnBudgets(turn, BrokerBudgets(parts.broker), _budget_policy(base, minutes)),
         )
 
     def _on_text(self, turn: TurnLog) -> OnText:
@@ -235,6 +266,11 @@ class TurnDriver:
             merge = merge_request(turn.view, base.repository, excluded, minutes)
             events += [merge] if merge else []
         await (turn.begin(*events) if isinstance(ending.event, e.TurnFinished) else turn.append(*events))
+
+
+def _budget_policy(base: BaseCommit, minutes: float) -> BudgetPolicy:
+    asks = base.repository.approvals.budget == "ask"
+    return BudgetPolicy(asks, policy_version(base.repository), minutes)
 
 
 def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:

@@ -23,6 +23,16 @@ ADDRESS = "http://broker"
 CONNECT_SECONDS = 5.0
 
 
+SESSION_HEADER = "X-Bellhop-Session"
+PURPOSE_HEADER = "X-Bellhop-Purpose"
+
+
+def model_headers(session_id: str, purpose: str) -> dict[str, str]:
+    """What a model call through the broker carries: for which session it is, and whether for `agent`,
+    `compaction` or `classifier`."""
+    return {SESSION_HEADER: session_id, PURPOSE_HEADER: purpose}
+
+
 class BrokerDown(Exception):
     """The broker does not answer: what needs it is refused until it is back. The message can be shown."""
 

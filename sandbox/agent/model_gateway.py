@@ -9,8 +9,6 @@ import httpx2
 BROKER_MODELS = "http://broker/v1"
 """Address of the gateway for a client made by `broker_http_client`."""
 PLACEHOLDER_KEY = "held-by-the-broker"
-SESSION_HEADER = "X-Bellhop-Session"
-PURPOSE_HEADER = "X-Bellhop-Purpose"
 
 BROKER_AWAY = (
     "The broker, which holds the key of the model, does not answer. The work goes on when it is back."
@@ -23,11 +21,6 @@ def broker_http_client(socket: Path) -> httpx2.AsyncClient:
         transport=httpx2.AsyncHTTPTransport(uds=str(socket), limits=httpx2.Limits(max_connections=None)),
         trust_env=False,
     )
-
-
-def for_session(session_id: str, purpose: str = "agent") -> dict[str, str]:
-    """The headers that say for which session a call is, and whether for `agent` or `classifier`."""
-    return {SESSION_HEADER: session_id, PURPOSE_HEADER: purpose}
 
 
 def is_broker_away(error: BaseException) -> bool:

@@ -118,6 +118,14 @@ class ForgeDesk:
         await Quarantine.create(path, mirror.path)
         return wire.Prepared(mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path))
 
+    async def repository(self, session_id: str) -> Repository:
+        """The session's repository. Raises: NoSuchSession, UnknownRepository."""
+        return (await self._case(session_id)).repository
+
+    async def refresh(self, session_id: str) -> Path:
+        """The session's quarantine, brought up to date for a box that fetches."""
+        return Path((await self.prepare(session_id, "door")).quarantine)
+
     async def may_write(self, asked: wire.MayWrite, caller: Caller) -> wire.Head:
         """An empty answer if they may. Raises: NotPermitted."""
         case = await self._case(asked.session_id)

@@ -22,12 +22,12 @@ from starlette.routing import Route
 from sandbox.agent.json_value import JsonObject
 from sandbox.agent.model import Usage
 from sandbox.agent.model_catalogue import ModelCatalogue
-from sandbox.agent.model_gateway import PURPOSE_HEADER, SESSION_HEADER
 from sandbox.broker.budgets import BudgetDesk
 from sandbox.broker.operations import CALLER, Caller
 from sandbox.broker.passage import Passage, failure
 from sandbox.broker.usage_meter import UsageMeter, estimated_input
 from session.audit import Audit, AuditDown, AuditEntry, Outcome
+from session.broker import PURPOSE_HEADER, SESSION_HEADER
 from session.database import DatabaseDown
 from session.halt import Halted, KillSwitch
 from session.log import NoSuchSession

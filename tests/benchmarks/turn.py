@@ -60,7 +60,7 @@ async def run(report: Report) -> None:
 
 async def _turn(house: Household, model: AtOnce) -> tuple[float, list[float]]:
     """When the turn began, and the seconds from each answer of the model to the next."""
-    driver = TurnDriver(replace(house.parts, model=lambda _: model))
+    driver = TurnDriver(replace(house.parts, model=lambda _, __: model))
     parts = house.parts
     merger = Merger(house.log, parts.effects, parts.catalogue, parts.forge)
     jobs = Jobs(

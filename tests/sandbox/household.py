@@ -12,12 +12,15 @@ from uuid import uuid4
 
 from sandbox.agent.chat_completions import ChatCompletionsModel, Patience
 from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
+from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
+from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.client import KINDS, BrokerForge
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
 from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door_desk import DoorDesk
+from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
 from sandbox.broker.operations import application
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
@@ -34,7 +37,7 @@ from sandbox.merging import Merger
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
-from session.broker import Broker
+from session.broker import Broker, model_headers
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
 from session.database import Database
@@ -48,6 +51,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.secret_rows import SecretRows
 from session.settings import Settings
+from session.spending import Spending
 from session.view import SessionView
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
@@ -225,22 +229,29 @@ async def household(
         door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets))
         doors = Doors(home / "doors", door_parts)
         stack.push_async_callback(doors.aclose)
-        app = application([*desk.operations(), *DoorDesk(doors).operations()], KINDS)
+        budgets = BudgetDesk(Spending(database), log, catalogue, own.session_budget_usd)
+        provider = Provider(model.base_url, model.api_key)
+        gateway = await stack.enter_async_context(
+            ModelGateway(provider, ModelCatalogue({MODEL: spec}), budgets, audit, switch)
+        )
+        operations = [*desk.operations(), *DoorDesk(doors).operations(), *budget_operations(budgets)]
+        app = application(operations, KINDS, gateway_routes(gateway))
         await stack.enter_async_context(serving(app, own.broker_address, {}))
         broker = await stack.enter_async_context(Broker(own.broker_address))
         broker_forge = BrokerForge(broker, home / "exchange")
-        clients: dict[str, ChatCompletionsModel] = {}
+        http = await stack.enter_async_context(broker_http_client(own.broker_address))
 
-        def client(model_id: str) -> ChatCompletionsModel:
-            if model_id not in clients:
-                clients[model_id] = ChatCompletionsModel(
-                    model.base_url, model.api_key, spec, patience=PATIENCE
-                )
-            return clients[model_id]
+        def client(model_id: str, session_id: str) -> ChatCompletionsModel:
+            headers = model_headers(session_id, "agent")
+            return ChatCompletionsModel(
+                BROKER_MODELS, PLACEHOLDER_KEY, spec, http_client=http, headers=headers, patience=PATIENCE
+            )
 
         parts = DriverParts(
             environment=place,
             forge=broker_forge,
+            broker=broker,
+            switch=switch,
             doors=WorkerDoors(broker, place, home / "inbound"),
             catalogue=catalogue,
             directory=directory,
@@ -274,8 +285,6 @@ async def household(
             for box in await place.list():
                 if box.session_id in made.sessions:
                     await place.remove(box.name)
-            for each in clients.values():
-                await each.__aexit__(None, None, None)
 
 
 def _other(home: Path, slug: str) -> Repository:

@@ -15,7 +15,9 @@ NOW = datetime.now(UTC)
 
 
 def reaper(house: Household) -> Reaper:
-    return Reaper(house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound, Lifetimes())
+    return Reaper(
+        house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound, Lifetimes()
+    )
 
 
 async def boxes(house: Household) -> dict[str, bool]:

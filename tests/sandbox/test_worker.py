@@ -31,7 +31,9 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         jobs=house.jobs,
         route_session=route_nothing,
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
-        reaper=Reaper(house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound),
+        reaper=Reaper(
+            house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound
+        ),
         concurrency=2,
         turn_limit_seconds=60,
     )

@@ -16,7 +16,6 @@ from sandbox.agent.model_gateway import (
     BROKER_MODELS,
     PLACEHOLDER_KEY,
     broker_http_client,
-    for_session,
 )
 from sandbox.broker import budgets
 from sandbox.broker.budgets import BudgetDesk, budget_operations
@@ -25,7 +24,7 @@ from sandbox.broker.operations import application
 from sandbox.broker.socket_server import serving
 from session import events as e
 from session.audit import Audit
-from session.broker import Broker
+from session.broker import Broker, model_headers
 from session.catalogue import Approvals, Catalogue, Repository
 from session.database import Database
 from session.halt import KillSwitch
@@ -66,7 +65,7 @@ class GatewayStage:
             PLACEHOLDER_KEY,
             spec,
             http_client=self.http,
-            headers=for_session(SESSION),
+            headers=model_headers(SESSION, "agent"),
             patience=Patience(attempts=2, first_delay_seconds=0.01, longest_delay_seconds=0.01),
         )
 

@@ -13,7 +13,8 @@ import pytest
 
 from deploy.demo.replies import Reply, ScriptedUsage
 from sandbox.agent.model import BudgetSpent, ModelHalted, ModelRefused, ModelUnavailable, UserMessage
-from sandbox.agent.model_gateway import BROKER_MODELS, for_session
+from sandbox.agent.model_gateway import BROKER_MODELS
+from session.broker import model_headers
 from session.policy import Budgets
 from tests.emulators.model.turns import Cut, Held, HttpFault, Reset, rate_limited, say
 from tests.sandbox.broker.gateways import ADA, SESSION, UNPRICED, GatewayStage, gateway_stage
@@ -40,7 +41,7 @@ async def direct(stage: GatewayStage, body: object) -> bytes:
 
 
 async def ask(stage: GatewayStage, body: object = BODY, **headers: str) -> httpx2.Response:
-    return await stage.http.post(ADDRESS, json=body, headers={**for_session(SESSION), **headers})
+    return await stage.http.post(ADDRESS, json=body, headers={**model_headers(SESSION, "agent"), **headers})
 
 
 def without_numbers(answer: bytes) -> bytes:
@@ -71,7 +72,9 @@ async def test_a_stream_comes_back_byte_for_byte(stage: GatewayStage) -> None:
 async def test_words_come_before_the_answer_is_whole(stage: GatewayStage) -> None:
     held = Held(Reply(text="one two three"), after_events=2)
     stage.emulator.script("m", held)
-    async with stage.http.stream("POST", ADDRESS, json=STREAM, headers=for_session(SESSION)) as answer:
+    async with stage.http.stream(
+        "POST", ADDRESS, json=STREAM, headers=model_headers(SESSION, "agent")
+    ) as answer:
         pieces = answer.aiter_raw()
         first = await asyncio.wait_for(anext(pieces), 10)
         assert not held.released.is_set()
@@ -170,9 +173,9 @@ async def test_nothing_is_asked_that_cannot_be_audited(database_url: str, bellho
 async def test_a_call_needs_a_session_that_is_there(stage: GatewayStage) -> None:
     nobody = await stage.http.post(ADDRESS, json=BODY)
     assert (nobody.status_code, nobody.json()["error"]["code"]) == (400, "malformed")
-    unknown = await ask(stage, **for_session("s-none"))
+    unknown = await ask(stage, **model_headers("s-none", "agent"))
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_session")
-    purpose = await ask(stage, **for_session(SESSION, "fun"))
+    purpose = await ask(stage, **model_headers(SESSION, "fun"))
     assert purpose.status_code == 400
     bodies: list[object] = [[], {"messages": []}, {**BODY, "n": 0}]
     for body in bodies:
