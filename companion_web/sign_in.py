@@ -82,7 +82,8 @@ class SignIn:
         self._github = GitHubOAuth(settings)
         https = settings.page_address.startswith("https://")
         self._flow = SignedCookie("bellhop-flow", secret_key, FLOW_SECONDS, https)
-        self._logins = _names(settings.allowed_logins)
+        self._admins = _names(settings.admin_logins)
+        self._logins = _names(settings.allowed_logins) | self._admins
         self._organisations = _names(settings.allowed_organisations)
 
     def routes(self) -> list[Route]:
@@ -166,6 +167,8 @@ class SignIn:
         signed = await self._accounts.exchange(code, flow.verifier, self._github.callback, asked)
         person = await self._admit(visitor, signed)
         await self._accounts.keep(person.id, signed.grant)
+        if signed.login.lower() in self._admins:
+            await self._directory.set_role(person.id, "admin")
         log.info("signed in with GitHub", person=person.id, login=signed.login)
         return person
 

@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     allowed_logins: str = _setting(
         "", "GitHub logins that may sign in on the companion page, parted by commas", "ada,grace"
     )
+    admin_logins: str = _setting(
+        "",
+        "GitHub logins that may sign in and are admins from then on, parted by commas",
+        "ada",
+    )
     allowed_organisations: str = _setting(
         "", "GitHub organisations whose members may sign in, parted by commas", "acme"
     )

@@ -197,6 +197,19 @@ async def test_who_is_signed_in_links_their_account(tmp_path: Path) -> None:
     assert "already belongs to somebody else" in taken.text
 
 
+async def test_logins_named_as_admins_get_in_and_are_admins(tmp_path: Path) -> None:
+    async with with_github(tmp_path, ADMIN_LOGINS="Ada", ALLOWED_LOGINS="grace") as (stage, github):
+        async with stage.client(None) as client:
+            assert (await client.get("/admin")).status_code == 303, "to the sign-in page"
+            await through_github(client)
+            assert (await client.get("/admin")).status_code == 200
+        github.login = "grace"
+        async with stage.client(None) as client:
+            await through_github(client)
+            assert (await client.get("/")).status_code == 200
+            assert (await client.get("/admin")).status_code == 403
+
+
 async def test_a_foreign_or_replayed_return_signs_nobody_in(tmp_path: Path) -> None:
     async with (
         with_github(tmp_path, ALLOWED_LOGINS="ada") as (stage, _),
