@@ -15,6 +15,7 @@ from deploy.demo.demo import demo
 from deploy.demo.samples import NoRepository
 from deploy.doctor import examine
 from deploy.logs import configure
+from deploy.policy_command import show_policy
 from deploy.work import classifier
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
@@ -105,6 +106,10 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+async def _policy(arguments: argparse.Namespace, settings: Settings) -> int:
+    return show_policy(settings, arguments.slug)
+
+
 async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     # Between the lines of a conversation there is no place for what processes tell operators.
     configure("warning" if settings.log_level == "info" else settings.log_level)
@@ -129,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "check every outside part and say what to do")
     demo_ = add("demo", _demo, "see one request go through, with nothing to set up")
     demo_.add_argument("--repo", metavar="PATH_OR_URL", help="work on a copy of this repository")
+    policy = add("policy", _policy, "say what holds for a repository, and what enforces it")
+    policy.add_argument("slug", metavar="SLUG", help="the repository, such as acme/web")
     classify = add("classify", _classify, "say which repository a text is about")
     classify.add_argument("text")
     classify.add_argument("--channel", default="", help="name of the channel it was said in")
