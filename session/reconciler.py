@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from session.concurrency import waits_for_place
 from session.database import Database, DatabaseDown, Row, when
 from session.events import (
     ApprovalVoided,
@@ -152,8 +153,10 @@ class Reconciler:
         if in_hand or status == "unreachable":
             await self._put_off(look.view, look.now)
             return False
-        # A turn's job that no worker ever took (Redis was emptied, no worker runs) is not a failed try.
+        # A turn's job that no worker ever took (Redis was emptied, no worker runs) is not a failed try, and
+        # neither is one that found no place.
         tried = look.wants != "turn" or look.taken or status == "running"
+        tried = tried and not waits_for_place(look.view)
         drives = look.drives + 1 if tried else look.drives
         number = base + drives * _FRESH
         if await self._queue.enqueue(job, look.view.id, number) == "unreachable":
