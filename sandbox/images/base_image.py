@@ -145,6 +145,9 @@ def _make_tree(tarball: Path, tag: str, refusal: str) -> None:
         with tarfile.open(unfinished, "w") as archive:
             archive.add(tree, arcname=".", filter=_without_leftovers)
         unfinished.replace(tarball)
+    for former in tarball.parent.glob("base-*.tar"):
+        if former != tarball:
+            former.unlink()
 
 
 def _debootstrap(tree: Path) -> None:

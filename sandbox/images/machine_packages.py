@@ -91,6 +91,7 @@ def _pip_settings() -> str:
 
 
 def _npm_settings() -> str:
+    """npm keeps an address with a password in it to itself, so such a registry is not told."""
     registries = npm_registries(_said("npm", "config", "list", "--json"))
     return "".join(f"{name}={address}\n" for name, address in sorted(registries.items()))
 
