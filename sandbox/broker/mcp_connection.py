@@ -20,6 +20,7 @@ from sandbox.broker.mcp_transport import (
     CONNECT_SECONDS,
     MAX_RESPONSE_BYTES,
     AddressRefused,
+    AnswerRefused,
     PinnedTransport,
     address_of,
     hide,
@@ -148,8 +149,15 @@ def _told(
             why = str(error)
         case TimeoutError() | httpx2.TimeoutException():
             why = f"it did not answer within {seconds:.0f} seconds"
-        case httpx2.HTTPError() | OSError():
-            why = f"the connection failed ({endpoint.hide(str(error)) or type(error).__name__})"
+        case AnswerRefused():
+            why = str(error)
+        case httpx2.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = "its certificate is not trusted, or not for this name"
+        case httpx2.ConnectError() | OSError():
+            why = "it cannot be reached"
+        case httpx2.HTTPError():
+            # Not the error's own text, which may repeat what the server sent: the model reads this sentence.
+            why = f"the connection broke ({type(error).__name__})"
         case MCPError() | ValidationError() | RuntimeError() if status in (401, 403):
             why = f"it answered {status}: look whether its credential is set and still good"
         case MCPError() | ValidationError() | RuntimeError() if status >= 300:

@@ -20,6 +20,10 @@ class AddressRefused(Exception):
     """The broker does not connect there; the message says why and what to do."""
 
 
+class AnswerRefused(httpx2.RequestError):
+    """What the server answered is not taken; the message, in our own words, says why."""
+
+
 async def address_of(url: httpx2.URL, networks: Sequence[Network], resolver: Resolver) -> str:
     """The address to connect to for that URL. `http` is enough only within `networks`.
 
@@ -56,9 +60,9 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
         self._inner = httpx2.AsyncHTTPTransport(verify=tls or ssl.create_default_context(), trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The answer, with the credential blotted out. Raises: httpx2.RequestError."""
+        """The answer, with the credential blotted out. Raises: AnswerRefused, httpx2.HTTPError."""
         if _place(request.url) != _place(self._origin):
-            raise httpx2.RequestError("the answer leads to another server", request=request)
+            raise AnswerRefused("the answer leads to another server", request=request)
         pinned = httpx2.Request(
             request.method,
             request.url.copy_with(host=self._address),
@@ -71,7 +75,7 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.stream.aclose()
-            raise httpx2.RequestError("the answer is compressed, which was not asked for", request=request)
+            raise AnswerRefused("the answer is compressed, which was not asked for", request=request)
         return httpx2.Response(
             response.status_code,
             headers=self._headers(response.headers),
@@ -110,7 +114,7 @@ class _Measured(httpx2.AsyncByteStream):
         async for chunk in self._inner:
             size += len(chunk)
             if size > MAX_RESPONSE_BYTES:
-                raise httpx2.ReadError(
+                raise AnswerRefused(
                     f"the answer is larger than {MAX_RESPONSE_BYTES // 1024 // 1024} MB",
                     request=self._request,
                 )
