@@ -33,7 +33,7 @@ async def main(url, name, number):
         audit = Audit(database)
         for batch in range(int(number)):
             entry = AuditEntry(actor=name, action="test.write", target=str(batch), outcome="done")
-            await asyncio.gather(*(audit.write(entry) for _ in range(5)))
+            await asyncio.gather(*(audit.write(entry) for _ in range(1 + batch % 2 * 8)))
 
 asyncio.run(main(*sys.argv[1:]))
 """
