@@ -197,7 +197,8 @@ def branch_only(branch: str, public_url: str) -> str:
     account = f"{public_url.rstrip('/')}/account" if public_url else "the account page"
     return (
         f"The branch `{branch}` is published, but no pull request was opened: open it by hand with the "
-        f"button below. To have me do it in your name, connect your GitHub account on {account}."
+        "button below. To have me do it in your name, say “link github” to me, or "
+        f"connect your GitHub account on {account}."
     )
 
 
