@@ -97,7 +97,8 @@ class BoxSide:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             return True
-        await self._linger()
+        if self._http.their_state in {h11.SEND_BODY, h11.ERROR}:
+            await self._linger()
         return False
 
     async def _linger(self) -> None:
@@ -105,6 +106,7 @@ class BoxSide:
         left = LINGER_BYTES
         with contextlib.suppress(Gone, TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
+                await self.stream.write_eof()
                 while left > 0 and (data := await self.stream.read()):
                     left -= len(data)
 

@@ -31,6 +31,10 @@ class Stream(Protocol):
         """Return when there is room for more. Raises: Gone."""
         ...
 
+    async def write_eof(self) -> None:
+        """Let the other end know that nothing more comes. Raises: Gone."""
+        ...
+
     async def close(self) -> None:
         """End the stream."""
         ...
@@ -83,7 +87,6 @@ class PlainStream:
         self.activity.touch()
 
     async def write_eof(self) -> None:
-        """Let the other end know that nothing more comes. Raises: Gone."""
         try:
             self._writer.write_eof()
         except OSError as error:
@@ -152,11 +155,14 @@ class TlsStream:
             raise Gone from error
         await self._flush()
 
+    async def write_eof(self) -> None:
+        with contextlib.suppress(ssl.SSLError):  # it always wants to read the other end's goodbye
+            self._tls.unwrap()
+        await self._flush()
+
     async def close(self) -> None:
-        with contextlib.suppress(ssl.SSLError, Gone):
-            with contextlib.suppress(ssl.SSLWantReadError):
-                self._tls.unwrap()
-            await self._flush()
+        with contextlib.suppress(Gone):
+            await self.write_eof()
         await self._inner.close()
 
     def _decrypted(self, limit: int) -> bytes:

@@ -31,6 +31,13 @@ async def test_a_host_without_a_rule_is_refused_in_words_and_never_looked_up() -
         assert (s.resolved, s.upstream.connections) == ([], 0)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_who_sends_much_to_where_it_may_not_go_still_reads_why(scheme: str) -> None:
+    async with stage() as s:
+        answer = await s.ask("POST", host=OTHER, scheme=scheme, content=b"x" * 3_000_000)
+        assert answer.status_code == 403
+
+
 async def test_a_refusal_is_kept_and_audited() -> None:
     async with stage() as s:
         await s.ask("POST", "/steal?data=secret", host=OTHER)
