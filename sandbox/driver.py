@@ -199,9 +199,16 @@ class TurnDriver:
             offer = await mcp_offer(self._parts.broker, turn.session_id)
         except (BrokerDown, BrokerRefused) as error:
             raise BrokerUnavailable(str(error)) from error
+        # The broker may just have recorded that a yes to a changed tool took effect.
+        await turn.catch_up()
         version, minutes = policy_version(base.repository), self._parts.settings.approval_minutes
         asked = mcp_approvals(turn.view, offer.waiting, version, await turn.clock(), minutes)
-        notes = [e.NoteAdded(turn_id=turn.turn_id, text=problem) for problem in offer.problems]
+        told = {r.event.text for r in turn.turn_records if isinstance(r.event, e.NoteAdded)}
+        notes = [
+            e.NoteAdded(turn_id=turn.turn_id, text=problem)
+            for problem in offer.problems
+            if problem not in told
+        ]
         await turn.append(*asked, *notes)
         return offer
 
