@@ -36,7 +36,7 @@ from session.view import SessionView
 KINDS: Mapping[type[Exception], str] = {
     BudgetUsedUp: "budget_spent",
     BudgetReserved: "budget_reserved",
-    NoSuchSession: "unknown_session",
+    NoSuchSession: "no_such_session",
 }
 """How the desk's errors are named on their way."""
 

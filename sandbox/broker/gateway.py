@@ -212,7 +212,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     Halted: (503, "halted"),
     AuditDown: (503, "audit_down"),
     DatabaseDown: (503, "database_down"),
-    NoSuchSession: (404, "unknown_session"),
+    NoSuchSession: (404, "no_such_session"),
     BudgetUsedUp: (402, "budget_spent"),
     BudgetReserved: (429, "budget_reserved"),
 }

@@ -174,7 +174,7 @@ async def test_a_call_needs_a_session_that_is_there(stage: GatewayStage) -> None
     nobody = await stage.http.post(ADDRESS, json=BODY)
     assert (nobody.status_code, nobody.json()["error"]["code"]) == (400, "malformed")
     unknown = await ask(stage, **model_headers("s-none", "agent"))
-    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_session")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "no_such_session")
     purpose = await ask(stage, **model_headers(SESSION, "fun"))
     assert purpose.status_code == 400
     bodies: list[object] = [[], {"messages": []}, {**BODY, "n": 0}]
