@@ -80,6 +80,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         log=core.log,
         leases=core.leases,
         queue=core.queue,
+        switch=core.switch,
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,
@@ -91,10 +92,15 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
     routing = Routing(core.log, core.commands, core.catalogue, choosing)
+
+    async def route(session_id: str) -> None:
+        if not await core.switch.halted():
+            await routing.route_session(session_id)
+
     return WorkerProcess(
         redis_url=core.redis_url,
         jobs=jobs,
-        route_session=routing.route_session,
+        route_session=route,
         reconciler=Reconciler(
             core.database,
             core.log,

@@ -26,7 +26,7 @@ from sandbox.broker.client import BrokerForge, BrokerUnavailable
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
-from sandbox.environments.protocol import Environment, SandboxSpec
+from sandbox.environments.protocol import Environment
 from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
@@ -151,12 +151,10 @@ class TurnDriver:
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):
             return
-        inbound = self._parts.places.inbound / name
         try:
-            await self._save_stopped(turn, inbound)
+            await self._save_stopped(turn, self._parts.places.inbound / name)
         finally:
-            async with await environment.open(SandboxSpec(turn.session_id, name, None, inbound)) as box:
-                await box.stop()
+            await environment.end(name)
 
     async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
         base, quarantine = await self._base(turn, check_rights=False)

@@ -18,6 +18,7 @@ from sandbox.failures import EXPECTED, told
 from sandbox.merging import ApprovalGone, ForgeAway, Merger
 from session import events as e
 from session.database import DatabaseDown
+from session.halt import KillSwitch
 from session.leases import Lease, LeaseLost, Leases, StaleEpoch
 from session.log import Log
 from session.queue import Queue
@@ -42,9 +43,18 @@ class Jobs:
     """What workers do, by the names under which the queue knows it."""
 
     def __init__(
-        self, *, log: Log, leases: Leases, queue: Queue, driver: TurnDriver, merger: Merger, times: JobTimes
+        self,
+        *,
+        log: Log,
+        leases: Leases,
+        queue: Queue,
+        switch: KillSwitch,
+        driver: TurnDriver,
+        merger: Merger,
+        times: JobTimes,
     ) -> None:
         self._log = log
+        self._switch = switch
         self._leases = leases
         self._queue = queue
         self._driver = driver
@@ -55,8 +65,11 @@ class Jobs:
     async def run_turn(self, session_id: str) -> None:
         """The session's turn goes on as far as it can; nothing is done while another worker has it.
 
-        Prompts that wait afterwards ring for a worker again.
+        Prompts that wait afterwards ring for a worker again. While everything is switched off nothing is taken
+        up: the reconciler comes back to it.
         """
+        if await self._switch.halted():
+            return
         lease = await self._leases.acquire(session_id, self._holder)
         if lease is None:
             return
@@ -75,6 +88,8 @@ class Jobs:
     async def merge_pull_request(self, session_id: str) -> None:
         """Every approved merge of the session is carried out; nothing is done while a worker has the
         session."""
+        if await self._switch.halted():
+            return
         lease = await self._leases.acquire(session_id, self._holder)
         if lease is None:
             return
@@ -188,6 +203,8 @@ class Jobs:
             return (*_cancelled(turn), stopped)
 
         await self._log.record(turn.session_id, decide, epoch=turn.epoch)
+        if await self._switch.halted():
+            return  # every box of this host is being killed, with its files kept
         try:
             still = self._driver.still(turn)
             async with asyncio.timeout(self._times.turn_limit_seconds):

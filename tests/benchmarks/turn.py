@@ -67,6 +67,7 @@ async def _turn(house: Household, model: AtOnce) -> tuple[float, list[float]]:
         log=house.log,
         leases=house.leases,
         queue=house.queue,
+        switch=parts.switch,
         driver=driver,
         merger=merger,
         times=JobTimes(5, 20, 600),

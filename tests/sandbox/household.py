@@ -269,6 +269,7 @@ async def household(
             log=log,
             leases=leases,
             queue=queue,
+            switch=switch,
             driver=TurnDriver(parts),
             merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),
