@@ -67,8 +67,12 @@ class Doors:
         """Serve every door there was when the broker last ended."""
         async with self._lock:
             for record in await asyncio.to_thread(_remembered, self._directory):
-                if record.box not in self._doors:
+                if record.box in self._doors:
+                    continue
+                try:
                     await self._serve(record)
+                except (OSError, ValueError) as error:
+                    log.error("a door cannot be opened again", box=record.box, error=str(error))
 
     async def close(self, box: str) -> None:
         """Nothing of the box's door is left; fine if there was none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sandbox.broker.door.gate import FORBIDDEN, UNAVAILABLE, Denied, Gate, Meter
 from sandbox.broker.door.headers import Header, outgoing, returning
 from sandbox.broker.door.judgement import Allowed, Judgement
 from sandbox.broker.door.parts import DoorParts
-from sandbox.broker.door.redaction import Redaction
+from sandbox.broker.door.redaction import MIN_FORM_BYTES, Redaction
 from sandbox.broker.door.streams import Gone
 from sandbox.broker.door.targets import Target
 from sandbox.broker.door.upstream import Upstream, UpstreamFailed
@@ -54,8 +55,17 @@ async def prepared(
     sent = outgoing(headers, target.endpoint.netloc, use, secret)
     if any(name.lower() == "transfer-encoding" for name, _ in headers):
         sent.append(("Transfer-Encoding", "chunked"))
-    secrets = (secret, use.form.replace("{}", secret)) if use is not None else ()
+    secrets = (secret, *_inside(secret)) if use is not None else ()
     return Outgoing(method, target, sent, allowed.max_bytes, secrets)
+
+
+def _inside(secret: str) -> tuple[str, ...]:
+    """The password in a secret that is a whole Basic credential; nothing for any other."""
+    try:
+        _, colon, password = base64.b64decode(secret, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return ()
+    return (password,) if colon and len(password) >= MIN_FORM_BYTES and password.isprintable() else ()
 
 
 async def forward(

@@ -76,7 +76,8 @@ class Gate:
         self.refused: deque[EgressRefused] = deque(maxlen=MAX_REFUSALS)
         self._parts = parts
         self._actor = f"box {box}"
-        self._numbered = 0
+        # Whoever has read up to a number goes on from there, also when the broker has begun anew since.
+        self._numbered = time.time_ns() // 1_000_000
 
     async def judgement(self, endpoint: Endpoint, method: str, path: str) -> Judgement:
         """The session's policy as it stands now, for that request. Raises: Denied."""

@@ -15,6 +15,8 @@ from session.view import SessionView
 MAX_PRESET_LINE_BYTES = 2048
 """A longer request to a package index carries something out rather than naming a package."""
 
+MAX_PRESET_HEADER_BYTES = 4096
+
 USUAL_MAX_BYTES: int = EgressRule.model_fields["max_bytes"].default
 TUNNEL = "CONNECT"
 NEVER = frozenset({"TRACE", "TRACK", TUNNEL})
@@ -23,12 +25,14 @@ NEVER = frozenset({"TRACE", "TRACK", TUNNEL})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as the rules see it. line_bytes: length of method and target together."""
+    """A request as the rules see it. line_bytes: length of method and target. header_bytes: of all headers."""
 
     endpoint: Endpoint
     method: str
     path: str
     line_bytes: int
+    header_bytes: int = 0
+    has_body: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Judgement:
         """Whether the request may leave."""
         if asked.method in NEVER:
             return Refused(f"{asked.method} never leaves a box", allowable=False)
+        if asked.method in READING and asked.has_body:
+            return Refused(f"a {asked.method} that carries something out is no reading", allowable=False)
         approved = self.approved(asked.method, asked.endpoint)
         allowed = self._by_rule(asked) or self._by_preset(asked)
         if allowed is None and approved:
@@ -130,14 +136,13 @@ class Judgement:
     def _subjects(self) -> frozenset[str]:
         if self.repository.approvals.egress == "off":
             return frozenset()
-        version = policy_version(self.repository)
-        return frozenset(
-            each.request.subject
+        given = [
+            each.request
             for each in self.view.approvals
-            if each.request.kind == "egress"
-            and each.state in {"given", "used"}
-            and each.request.policy_version == version
-        )
+            if each.request.kind == "egress" and each.state in {"given", "used"}
+        ]
+        version = policy_version(self.repository) if given else ""
+        return frozenset(request.subject for request in given if request.policy_version == version)
 
     @property
     def _preset_endpoints(self) -> Iterator[Endpoint]:
@@ -162,15 +167,21 @@ class Judgement:
         return None
 
     def _by_preset(self, asked: Asked) -> Allowed | None:
-        if asked.method not in READING or asked.line_bytes > MAX_PRESET_LINE_BYTES:
+        if asked.method not in READING or self._too_long(asked):
             return None
         return Allowed("preset") if asked.endpoint in self._preset_endpoints else None
+
+    def _too_long(self, asked: Asked) -> bool:
+        return asked.line_bytes > MAX_PRESET_LINE_BYTES or asked.header_bytes > MAX_PRESET_HEADER_BYTES
 
     def _missing(self, asked: Asked) -> str:
         host, slug = asked.endpoint.host, self.repository.slug
         if asked.endpoint in self._preset_endpoints:
             if asked.method in READING:
-                return f"a request to a package index is at most {MAX_PRESET_LINE_BYTES} bytes long"
+                return (
+                    f"a request to a package index is at most {MAX_PRESET_LINE_BYTES} bytes long, and "
+                    f"{MAX_PRESET_HEADER_BYTES} with its headers"
+                )
             return "a package index may only be read"
         if any(_names(rule.host, host) and not rule.tunnel for rule in self._rules):
             return f"the rules of {slug} for {host} do not include this method, path and port"

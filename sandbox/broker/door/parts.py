@@ -60,8 +60,8 @@ class DoorParts:
 
 @dataclass(frozen=True, slots=True)
 class EgressRefused:
-    """A request that the door refused. `number` counts from 1 for each box; `allowable`: a person's yes would
-    let it through."""
+    """A request that the door refused. number: higher than those of all refusals before it. allowable: a
+    person's yes would let it through."""
 
     number: int
     scheme: str

@@ -69,7 +69,14 @@ class Requests:
         self, side: BoxSide, judgement: Judgement, method: str, target: Target, headers: Sequence[Header]
     ) -> None:
         await self._demand_reachable(judgement, method, target)
-        asked = Asked(target.endpoint, method, target.path, len(method) + len(target.sent) + 2)
+        asked = Asked(
+            target.endpoint,
+            method,
+            target.path,
+            line_bytes=len(method) + len(target.sent) + 2,
+            header_bytes=sum(len(name) + len(value) + 4 for name, value in headers),
+            has_body=side.has_body,
+        )
         decision = judgement.decide(asked)
         if isinstance(decision, Refused):
             raise await self._refused(target, method, decision)

@@ -129,6 +129,18 @@ async def test_the_secret_does_not_come_back_across_the_borders_of_chunks() -> N
         assert (await s.ask()).text == f"before {'*' * len(SECRET)} after"
 
 
+async def test_the_password_in_a_basic_credential_does_not_come_back() -> None:
+    use = SecretUse(secret="API_KEY", form="Basic {}")
+    value = base64.b64encode(b"me:passw0rd!").decode()
+    rules = [EgressRule(host=HOST, credential=use)]
+    async with stage(
+        lambda port: [each.model_copy(update={"port": port}) for each in rules], secrets={"API_KEY": value}
+    ) as s:
+        s.upstream.reply = lambda got: Reply(body=b"your password is passw0rd!")
+        assert (await s.ask()).text == "your password is *********"
+        assert s.upstream.got[0].headers["authorization"] == f"Basic {value}"
+
+
 async def test_an_answer_that_cannot_be_looked_through_is_kept_out() -> None:
     async with stage(keyed, secrets={"API_KEY": SECRET}) as s:
         s.upstream.reply = lambda got: Reply(headers=(("Content-Encoding", "gzip"),))

@@ -77,6 +77,35 @@ async def test_a_restarted_broker_serves_the_same_doors_again() -> None:
             await again.aclose()
 
 
+async def test_refusals_after_a_restart_are_numbered_on() -> None:
+    async with stage() as s:
+        await s.ask(host="evil.example.com")
+        (before,) = s.doors.refusals(BOX, 0)
+        await s.doors.aclose()
+        again = Doors(s.home / "doors", s.parts)
+        try:
+            await again.restore()
+            await s.ask(host="evil.example.com")
+            assert [each.path for each in again.refusals(BOX, before.number)] == ["/"]
+        finally:
+            await again.aclose()
+
+
+async def test_one_broken_door_does_not_keep_the_others_shut() -> None:
+    async with stage() as s:
+        await s.doors.aclose()
+        (s.home / "doors" / "a.json").write_text("{}")
+        good = (s.home / "doors" / f"{BOX}.json").read_text()
+        broken = good.replace(BOX, "b").replace("PRIVATE KEY", "NO KEY")
+        (s.home / "doors" / "b.json").write_text(broken)
+        again = Doors(s.home / "doors", s.parts)
+        try:
+            await again.restore()
+            assert (await s.ask()).status_code == 200
+        finally:
+            await again.aclose()
+
+
 async def test_a_closed_door_is_gone() -> None:
     async with stage() as s:
         await s.doors.close(BOX)

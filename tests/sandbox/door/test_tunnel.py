@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
+import threading
 
 import pytest
 
+from session.people import Person
 from session.policy import EgressEntry, EgressRule
 from tests.sandbox.door.stage import BOX, HOST, stage
 from tests.sandbox.door.tunnelling import opened, through_tls
@@ -65,6 +69,30 @@ async def test_a_tunnel_ends_where_its_rule_says() -> None:
     async with stage(lambda port: [EgressRule(host=HOST, port=port, tunnel=True, max_bytes=50_000)]) as s:
         s.upstream.reply = lambda got: Reply(body=b"x" * 500_000)
         assert len(await asyncio.to_thread(through_tls, s, HOST, HOST, s.upstream.trusted)) <= 50_000
+
+
+async def test_a_tunnel_is_cut_off_when_all_work_is_stopped() -> None:
+    async with stage(unread) as s:
+
+        def ask_until_cut(started: threading.Event) -> int:
+            raw = opened(s, HOST, s.upstream.port)
+            with raw, s.upstream.trusted.wrap_socket(raw, server_hostname=HOST) as tls:
+                answers = 0
+                with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+                    while True:
+                        tls.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+                        if not tls.recv(65536):
+                            break
+                        answers += 1
+                        started.set()
+                return answers
+
+        started = threading.Event()
+        asking = asyncio.create_task(asyncio.to_thread(ask_until_cut, started))
+        assert await asyncio.to_thread(started.wait, 20)
+        await s.switch.engage(Person(id="p_eve", name="Eve"), "an incident")
+        async with asyncio.timeout(20):
+            assert await asking > 0
 
 
 async def test_a_silent_tunnel_is_cut_off() -> None:
