@@ -123,7 +123,7 @@ class Publication:
         if head_sha is None:
             return ToolResult("Nothing differs from the base branch: there is nothing to propose.", "error")
         start = await merge_base(self._quarantine.path, self._base.sha, head_sha)
-        findings = await self._quarantine.inspect(start, head_sha)
+        findings = await self._quarantine.inspect(start, head_sha, protected=self._base.protected_paths)
         if any(finding.blocking for finding in findings):
             return ToolResult(_must_not_leave(findings), "error")
         verification = await self._verified(head_sha)

@@ -152,8 +152,8 @@ class McpServer(Declared):
 
 def check_pattern(pattern: str) -> str:
     """The pattern of protected files, if it is one. Raises: ValueError, with how it is written."""
-    if not pattern.strip("/ ") or pattern.startswith(("/", "./", "../", "!")):
-        raise ValueError(f"{pattern!r} must be a path below the repository's root: migrations/* or *.sql")
+    if not pattern.strip("/ ") or pattern.startswith(("./", "../", "!", "#")):
+        raise ValueError(f"{pattern!r} must be a pattern as in CODEOWNERS: /migrations/ or *.sql")
     return pattern
 
 

@@ -15,7 +15,7 @@ _EXAMPLES: dict[str, str] = {
     "credential": "credential: {secret: API_KEY, header: Authorization, form: 'Bearer {}'}",
     "deny": "deny: [{command: git push, reason: publishing goes through Bellhop}]",
     "ask": "ask: [{command: terraform apply **, reason: it changes what runs}]",
-    "protected_paths": "protected_paths: ['migrations/*']",
+    "protected_paths": "protected_paths: [/migrations/, '*.sql']",
     "budgets": "budgets: {money_usd: 5, tokens: 2000000, tool_calls: 300, wall_minutes: 90}",
     "secrets": "secrets: [TEST_DATABASE_URL]",
     "mcp": "mcp: [{name: tracker, url: https://mcp.example.com/mcp, tools: [search]}]",

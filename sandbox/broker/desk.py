@@ -17,7 +17,7 @@ from sandbox.broker.publishing import Publication, approval_digest, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
 from sandbox.forge.protocol import Credential, Forge, ForgeRepository, PullRequestRef
-from sandbox.policy.rule_of_two import needs_a_person
+from sandbox.policy.rule_of_two import needs_a_person, stays_a_draft
 from sandbox.proposal import Proposal, digest, merge_digest
 from session.access import reaches
 from session.audit import Audit, AuditEntry, Outcome
@@ -172,11 +172,14 @@ class ForgeDesk:
         outgoing = Publication(case.view.id, asked.head_sha, asked.branch, asked.base_sha, asked.expected)
         quarantine = self._quarantine(case)
         digests: tuple[str, ...] = ()
+        protected = case.repository.protected_paths
         if approval is not None:
-            findings = await quarantine.inspect(asked.base_sha, asked.head_sha)
+            findings = await quarantine.inspect(asked.base_sha, asked.head_sha, protected=protected)
             digests = (approval_digest(case.where, outgoing, findings),)
         await self._audited(case, caller.name, "forge.publish", target)
-        await publish(case.forge, case.where, quarantine, outgoing, approved_digests=digests)
+        await publish(
+            case.forge, case.where, quarantine, outgoing, approved_digests=digests, protected=protected
+        )
         return wire.BranchIsOut(compare_url=case.forge.compare_url(case.where, case.base, asked.branch))
 
     async def open_pull_request(self, asked: wire.Outward, caller: Caller) -> wire.PullRequestIs:
@@ -247,7 +250,8 @@ class ForgeDesk:
         if asked.approval_id is None:
             if case.repository.approvals.pull_request != "auto":
                 raise NotApproved(f"A pull request in {case.repository.slug} needs somebody's ✅ first.")
-            if needs_a_person(case.view, case.repository) and not asked.draft:
+            proposal = Proposal(asked.title, asked.body, asked.draft)
+            if needs_a_person(case.view, case.repository) and not stays_a_draft(case.view, proposal):
                 raise NotApproved(
                     "This session has read untrusted text, so without somebody's ✅ it may open drafts only."
                 )

@@ -133,7 +133,7 @@ HEAD = "- slug: acme/web\n  forge: local\n  url: x\n"
             "  ask:\n    - cmd: git push\n",
             "5: ask.0.cmd: is no setting of a rule of ask; known are command, ",
         ),
-        ("  protected_paths: [/etc]\n", "4: protected_paths: '/etc' must be a path below the"),
+        ("  protected_paths: [../x]\n", "4: protected_paths: '../x' must be a pattern as"),
         (
             "  budgets:\n    tokens: -1\n",
             "5: budgets.tokens: must be greater than 0, not -1. Example: budgets",

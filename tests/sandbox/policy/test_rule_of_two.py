@@ -75,3 +75,17 @@ async def test_steered_words_with_a_file_count_as_soon_as_they_are_handed_over()
         view = await house.run(session_id)
         assert view.untrusted == ("a file that came with the request",)
         assert view.state == "awaiting_approval"
+
+
+async def test_a_repositorys_own_protected_files_are_asked_about_although_the_policy_is_auto() -> None:
+    files: dict[str, str | bytes | None] = {".bellhop/config.yaml": "protected_paths: '*.sql'\n"}
+    write = [tool("write_file", path=path, content="x\n") for path in ("db/schema.sql", "billing/rates.csv")]
+    for name, policy in (("schema.sql", {}), ("rates.csv", {"protected_paths": ["/billing/rates.csv"]})):
+        async with household(approvals=AUTO, verify=(), files=files, policy=policy) as house:
+            house.model.script(MODEL, write["rates" in name], PROPOSE, FINISH)
+            session_id = await house.opened()
+            view = await house.run(session_id)
+            assert view.state == "awaiting_approval"
+            assert name in view.open_approvals[0].request.detail
+            await approve(house, session_id)
+            assert (await house.run(session_id)).pull_request is not None
