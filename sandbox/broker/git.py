@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -159,6 +159,37 @@ async def run_git(
     return GitResult(stdout, returncode, truncated=overflowed)
 
 
+@asynccontextmanager
+async def running_git(
+    git_dir: Path,
+    *arguments: str,
+    config: Mapping[str, str],
+    variables: Mapping[str, str],
+    timeout_seconds: float,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A git command with open pipes, for what is too large to be held: its end is the end of the context.
+
+    After `timeout_seconds` it is killed, whoever waits for it. What it says on stderr is dropped.
+    """
+    process = await asyncio.create_subprocess_exec(
+        "git",
+        *arguments,
+        str(git_dir),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd="/",
+        env={**clean_environment({**SAFE_CONFIG, **config}), **variables},
+        start_new_session=True,
+    )
+    killing = asyncio.get_running_loop().call_later(timeout_seconds, _kill_group, process)
+    try:
+        yield process
+    finally:
+        killing.cancel()
+        await _kill(process)
+
+
 async def _read_output(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bool]:
     stdout, overflowed = await _read_capped(process.stdout, limit, stop=True)
     if overflowed:
@@ -195,7 +226,11 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> 
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
+    _kill_group(process)
+    await process.wait()
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()

@@ -9,18 +9,21 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, run_git
 from sandbox.broker.inspection import Finding, inspect_commits
+from sandbox.forge.locks import file_lock
 
 SESSION_REFERENCES = "refs/bellhop/"
 SAFE_REFERENCE = re.compile(r"refs/bellhop/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 RECEIVE_TIMEOUT_SECONDS = 120.0
 MAX_REFERENCES = 64
+PACK_AFTER = 200
 MAX_HEADER_LINE_BYTES = 4096
 
 
@@ -30,9 +33,11 @@ class QuarantineRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QuarantineLimits:
-    """How much a session may hand over: a bundle's bytes, commits in one bundle, bytes of one file."""
+    """How much a session may hand over: bytes at once, bytes that are kept before a push is taken, commits
+    at once, bytes of one file."""
 
     bundle_bytes: int = 200 * MEBIBYTE
+    kept_bytes: int = 2048 * MEBIBYTE
     commits: int = 2000
     file_bytes: int = 5 * MEBIBYTE
 
@@ -47,8 +52,8 @@ class Received:
 
 
 class Quarantine:
-    """One session's quarantine repository. Branches of the forge are under `refs/heads/`, the session's
-    own work under `refs/bellhop/`."""
+    """One session's quarantine repository. Branches and tags of the forge have their own names, what the
+    harness took over is under `refs/bellhop/`, and what a box sees and pushes under `BoxView`'s."""
 
     def __init__(self, path: Path, limits: QuarantineLimits) -> None:
         self.path = path
@@ -68,15 +73,22 @@ class Quarantine:
         return quarantine
 
     async def seed(self, mirror: Path) -> None:
-        """Take the mirror's branches as they are now; what the forge has counts as seen."""
+        """Take the mirror's branches and tags as they are now; what the forge has counts as seen."""
         alternates = self.path / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
         alternates.write_text(f"{(mirror / 'objects').absolute()}\n")
-        theirs = await references(mirror, "refs/heads/")
-        ours = await references(self.path, "refs/heads/")
-        updates = [f"update {name} {sha}\n" for name, sha in theirs.items() if ours.get(name) != sha]
-        removals = [f"delete {name}\n" for name in ours if name not in theirs]
-        await run_git(self.path, "update-ref", "--stdin", stdin="".join(removals + updates).encode())
+        async with self.writing():
+            theirs = await references(mirror, "refs/heads/", "refs/tags/")
+            ours = await references(self.path, "refs/heads/", "refs/tags/")
+            await change_references(
+                self.path,
+                {name: sha for name, sha in theirs.items() if ours.get(name) != sha},
+                ours.keys() - theirs.keys(),
+            )
+
+    def writing(self) -> AbstractAsyncContextManager[None]:
+        """One change of many refs at a time."""
+        return file_lock(self.path / "references.lock", RECEIVE_TIMEOUT_SECONDS)
 
     async def receive_bundle(self, bundle: Path | bytes) -> Received:
         """Take a bundle's `refs/bellhop/*` in and say what is new. A ref may be rewritten by its session.
@@ -216,19 +228,27 @@ class Quarantine:
         return commits
 
     async def _point(self, wanted: dict[str, str]) -> None:
-        updates = "".join(f"update {name} {sha}\n" for name, sha in wanted.items())
-        await run_git(self.path, "update-ref", "--stdin", stdin=updates.encode())
+        await change_references(self.path, wanted, ())
 
     async def _drop(self, receipt: str) -> None:
         left = await references(self.path, f"refs/incoming/{receipt}/")
-        removals = "".join(f"delete {name}\n" for name in left)
-        await run_git(self.path, "update-ref", "--stdin", stdin=removals.encode())
+        await change_references(self.path, {}, left)
 
 
-async def references(repository: Path, prefix: str) -> dict[str, str]:
-    """The refs of a bare repository under `prefix`, by full name."""
-    listed = await run_git(repository, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
+async def references(repository: Path, *prefixes: str) -> dict[str, str]:
+    """The refs of a bare repository under the prefixes, by full name."""
+    listed = await run_git(repository, "for-each-ref", "--format=%(objectname) %(refname)", *prefixes)
     return {name: sha for sha, name in (line.split(" ", 1) for line in listed.text.splitlines())}
+
+
+async def change_references(repository: Path, wanted: Mapping[str, str], gone: Iterable[str]) -> None:
+    """Delete the refs `gone`, then set `wanted`: in this order, since a new name may lie below an old one."""
+    removals = "".join(f"delete {name}\n" for name in gone)
+    updates = "".join(f"update {name} {sha}\n" for name, sha in wanted.items())
+    for lines in filter(None, (removals, updates)):
+        await run_git(repository, "update-ref", "--stdin", stdin=lines.encode("utf-8", "surrogateescape"))
+    if len(wanted) > PACK_AFTER:
+        await run_git(repository, "pack-refs", "--all")
 
 
 async def make_bundle(
