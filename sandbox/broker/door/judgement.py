@@ -25,7 +25,7 @@ NEVER = frozenset({"TRACE", "TRACK", TUNNEL})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as the rules see it. line_bytes: length of method and target. header_bytes: of all headers."""
+    """A request as the rules see it. line_bytes: of method and target; header_bytes: of all headers."""
 
     endpoint: Endpoint
     method: str
