@@ -29,6 +29,7 @@ from sandbox.reaper import Reaper
 from sandbox.worker import WorkerProcess
 from session.broker import model_headers
 from session.catalogue import Catalogue
+from session.concurrency import Concurrency
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from skills.library import built_in_source, folder_source
@@ -81,6 +82,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         leases=core.leases,
         queue=core.queue,
         switch=core.switch,
+        concurrency=Concurrency(
+            core.database,
+            core.log,
+            most=settings.max_sessions,
+            most_per_person=settings.max_sessions_per_person,
+        ),
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,

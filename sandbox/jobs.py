@@ -17,6 +17,7 @@ from sandbox.driver import TurnDriver
 from sandbox.failures import EXPECTED, told
 from sandbox.merging import ApprovalGone, ForgeAway, Merger
 from session import events as e
+from session.concurrency import Concurrency, waits_for_place
 from session.database import DatabaseDown
 from session.halt import KillSwitch
 from session.leases import Lease, LeaseLost, Leases, StaleEpoch
@@ -49,12 +50,14 @@ class Jobs:
         leases: Leases,
         queue: Queue,
         switch: KillSwitch,
+        concurrency: Concurrency,
         driver: TurnDriver,
         merger: Merger,
         times: JobTimes,
     ) -> None:
         self._log = log
         self._switch = switch
+        self._concurrency = concurrency
         self._leases = leases
         self._queue = queue
         self._driver = driver
@@ -65,8 +68,8 @@ class Jobs:
     async def run_turn(self, session_id: str) -> None:
         """The session's turn goes on as far as it can; nothing is done while another worker has it.
 
-        Prompts that wait afterwards ring for a worker again. While everything is switched off nothing is taken
-        up: the reconciler comes back to it.
+        Prompts that wait afterwards ring for a worker again. While everything is switched off nothing is
+        taken up: the reconciler comes back to it.
         """
         if await self._switch.halted():
             return
@@ -145,6 +148,8 @@ class Jobs:
     async def _work(self, turn: TurnLog) -> None:
         if turn.view.stop_requested is not None:
             raise StopSeen(turn.session_id)
+        if not await self._concurrency.admitted(turn.view, turn.epoch):
+            return
         await self._driver.take_up(turn)
         await self._driver.drive(turn)
 
@@ -228,10 +233,18 @@ class Jobs:
             log.warning("failure not recorded", session_id=turn.session_id, reason=str(error))
 
     async def _ring_again(self, session_id: str) -> None:
-        """Ring for what came while the lease was held; what waits for something outside is rung for later."""
+        """Ring for what came while the lease was held; what waits for something outside is rung for later.
+
+        Where only so many may work at once, those who wait are told that a place is free.
+        """
         view = await self._log.view(session_id)
-        if view.needs_worker and view.state != "paused":
-            await self._queue.enqueue("run_turn", session_id, await self._leases.next_epoch(session_id))
+        if view.needs_worker and view.state != "paused" and not waits_for_place(view):
+            await self._ring(session_id)
+        for waiting in await self._concurrency.next():
+            await self._ring(waiting)
+
+    async def _ring(self, session_id: str) -> None:
+        await self._queue.enqueue("run_turn", session_id, await self._leases.next_epoch(session_id))
 
 
 class TurnTooLong(Exception):

@@ -44,8 +44,12 @@ class LinkedAccounts:
     accounts: GitHubAccounts
 
     async def login(self, person: str) -> str | None:
-        """The person's login, None when no account is linked."""
-        return await self._first(person, self.accounts.login)
+        """The person's login, None when no account is linked; known also when its tokens are spent."""
+        linked = await self._first(person, self.accounts.login)
+        if linked is not None:
+            return linked
+        now = await self.directory.person(person)
+        return now.forge_login if now else None
 
     async def credential(self, person: str) -> Credential | None:
         """A credential to act as the person, None when there is none."""

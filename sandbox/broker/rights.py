@@ -21,7 +21,7 @@ class Accounts(Protocol):
     """People's own accounts on one forge, by Bellhop's id of the person."""
 
     async def login(self, person: str) -> str | None:
-        """The person's login, None when no account is linked."""
+        """The person's login, None when no account is linked; known also when its tokens are spent."""
         ...
 
     async def credential(self, person: str) -> Credential | None:
@@ -95,15 +95,18 @@ class Rights:
         if known is not None and not fresh and self._clock() - known[1] < REMEMBERED_SECONDS:
             return known[0]
         permission = await forge.permission(repository, login)
-        self._known[key] = (permission, self._clock())
+        # A no is never remembered: whoever was just given access must not be told to wait.
+        self._known.pop(key, None)
+        if permission in WRITING:
+            self._known[key] = (permission, self._clock())
         return permission
 
     async def login(self, forge: Forge, person: Person) -> str | None:
         """The person's login on the forge; None when no account is linked and the forge needs one."""
         accounts = self._accounts.get(forge.name)
-        linked = await accounts.login(person.id) if accounts else None
-        own = linked or person.forge_login
-        return own if own or forge.needs_credential else person.name
+        if accounts is not None:
+            return await accounts.login(person.id)
+        return person.forge_login or (None if forge.needs_credential else person.name)
 
     async def acting(
         self, forge: Forge, person: Person, act: Callable[[Credential | None], Awaitable[T]]

@@ -16,6 +16,7 @@ from sandbox.environments.protocol import SandboxSpec
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from session import events as e
+from session.concurrency import Concurrency
 from tests.benchmarks.report import Report
 from tests.sandbox.household import MODEL, Household, household
 
@@ -68,6 +69,7 @@ async def _turn(house: Household, model: AtOnce) -> tuple[float, list[float]]:
         leases=house.leases,
         queue=house.queue,
         switch=parts.switch,
+        concurrency=Concurrency(house.database, house.log),
         driver=driver,
         merger=merger,
         times=JobTimes(5, 20, 600),

@@ -40,6 +40,7 @@ from session.audit import Audit
 from session.broker import Broker, model_headers
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
+from session.concurrency import Concurrency
 from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
@@ -270,6 +271,9 @@ async def household(
             leases=leases,
             queue=queue,
             switch=switch,
+            concurrency=Concurrency(
+                database, log, most=own.max_sessions, most_per_person=own.max_sessions_per_person
+            ),
             driver=TurnDriver(parts),
             merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),
