@@ -87,7 +87,7 @@ class WorkerDoors:
         try:
             return await self._broker.call(operation, asked, answers)
         except BrokerDown as error:
-            raise BrokerUnavailable(str(error)) from error
+            raise BrokerUnavailable(str(error), "broker") from error
         except BrokerRefused as error:
             if error.kind in ("audit_down", "database_down", "halted"):
                 raise BrokerUnavailable(str(error)) from error

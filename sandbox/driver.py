@@ -130,6 +130,7 @@ class TurnDriver:
         at_work = [item.prompt for item in turn.view.prompts if item.state == "running"]
         await turn.append(*untrusted_reads(turn.view, at_work))
         base, quarantine = await self._base(turn)
+        await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
         places = self._parts.places
         inbound = places.inbound / box_name(turn.session_id)
         workspace = Workspace(

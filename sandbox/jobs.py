@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from sandbox.agent.turn_log import StopSeen, TurnLog, TurnOver
+from sandbox.broker.client import BrokerUnavailable
 from sandbox.driver import TurnDriver
 from sandbox.failures import EXPECTED, told
 from sandbox.merging import ApprovalGone, ForgeAway, Merger
@@ -22,6 +23,7 @@ from session.database import DatabaseDown
 from session.halt import KillSwitch
 from session.leases import Lease, LeaseLost, Leases, StaleEpoch
 from session.log import Log
+from session.parts import away
 from session.queue import Queue
 from session.view import SessionView
 
@@ -140,7 +142,8 @@ class Jobs:
             )
         except EXPECTED as error:
             log.warning("turn cannot go on", session_id=turn.session_id, reason=str(error))
-            await self._fail(turn, told(turn.turn_id, error))
+            noted = _noted(turn.view, error)
+            await self._fail(turn, *noted, told(turn.turn_id, error))
         except Exception as error:  # the edge of a job: it becomes a failure people see
             log.exception("turn failed", session_id=turn.session_id)
             await self._fail(turn, told(turn.turn_id, error))
@@ -226,9 +229,9 @@ class Jobs:
         for task in done:
             task.result()
 
-    async def _fail(self, turn: TurnLog, event: e.TurnFailed | e.TurnPaused) -> None:
+    async def _fail(self, turn: TurnLog, *events: e.Event) -> None:
         try:
-            await turn.append(event)
+            await turn.append(*events)
         except (*QUIET_ENDINGS, DatabaseDown) as error:
             log.warning("failure not recorded", session_id=turn.session_id, reason=str(error))
 
@@ -249,6 +252,13 @@ class Jobs:
 
 class TurnTooLong(Exception):
     """The turn has worked as long as a turn may."""
+
+
+def _noted(view: SessionView, error: Exception) -> list[e.PartDegraded]:
+    """What the card is told of a broker or an audit that is away."""
+    if not isinstance(error, BrokerUnavailable) or not error.part:
+        return []
+    return away(view, error.part, str(error))
 
 
 def _cancelled(turn: TurnLog) -> list[e.Event]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
 from sandbox.broker import wire
-from sandbox.broker.changes import merge_base
 from sandbox.broker.client import BrokerForge, outward
 from sandbox.broker.quarantine import Quarantine
 from sandbox.forge.protocol import NotLinked, PullRequestRef
@@ -83,7 +82,6 @@ class Outgoing:
         last = self._turn.view.published
         going = wire.PublishBranch(
             **asked.model_dump(),
-            base_sha=await merge_base(self._quarantine.path, self._base.sha, asked.head_sha),
             expected=last.head_sha if last is not None and last.branch == asked.branch else None,
         )
         # A branch that an earlier try published counts as published: the desk looks before it pushes.

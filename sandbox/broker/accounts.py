@@ -64,8 +64,8 @@ class GitHubOAuth:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._web_url = web_url.rstrip("/")
-        self._url = f"{self._web_url}/login/oauth/access_token"
+        self.web_url = web_url.rstrip("/")
+        self._url = f"{self.web_url}/login/oauth/access_token"
         self._client = {"client_id": client_id, "client_secret": client_secret}
         self._clock = clock
 
@@ -80,7 +80,7 @@ class GitHubOAuth:
     async def device_code(self) -> bytes:
         """GitHub's answer with a code to type in. Raises: `ForgeUnavailable`."""
         form = {"client_id": self._client["client_id"]}
-        return (await self._post(f"{self._web_url}/login/device/code", form, "somebody who links")).content
+        return (await self._post(f"{self.web_url}/login/device/code", form, "somebody who links")).content
 
     async def device_poll(self, device_code: str) -> DeviceAnswer:
         """What has become of the code. Raises: `ForgeUnavailable`."""

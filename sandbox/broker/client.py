@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from sandbox.base_commit import BadBase
 from sandbox.broker import wire
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits, QuarantineRefused, Received
@@ -43,12 +44,20 @@ KINDS: Mapping[type[Exception], str] = {
     PublishRefused: "publish_refused",
     QuarantineRefused: "quarantine_refused",
     UnknownRepository: "unknown_repository",
+    BadBase: "bad_base",
 }
 """How the desk's errors are named on their way."""
 
 
 class BrokerUnavailable(ForgeUnavailable):
-    """The broker, its audit or its database is away, or everything is switched off: try again later."""
+    """The broker, its audit or its database is away, or everything is switched off: try again later.
+
+    `part` names what is away, as cards do; empty where nothing is.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
 
 
 class BrokerFailed(Exception):
@@ -134,7 +143,7 @@ class BrokerForge:
         try:
             return await self._broker.call(operation, asked, answers, seconds=seconds)
         except BrokerDown as error:
-            raise BrokerUnavailable(str(error)) from error
+            raise BrokerUnavailable(str(error), "broker") from error
         except BrokerRefused as error:
             raise _as_raised(error) from error
 
@@ -197,10 +206,14 @@ def _as_raised(refused: BrokerRefused) -> Exception:
             return PublishRefused(said, ())
         case "quarantine_refused":
             return QuarantineRefused(said)
-        case "audit_down" | "database_down" | "halted":
+        case "audit_down":
+            return BrokerUnavailable(said, "audit")
+        case "database_down" | "halted":
             return BrokerUnavailable(said)
         case "unknown_repository":
             return UnknownRepository(detail.get("slug", ""), ())
+        case "bad_base":
+            return BadBase(said)
         case "forge_error":
             return ForgeError(said)
     return BrokerFailed(said)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker import wire
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.publishing import Publication, approval_digest, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
-from sandbox.forge.protocol import Credential, Forge, ForgeRepository, PullRequestRef
+from sandbox.forge.protocol import Credential, Forge, ForgeRepository, Mirror, PullRequestRef
 from sandbox.policy.rule_of_two import needs_a_person, stays_a_draft
 from sandbox.proposal import Proposal, digest, merge_digest
 from session.access import reaches
@@ -169,16 +170,21 @@ class ForgeDesk:
         except (NotApproved, NotPermitted) as error:
             await self._audited(case, caller.name, "forge.publish", target, "refused", str(error))
             raise
-        outgoing = Publication(case.view.id, asked.head_sha, asked.branch, asked.base_sha, asked.expected)
         quarantine = self._quarantine(case)
+        base = await self._base_of(case, quarantine)
+        outgoing = Publication(case.view.id, asked.head_sha, asked.branch, base.sha, asked.expected)
         digests: tuple[str, ...] = ()
-        protected = case.repository.protected_paths
         if approval is not None:
-            findings = await quarantine.inspect(asked.base_sha, asked.head_sha, protected=protected)
+            findings = await quarantine.inspect(base.sha, asked.head_sha, protected=base.protected_paths)
             digests = (approval_digest(case.where, outgoing, findings),)
         await self._audited(case, caller.name, "forge.publish", target)
         await publish(
-            case.forge, case.where, quarantine, outgoing, approved_digests=digests, protected=protected
+            case.forge,
+            case.where,
+            quarantine,
+            outgoing,
+            approved_digests=digests,
+            protected=base.protected_paths,
         )
         return wire.BranchIsOut(compare_url=case.forge.compare_url(case.where, case.base, asked.branch))
 
@@ -239,6 +245,11 @@ class ForgeDesk:
         repository = self._parts.catalogue.get(slug)
         where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
         return _Case(view, repository, self._parts.forges[repository.forge], where)
+
+    async def _base_of(self, case: _Case, quarantine: Quarantine) -> BaseCommit:
+        """The forge's own base, and what the repository protects there: no worker names where to begin."""
+        mirror = Mirror(quarantine.path, "")
+        return await read_base(case.repository, mirror, case.base)
 
     def _quarantine(self, case: _Case) -> Quarantine:
         return Quarantine(

@@ -78,6 +78,11 @@ class GitHubSignIn:
         self._api_url = api_url.rstrip("/")
         self._sleep = sleep
 
+    @property
+    def web_url(self) -> str:
+        """Where people sign in."""
+        return self._oauth.web_url
+
     async def exchange(
         self, code: str, verifier: str, redirect_uri: str, organisations: Iterable[str]
     ) -> SignedIn:
@@ -98,8 +103,10 @@ class GitHubSignIn:
                 "GITHUB_CLIENT_ID must be its client."
             ) from error
 
-    async def device_tokens(self, device_code: str, interval: float, expires_in: float) -> UserTokens:
-        """The tokens, once the code was typed in. Raises: DeviceRefused, ForgeUnavailable."""
+    async def device_user(
+        self, device_code: str, interval: float, expires_in: float
+    ) -> tuple[GitHubUser, UserTokens]:
+        """Who typed the code in, with their tokens. Raises: DeviceRefused, ForgeUnavailable."""
         waited = 0.0
         while waited < expires_in:
             await self._sleep(interval)
@@ -107,7 +114,7 @@ class GitHubSignIn:
             answer = await self._oauth.device_poll(device_code)
             if answer.tokens is not None:
                 user = await self._user(answer.tokens)
-                return answer.tokens.model_copy(update={"login": user.login})
+                return user, answer.tokens.model_copy(update={"login": user.login})
             if answer.error == "slow_down":
                 interval += SLOWER_SECONDS
             elif answer.error != "authorization_pending":

@@ -20,7 +20,7 @@ from sandbox.forge.protocol import Credential, ForgeUnavailable
 from session import broker_accounts as wire
 from session.audit import Audit, AuditEntry
 from session.broker import Nothing
-from session.directory import Directory
+from session.directory import Directory, IdentityTaken
 
 T = TypeVar("T")
 
@@ -173,7 +173,14 @@ class PeopleDesk:
         self, person_id: str, device_code: str, interval: float, expires_in: float, caller: Caller
     ) -> wire.DeviceOutcome:
         try:
-            tokens = await self._sign_in.device_tokens(device_code, interval, expires_in)
+            user, tokens = await self._sign_in.device_user(device_code, interval, expires_in)
+            # Whoever signs in with this account on the pages later is the same person.
+            identity = wire.github_identity(self._sign_in.web_url, user.id, user.login, user.name)
+            await self._directory.link(person_id, identity)
+        except IdentityTaken:
+            return wire.DeviceOutcome(
+                refusal=f"The GitHub account {user.login} already belongs to somebody else here."
+            )
         except (DeviceRefused, ForgeUnavailable) as refused:
             return wire.DeviceOutcome(refusal=str(refused))
         await self._link(person_id, tokens, caller)

@@ -54,12 +54,8 @@ class Outward(InSession):
 
 
 class PublishBranch(Outward):
-    """The branch of a proposal; `expected` is where it is on the forge now, None: nowhere.
+    """The branch of a proposal; `expected` is where it is on the forge now, None: nowhere."""
 
-    `base_sha` is the commit that the work grew from.
-    """
-
-    base_sha: str
     expected: str | None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.sandbox.broker.conftest import MemoryStore
 
 pytestmark = pytest.mark.needs("npm")
 
+VERIFIER = "v" * 43
 CALLBACK = "http://127.0.0.1:1/callback"
 TOKEN_PATH = "/login/oauth/access_token"
 
@@ -57,7 +60,9 @@ def accounts(store: MemoryStore, oauth: GitHubOAuth, clock: Clock) -> GitHubAcco
 
 
 async def code(github: GitHubEmulator) -> str:
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
     query = {"client_id": github.app.client_id, "redirect_uri": CALLBACK, "state": "s"}
+    query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{github.web_url}/login/oauth/authorize", params=query, allow_redirects=False) as answer,
@@ -66,7 +71,8 @@ async def code(github: GitHubEmulator) -> str:
 
 
 async def linked(github: GitHubEmulator, oauth: GitHubOAuth, accounts: GitHubAccounts) -> UserTokens:
-    tokens = await oauth.exchange("ada", await code(github), CALLBACK)
+    tokens = await oauth.exchange(await code(github), VERIFIER, CALLBACK)
+    tokens = tokens.model_copy(update={"login": "ada"})
     await accounts.link("person-1", tokens)
     return tokens
 
@@ -91,9 +97,9 @@ async def test_a_linked_person_has_a_credential(
 
 async def test_a_code_works_once(github: GitHubEmulator, oauth: GitHubOAuth) -> None:
     first = await code(github)
-    await oauth.exchange("ada", first, CALLBACK)
+    await oauth.exchange(first, VERIFIER, CALLBACK)
     with pytest.raises(ForgeRefused, match="code"):
-        await oauth.exchange("ada", first, CALLBACK)
+        await oauth.exchange(first, VERIFIER, CALLBACK)
 
 
 async def test_a_token_about_to_run_out_is_refreshed_once_by_many(
