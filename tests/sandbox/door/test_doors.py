@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.handlers import GitAnswer, GitRequest
 from session.catalogue import Approvals
-from tests.sandbox.door.stage import BOX, SESSION, MemorySecrets, stage
+from tests.sandbox.door.stage import BOX, HOST, SESSION, MemorySecrets, stage
+from tests.sandbox.door.tunnelling import through_tls
 
 GIT = "https://git.example.com/acme/billing.git"
 
@@ -119,6 +121,22 @@ async def test_every_session_has_an_authority_of_its_own() -> None:
         other = await s.doors.open(SESSION, "bellhop-s1-verify", {})
         trust = ssl.create_default_context(cafile=str(other / "authority.pem"))
         assert trust.get_ca_certs()[0]["serialNumber"] != s.trust.get_ca_certs()[0]["serialNumber"]
+
+
+async def test_a_strict_client_accepts_the_certificates() -> None:
+    async with stage() as s:
+        strict = s.trust
+        strict.verify_flags |= ssl.VERIFY_X509_STRICT
+        answer = await asyncio.to_thread(through_tls, s, HOST, HOST, strict)
+        assert answer.endswith("fine")
+
+
+async def test_a_box_of_another_session_gets_a_door_of_its_own() -> None:
+    async with stage() as s:
+        before = (s.directory / "authority.pem").read_text()
+        await s.log.create("s2", [each.event for each in await s.log.read(SESSION)])
+        assert await s.doors.open("s2", BOX, {}) == s.directory
+        assert (s.directory / "authority.pem").read_text() != before
 
 
 async def test_a_door_below_a_very_long_path_opens(tmp_path: Path) -> None:
