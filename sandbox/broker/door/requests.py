@@ -4,7 +4,7 @@ handler or by the door itself."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 
 import h11
 
@@ -133,11 +133,15 @@ class Requests:
                 body=side.body() if side.has_body else _nothing(),
             )
         )
-        await side.start(answer.status, answer.headers)
-        async for piece in answer.body:
-            await self._gate.brake.check()
-            await side.send(piece)
-        await side.finish()
+        try:
+            await side.start(answer.status, answer.headers)
+            async for piece in answer.body:
+                await self._gate.brake.check()
+                await side.send(piece)
+            await side.finish()
+        finally:
+            if isinstance(answer.body, AsyncGenerator):  # there may be a process behind it
+                await answer.body.aclose()
 
     async def _refused(self, target: Target, method: str, refused: Refused) -> Denied:
         return await self._gate.deny(target.endpoint, method, target.path, refused)

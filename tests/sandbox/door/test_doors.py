@@ -171,6 +171,26 @@ async def test_git_is_answered_in_the_house() -> None:
         assert (await s.audited())[0].entry.detail["why"] == "git"
 
 
+async def test_git_is_let_go_of_when_the_box_is_gone() -> None:
+    closed = asyncio.Event()
+
+    class Endless(Git):
+        async def handle(self, request: GitRequest) -> GitAnswer:
+            async def answer() -> AsyncIterator[bytes]:
+                try:
+                    while True:
+                        yield b"x" * 65536
+                finally:
+                    closed.set()
+
+            return GitAnswer(200, [], answer())
+
+    async with stage(lambda port: ["forge"], git=Endless()) as s, s.client() as client:
+        async with client.stream("GET", f"{GIT}/info/refs") as answer:
+            assert answer.status_code == 200
+        await asyncio.wait_for(closed.wait(), 20)
+
+
 async def test_git_needs_the_preset_and_its_own_repository() -> None:
     async with stage(lambda port: [], git=Git(), approvals=Approvals()) as s, s.client() as client:
         assert (await client.get(f"{GIT}/info/refs")).status_code == 403
