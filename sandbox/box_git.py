@@ -114,12 +114,14 @@ class BoxGit:
         known = await self._exec("git config bellhop.repository")
         return known.output.strip()
 
-    async def mark_ready(self, author: Person, slug: str) -> None:
-        """Whoever commits in the box from here on commits as the author, without what tools leave behind;
-        later starts find it laid out. Raises: SandboxFailed."""
+    async def mark_ready(self, author: Person, slug: str, origin: str) -> None:
+        """Whoever commits in the box from here on commits as the author, without what tools leave behind,
+        and finds the repository at `origin`; later starts find it laid out. Raises: SandboxFailed."""
         await self._must(
             f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude && "
             f"git config bellhop.repository {quote(slug)} && "
+            f"git config remote.origin.url {quote(origin)} && "
+            "git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*' && "
             f"git config user.name {quote(plain(author.name))} && "
             f"git config user.email {quote(plain(author.commit_email))} && "
             f"git update-ref {READY_REF} HEAD",

@@ -13,6 +13,7 @@ from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
 from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, author_env
 from sandbox.broker.git import GitFailed
+from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
@@ -96,7 +97,8 @@ class Workspace:
             notes = await self._set_up(git)
         elif await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
-        await git.mark_ready(self._turn.author, self._base.repository.slug)
+        origin = origin_url(self._base.repository)
+        await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
         ready = e.SandboxReady(
             backend=self._environment.name,

@@ -75,7 +75,7 @@ class Repository(Declared):
     common: bool = False
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
-    egress: tuple[EgressEntry, ...] = ()
+    egress: tuple[EgressEntry, ...] = ("forge",)
     approvals: Approvals = Approvals()
     deny: tuple[CommandRule, ...] = ()
     ask: tuple[CommandRule, ...] = ()
