@@ -21,6 +21,7 @@ from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door_desk import DoorDesk
 from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
+from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.operations import application
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
@@ -227,7 +228,8 @@ async def household(
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
-        door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets))
+        git = GitThroughDoor(GitDoorParts(catalogue, desk.repository, desk.refresh, home / "hooks"))
+        door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets), git=git)
         doors = Doors(home / "doors", door_parts)
         stack.push_async_callback(doors.aclose)
         budgets = BudgetDesk(Spending(database), log, catalogue, own.session_budget_usd)
