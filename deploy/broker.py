@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pwd
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -133,6 +134,7 @@ def _door_parts(core: Core, secrets: StoredSecrets, desk: ForgeDesk, budgets: Bu
         networks=networks(core.settings),
         git=git,
         spend=spend,
+        ssl_context=trust(core.settings),
     )
 
 
@@ -146,7 +148,7 @@ def _tool_servers(core: Core, secrets: StoredSecrets) -> McpGateway:
             pins=McpPins(core.database),
             effects=core.effects,
             secrets=secrets,
-            ways=Ways(networks(core.settings)),
+            ways=Ways(networks(core.settings), tls=trust(core.settings)),
         )
     )
 
@@ -181,3 +183,21 @@ def networks(settings: Settings) -> tuple[Network, ...]:
         return tuple(ip_network(entry) for entry in parted(settings.egress_networks))
     except ValueError as error:
         raise SettingsError(f"EGRESS_NETWORKS: {error}. Example: EGRESS_NETWORKS=10.20.0.0/16") from error
+
+
+def trust(settings: Settings) -> ssl.SSLContext:
+    """How servers outside are verified: as the system does it, and with EGRESS_AUTHORITIES.
+
+    Raises: SettingsError.
+    """
+    context = ssl.create_default_context()
+    if settings.egress_authorities is not None:
+        try:
+            context.load_verify_locations(settings.egress_authorities)
+        except OSError as error:
+            raise SettingsError(
+                f"EGRESS_AUTHORITIES: {settings.egress_authorities} holds no certificates that can be read "
+                f"({error.strerror or error}). Name a file of PEM certificates, such as "
+                "EGRESS_AUTHORITIES=/etc/bellhop/company-ca.pem"
+            ) from error
+    return context

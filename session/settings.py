@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         "networks that boxes may reach through the door although they are not public, parted by commas",
         "10.20.0.0/16",
     )
+    egress_authorities: Path | None = _setting(
+        None,
+        "file of certificates (PEM) that servers outside are verified with, besides the system's own",
+        "/etc/bellhop/company-ca.pem",
+    )
     audit_anchors: Path | None = _setting(
         None,
         "file that the head of the audit is written to each minute; empty means one in BELLHOP_HOME",
@@ -218,7 +223,14 @@ class Settings(BaseSettings):
             )
         return settings
 
-    @field_validator("bellhop_home", "repositories_file", "broker_socket", "audit_anchors", mode="after")
+    @field_validator(
+        "bellhop_home",
+        "repositories_file",
+        "broker_socket",
+        "egress_authorities",
+        "audit_anchors",
+        mode="after",
+    )
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return path and path.expanduser()
