@@ -17,6 +17,7 @@ from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.publishing import Publication, approval_digest, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
+from sandbox.broker.still_text import still
 from sandbox.forge.protocol import Credential, Forge, ForgeRepository, Mirror, PullRequestRef
 from sandbox.policy.rule_of_two import needs_a_person, stays_a_draft
 from sandbox.proposal import Proposal, digest, merge_digest
@@ -202,7 +203,7 @@ class ForgeDesk:
                 branch=asked.branch,
                 base=case.base,
                 title=asked.title,
-                body=asked.body,
+                body=still(asked.body),
                 draft=asked.draft,
                 as_person=credential,
             )
