@@ -127,7 +127,7 @@ async def stage(
     public: bool = False,
     secrets: Mapping[str, str] | None = None,
     box_secrets: tuple[str, ...] = (),
-    addresses: Sequence[str] = ("127.0.0.1",),
+    addresses: Sequence[str] | Callable[[str], Sequence[str]] = ("127.0.0.1",),
     networks: Sequence[Any] = LOOPBACK,
     git: GitHandler | None = None,
     spend: Spend | None = None,
@@ -135,7 +135,8 @@ async def stage(
     tls: bool = True,
     idle_seconds: float = 20.0,
 ) -> AsyncIterator[Stage]:
-    """A stage with one box. `egress` and `package_hosts` are given the port of the server outside."""
+    """A stage with one box. `egress` and `package_hosts` are given the port of the server outside,
+    `addresses` the name that is looked up."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -157,7 +158,7 @@ async def stage(
 
         async def resolver(host: str, port: int) -> Sequence[str]:
             resolved.append(host)
-            return addresses
+            return addresses(host) if callable(addresses) else addresses
 
         switch = KillSwitch(database)
         parts = DoorParts(

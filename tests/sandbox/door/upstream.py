@@ -39,14 +39,16 @@ class Reply:
 
 @dataclass(slots=True)
 class Upstream:
-    """The running server. connections: how many were ever made to it. lingers: whether it takes in what
-    still comes after its last answer; hanging up at once may lose the answer."""
+    """The running server. connections: how many were ever made to it. raw: all that was read of them, as it
+    came out of TLS. lingers: whether it takes in what still comes after its last answer; hanging up at once
+    may lose the answer."""
 
     port: int
     trusted: ssl.SSLContext
     reply: Callable[[Got], Reply] = lambda got: Reply()
     got: list[Got] = field(default_factory=list)
     connections: int = 0
+    raw: bytearray = field(default_factory=bytearray)
     lingers: bool = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +67,9 @@ class Upstream:
     ) -> bool:
         async def event() -> object:
             while (found := http.next_event()) is h11.NEED_DATA:
-                http.receive_data(await reader.read(65536))
+                data = await reader.read(65536)
+                self.raw += data
+                http.receive_data(data)
             return found
 
         asked = await event()
