@@ -92,7 +92,7 @@ class GitThroughDoor:
     def __init__(self, parts: GitDoorParts) -> None:
         self._parts = parts
         self._gate = PushGate(parts.hooks, parts.limits)
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[tuple[str, str], _Session] = {}
         self._origins = {_base(origin_url(item)) for item in parts.catalogue.repositories}
 
     def serves(self, session_id: str, url: str) -> bool:
@@ -120,7 +120,8 @@ class GitThroughDoor:
 
     def forget(self, session_id: str) -> None:
         """Keep nothing of a session that is over."""
-        self._sessions.pop(session_id, None)
+        for known in [known for known in self._sessions if known[0] == session_id]:
+            del self._sessions[known]
 
     async def _answer(self, request: GitRequest, repository: Repository, asked: str) -> GitAnswer:
         if request.method == "GET" and asked == "/info/refs":
@@ -150,23 +151,20 @@ class GitThroughDoor:
         wanted = git_packets.wanted(asked, version_2=version == VERSION_2)
         if wanted and not await self._view(path, request.session_id).reaches(wanted):
             return _result("git-upload-pack-result", once(git_packets.packet(OURS.encode())))
+        session = self._session(request.session_id, repository.slug)
         answer = fetched(path, asked, version)
-        return _result("git-upload-pack-result", self._in_turn(request.session_id, answer))
+        return _result("git-upload-pack-result", _in_turn(session.running, answer))
 
     async def _push(self, request: GitRequest, repository: Repository) -> GitAnswer:
         path = await self._quarantine(request.session_id, repository, fresh=False)
         await self._gate.check()
+        session = self._session(request.session_id, repository.slug)
         answer = self._gate.take(path, request.session_id, repository.protected_paths, _plain(request))
-        return _result("git-receive-pack-result", self._in_turn(request.session_id, answer))
-
-    async def _in_turn(self, session_id: str, answer: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-        async with self._session(session_id).running, aclosing(answer) as pieces:
-            async for piece in pieces:
-                yield piece
+        return _result("git-receive-pack-result", _in_turn(session.running, answer))
 
     async def _quarantine(self, session_id: str, repository: Repository, *, fresh: bool) -> Path:
         """The session's quarantine, with the box's view of it up to date if it has to be `fresh`."""
-        session = self._session(session_id)
+        session = self._session(session_id, repository.slug)
         async with session.refreshing:
             now = asyncio.get_running_loop().time()
             if session.quarantine and not (fresh and now - session.fetched >= self._parts.refresh_seconds):
@@ -176,11 +174,17 @@ class GitThroughDoor:
             session.quarantine, session.fetched = path, now
             return path
 
-    def _session(self, session_id: str) -> _Session:
-        return self._sessions.setdefault(session_id, _Session())
+    def _session(self, session_id: str, slug: str) -> _Session:
+        return self._sessions.setdefault((session_id, slug), _Session())
 
     def _view(self, path: Path, session_id: str) -> BoxView:
         return BoxView(Quarantine(path, self._parts.limits), session_id)
+
+
+async def _in_turn(running: asyncio.Semaphore, answer: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with running, aclosing(answer) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _base(address: str) -> str:

@@ -23,6 +23,7 @@ from detect_secrets.plugins.stripe import StripeDetector
 PIECE_CHARACTERS = 4096
 OVERLAP_CHARACTERS = 1024
 SHOWN_CHARACTERS = 8
+STAND_IN_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ _MADE_UP = re.compile(
     r"|012345|12345678",
     re.IGNORECASE,
 )
+# What documentation writes in a token's place. Looked for in its beginning, since what follows may be anything.
+_STAND_IN = re.compile(r"example|([^-])\1{7}", re.IGNORECASE)
 _NO_VALUE = re.compile(r"[{}<>$()\[\]\\,;|]|%s|%\(|://|^[./~#@-]|^[\w.-]+\.[a-z]{2,4}$")
 _WORDS = re.compile(r"(?:[A-Za-z]+\d{0,3}|\d+)(?:[-_.:/@+=*!]+(?:[A-Za-z]+\d{0,3}|\d+))*[-_.:/@+=*!]*")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
@@ -132,7 +135,8 @@ def _hits(text: str) -> Iterator[SecretHit]:
         if any(mark in small for mark in shape.marks):
             for pattern in shape.patterns:
                 for match in pattern.finditer(text):
-                    yield SecretHit(shape.what, _shown(match[0]))
+                    if not _STAND_IN.search(match[0][:STAND_IN_CHARACTERS]):
+                        yield SecretHit(shape.what, _shown(match[0]))
     if "://" in small:
         for match in _URL.finditer(text):
             if _looks_random(match[1], MIN_URL_ENTROPY):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,13 +121,14 @@ class GitBox:
         return await self.git("push", *options, "origin", f"HEAD:refs/heads/{branch}")
 
 
-async def box_git(directory: Path, *arguments: str) -> Done:
+async def box_git(directory: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Done:
     """Run git with an environment like a box's, while the server of this process answers."""
+    plain = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_TERMINAL_PROMPT": "0"}
     process = await asyncio.create_subprocess_exec(
         "git",
         *arguments,
         cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_TERMINAL_PROMPT": "0", **AUTHOR},
+        env={**plain, **AUTHOR, **(variables or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -17,6 +17,7 @@ from sandbox.broker.quarantine import Quarantine, references
 from sandbox.forge.protocol import ForgeUnavailable
 from session.catalogue import Repository
 from tests.sandbox.broker.git_box import SLUG, GitBox, GitHouse, box_git, boxed, serving
+from tests.sandbox.door.stage import stage
 from tests.sandbox.workbench import Workbench, git
 
 # Put together here so that no scanner takes this file for a leak.
@@ -453,6 +454,32 @@ async def test_a_damaged_push_is_answered(house: GitHouse, box: GitBox) -> None:
     assert (nothing.status_code, nothing.content) == (200, b"")
     assert b"The push was not taken" in junk.content
     assert await house.pushed() == {}
+
+
+async def test_a_box_works_through_its_real_door(house: GitHouse) -> None:
+    async with stage(lambda port: ["forge"], git=house.handler()) as s:
+        outside = {
+            "HTTPS_PROXY": f"http://127.0.0.1:{s.proxy_port}",
+            "GIT_SSL_CAINFO": str(s.directory / "authority.pem"),
+        }
+        target = house.home / "workspace"
+        url = f"https://git.bellhop.internal/{SLUG}.git"
+        cloned = await box_git(house.home, "clone", "--quiet", url, str(target), variables=outside)
+        assert cloned.code == 0, cloned.said
+        bench = Workbench(target)
+        head = bench.commit("Work", {f"{number}.bin": os.urandom(90_000) for number in range(25)})
+        branch = "HEAD:refs/heads/bellhop/s1/work"
+        pushed = await box_git(target, "push", "origin", branch, variables=outside)
+        assert "Kept in quarantine." in pushed.said
+        bench.commit("Guilty", {"a.txt": GITHUB_TOKEN})
+        refusal = await box_git(target, "push", "origin", branch, variables=outside)
+        assert "must not leave: looks like a GitHub token" in refusal.said
+        bench.commit("Large", {f"{number}.bin": os.urandom(90_000) for number in range(60)})
+        large = await box_git(target, "push", "origin", branch, variables=outside)
+        assert "push fewer or smaller files" in large.said
+        elsewhere = await box_git(target, "ls-remote", f"{url}x", variables=outside)
+        assert elsewhere.code != 0
+    assert await house.pushed() == {"s1/work": head}
 
 
 def test_it_is_a_handler_of_the_door(house: GitHouse) -> None:

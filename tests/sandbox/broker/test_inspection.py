@@ -48,6 +48,15 @@ async def test_a_link_out_of_the_tree_is_found(
     assert await found(quarantine, box, tmp_path) == [("outside_symlink", "link", True)]
 
 
+async def test_a_link_with_an_endless_target_is_found(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    blob = git(box.path, "hash-object", "-w", "--stdin", stdin=b"a/" * 2049)
+    git(box.path, "update-index", "--add", "--cacheinfo", f"120000,{blob},link")
+    git(box.path, "commit", "--quiet", "--message", "Link")
+    assert await found(quarantine, box, tmp_path) == [("outside_symlink", "link", True)]
+
+
 async def test_a_link_upwards_within_the_tree_is_fine(
     quarantine: Quarantine, box: Workbench, tmp_path: Path
 ) -> None:
@@ -144,6 +153,7 @@ async def test_findings_name_their_commit(quarantine: Quarantine, box: Workbench
     [
         ("-----BEGIN " + "RSA PRIVATE KEY-----", "a private key"),
         ("gh" + "s_" + "a.b-C_" * 80, "a GitHub token"),
+        ("gh" + "p_" + "a1B2" * 9 + ".example.com", "a GitHub token"),
         ("xo" + "xb-123456789012-abcdefghijkl", "a Slack token"),
         ("s" + "k-proj-" + "A1b2C3d4" * 5, "an OpenAI or Anthropic key"),
         ("x" * 30_000 + " " + AWS_KEY, "an AWS access key"),
@@ -169,6 +179,8 @@ def test_what_is_a_secret(text: str, what: str) -> None:
     [
         "",
         "gh" + "p_short",
+        "AK" + "IA" + "IOSFODNN7EXAMPLE",
+        "gh" + "p_" + "x" * 36,
         "a sk-etch of a ri-sk-y task",
         "e" * 40,
         "AKIA",
