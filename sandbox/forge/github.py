@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -39,6 +40,17 @@ from sandbox.forge.protocol import (
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 MergeMethod = Literal["merge", "squash", "rebase"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Creation:
+    """A pull request to be opened."""
+
+    branch: str
+    base: str
+    title: str
+    body: str
+    draft: bool
 
 
 class GitHubForge:
@@ -143,18 +155,44 @@ class GitHubForge:
         if found := await self.find_pull_request(repository, branch):
             return found
         person = _linked(repository, as_person, "open a pull request")
+        create = _Creation(branch, base, title, body, draft)
+        return await self._create(repository, create, person.token, person.login)
+
+    async def open_draft(
+        self, repository: ForgeRepository, *, branch: str, base: str, title: str, body: str
+    ) -> PullRequestRef:
+        if found := await self.find_pull_request(repository, branch):
+            return found
+        if self._tokens is None:
+            raise ForgeError(f"Proposing to {repository.slug} takes a GitHub App; set GITHUB_APP_ID.")
+        create = _Creation(branch, base, title, body, draft=True)
+        return await self._tokens.using(
+            repository, "propose", lambda token: self._create(repository, create, token, None)
+        )
+
+    async def _create(
+        self, repository: ForgeRepository, create: _Creation, token: str, login: str | None
+    ) -> PullRequestRef:
+        """Opens it; `login` is who opens it, None: Bellhop itself."""
         owner, name = _owner_and_name(repository)
+        branch = create.branch
         try:
             opened = await self._api.ask(
                 f"Opening a pull request for {branch} in {repository.slug}",
-                self._api.client(person.token),
+                self._api.client(token),
                 lambda gh: gh.rest.pulls.async_create(
                     owner,
                     name,
-                    data={"title": title, "head": branch, "base": base, "body": body, "draft": draft},
+                    data={
+                        "title": create.title,
+                        "head": branch,
+                        "base": create.base,
+                        "body": create.body,
+                        "draft": create.draft,
+                    },
                 ),
                 PullRequestAnswer,
-                settled=lambda: self._opened_by(repository, branch, person.login),
+                settled=lambda: self._opened_by(repository, branch, login),
             )
         except ForgeRefused as refusal:
             # 422 is also GitHub's word for "there is one already": someone was faster.
@@ -225,10 +263,10 @@ class GitHubForge:
         )
 
     async def _opened_by(
-        self, repository: ForgeRepository, branch: str, login: str
+        self, repository: ForgeRepository, branch: str, login: str | None
     ) -> PullRequestAnswer | None:
         found = await self.find_pull_request(repository, branch)
-        if found is None or found.author != login:
+        if found is None or (login is not None and found.author != login):
             return None
         return await self._pull_request(repository, found.number)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -23,7 +23,13 @@ T = TypeVar("T")
 # GitHub gives an hour; the margin covers a long fetch that begins just before the end.
 TOKEN_SECONDS = 50 * 60.0
 
-Purpose = Literal["read", "publish"]
+Purpose = Literal["read", "publish", "propose"]
+
+PERMISSIONS: Mapping[Purpose, AppPermissionsType] = {
+    "read": {"metadata": "read", "contents": "read", "pull_requests": "read"},
+    "publish": {"metadata": "read", "contents": "write"},
+    "propose": {"metadata": "read", "contents": "read", "pull_requests": "write"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,8 @@ class InstallationTokens:
             return await work(await self.token(repository, purpose))
 
     async def token(self, repository: ForgeRepository, purpose: Purpose) -> str:
-        """A token for this repository alone: `read` contents and pull requests, or `publish` contents."""
+        """A token for this repository alone: `read` contents and pull requests, `publish` contents, or
+        `propose` pull requests."""
         key = (repository.slug, purpose)
         async with self._locks[key]:
             kept = self._kept.get(key)
@@ -112,18 +119,11 @@ class InstallationTokens:
             lambda gh: gh.rest.apps.async_get_repo_installation(owner, name),
             _Installation,
         )
-        permissions: AppPermissionsType = {
-            "metadata": "read",
-            "contents": "read",
-            "pull_requests": "read",
-        }
-        if purpose == "publish":
-            permissions = {"metadata": "read", "contents": "write"}
         token = await self._api.ask(
             f"Getting an installation token for {repository.slug}",
             self._client,
             lambda gh: gh.rest.apps.async_create_installation_access_token(
-                installation.id, data={"repositories": [name], "permissions": permissions}
+                installation.id, data={"repositories": [name], "permissions": PERMISSIONS[purpose]}
             ),
             _Token,
         )

@@ -122,6 +122,13 @@ class LocalForge:
             )
             return await self._reference(repository, record, adopted=False)
 
+    async def open_draft(
+        self, repository: ForgeRepository, *, branch: str, base: str, title: str, body: str
+    ) -> PullRequestRef:
+        return await self.open_pull_request(
+            repository, branch=branch, base=base, title=title, body=body, draft=True, as_person=None
+        )
+
     async def pull_request(self, repository: ForgeRepository, number: int) -> PullRequestRef:
         return await self._reference(repository, self._record(repository, number), adopted=False)
 

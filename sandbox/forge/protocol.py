@@ -163,6 +163,15 @@ class Forge(Protocol):
         """
         ...
 
+    async def open_draft(
+        self, repository: ForgeRepository, *, branch: str, base: str, title: str, body: str
+    ) -> PullRequestRef:
+        """The branch's pull request, opened as a draft by Bellhop itself: for runs that no person asked for.
+
+        An open one is adopted.
+        """
+        ...
+
     async def pull_request(self, repository: ForgeRepository, number: int) -> PullRequestRef:
         """The pull request as it is now. Raises `ForgeRefused` when there is none of that number."""
         ...

@@ -215,3 +215,17 @@ async def test_forges_are_found_by_file(site: Site) -> None:
 async def test_an_unknown_forge_is_named_in_the_error(site: Site, name: str) -> None:
     with pytest.raises(ForgeError, match="github, local"):
         create(name, directory=site.directory, settings={})
+
+
+async def test_a_draft_of_our_own_is_opened_once_and_is_nobodys(site: Site) -> None:
+    site.push_by_hand(BRANCH)
+
+    async def drafted() -> PullRequestRef:
+        return await site.forge.open_draft(
+            site.repository, branch=BRANCH, base="main", title="Nightly repair", body="Found at night."
+        )
+
+    draft, again = await drafted(), await drafted()
+    assert (draft.state, draft.adopted) == ("draft", False)
+    assert draft.author not in site.people
+    assert (again.number, again.adopted) == (draft.number, True)
