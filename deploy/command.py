@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from classifier.request import RoutingRequest
 from deploy import wiring
+from deploy.audit_command import audit_verify, grant_role
 from deploy.bundled_redis import BundledRedisFailed
 from deploy.demo.demo import demo
 from deploy.demo.samples import NoRepository
 from deploy.doctor import examine
 from deploy.logs import configure
 from deploy.policy_command import show_policy
+from deploy.secrets_command import secrets
+from deploy.stop_command import resume, stop_all
 from deploy.work import classifier
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
@@ -110,21 +113,38 @@ async def _policy(arguments: argparse.Namespace, settings: Settings) -> int:
     return show_policy(settings, arguments.slug)
 
 
+async def _verify_audit(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await audit_verify(settings)
+
+
+async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await grant_role(settings, arguments.role)
+
+
+async def _secrets(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await secrets(settings, arguments.action, getattr(arguments, "name", ""))
+
+
+async def _stop(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await stop_all(settings, arguments.reason)
+
+
+async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
+    return await resume(settings)
+
+
 async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     # Between the lines of a conversation there is no place for what processes tell operators.
     configure("warning" if settings.log_level == "info" else settings.log_level)
     return await demo(settings, arguments.repo)
 
 
+_Add = Callable[[str, Program, str], argparse.ArgumentParser]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bellhop", description="A chat-first background coding agent.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, program: Program, words: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=words, description=words)
-        command.set_defaults(program=program)
-        return command
-
+    add = _adding(parser)
     add("up", _forever(wiring.up), "run all processes in one")
     add("bot", _forever(wiring.bot), "run the chat process")
     add("web", _forever(wiring.web), "run the companion pages and webhooks")
@@ -134,13 +154,56 @@ def _parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "check every outside part and say what to do")
     demo_ = add("demo", _demo, "see one request go through, with nothing to set up")
     demo_.add_argument("--repo", metavar="PATH_OR_URL", help="work on a copy of this repository")
-    policy = add("policy", _policy, "say what holds for a repository, and what enforces it")
-    policy.add_argument("slug", metavar="SLUG", help="the repository, such as acme/web")
     classify = add("classify", _classify, "say which repository a text is about")
     classify.add_argument("text")
     classify.add_argument("--channel", default="", help="name of the channel it was said in")
     classify.add_argument("--explain", action="store_true", help="say why")
+    _governance(add)
     return parser
+
+
+def _governance(add: _Add) -> None:
+    """What operators do about rules, credentials and trouble."""
+    policy = add("policy", _policy, "say what holds for a repository, and what enforces it")
+    policy.add_argument("slug", metavar="SLUG", help="the repository, such as acme/web")
+    _of_secrets(_adding(add("secrets", _secrets, "store credentials in the broker, which never shows them")))
+    audit = _adding(add("audit", _verify_audit, "check the audit, or say who may not change it"))
+    audit(
+        "verify",
+        _verify_audit,
+        "name the first row of the audit that was changed; run it with the broker's environment: without its "
+        "SECRET_KEY the keys named in the anchors' file have to be believed",
+    )
+    grant = audit("grant", _grant, "let a role of PostgreSQL do all work, but not change the audit")
+    grant.add_argument("role", metavar="ROLE", help="the role that the processes connect as")
+    stop = add("stop", _stop, "stop all work at once and kill every box; nothing is lost")
+    stop.add_argument("--all", action="store_true", required=True, help="everything, in all sessions")
+    stop.add_argument("--reason", default="", help="why, for the threads that are told")
+    add("resume", _resume, "let work go on after `bellhop stop --all`")
+
+
+def _of_secrets(add: _Add) -> None:
+    for action, words in (
+        ("set", "store a secret, its value from standard input"),
+        ("list", "say which secrets are stored, by name"),
+        ("rotate", "seal all secrets anew under the newest SECRET_KEY"),
+        ("delete", "forget a secret"),
+    ):
+        command = add(action, _secrets, words)
+        command.set_defaults(action=action)
+        if action in ("set", "delete"):
+            command.add_argument("name", metavar="NAME", help="capitals, digits and _, such as EXAMPLE_TOKEN")
+
+
+def _adding(parser: argparse.ArgumentParser) -> _Add:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, program: Program, words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.set_defaults(program=program)
+        return command
+
+    return add
 
 
 if __name__ == "__main__":
