@@ -78,7 +78,7 @@ def install_hook(directory: Path) -> None:
 
     Raises: OSError when it cannot be written or started there, since git takes every push without it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     hook = directory / "pre-receive"
     if not (hook.exists() and hook.read_text() == HOOK and os.access(hook, os.X_OK)):
         part = directory / f".pre-receive.{os.getpid()}"

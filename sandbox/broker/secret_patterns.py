@@ -103,7 +103,7 @@ _MADE_UP = re.compile(
     r"|012345|12345678",
     re.IGNORECASE,
 )
-# What documentation writes in a token's place. Looked for in its beginning, since what follows may be anything.
+# What documentation writes in a token's place; looked for in its beginning, as anything may follow.
 _STAND_IN = re.compile(r"example|([^-])\1{7}", re.IGNORECASE)
 _NO_VALUE = re.compile(r"[{}<>$()\[\]\\,;|]|%s|%\(|://|^[./~#@-]|^[\w.-]+\.[a-z]{2,4}$")
 _WORDS = re.compile(r"(?:[A-Za-z]+\d{0,3}|\d+)(?:[-_.:/@+=*!]+(?:[A-Za-z]+\d{0,3}|\d+))*[-_.:/@+=*!]*")

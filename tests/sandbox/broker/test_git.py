@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.broker.git import GitFailed, GitOutputTooLarge, GitTimeout, run_git
+from sandbox.broker.git import GitFailed, GitOutputTooLarge, GitTimeout, run_git, running_git
 from tests.sandbox.workbench import Workbench
 
 
@@ -32,6 +32,15 @@ async def test_what_runs_too_long_is_killed(mirror: Path) -> None:
     slow = {"alias.slow": "!sleep 60"}
     with pytest.raises(GitTimeout):
         await run_git(mirror, "slow", config=slow, timeout_seconds=0.2)
+
+
+async def test_a_running_command_ends_at_its_limit_and_with_its_context(mirror: Path) -> None:
+    slow = {"alias.slow": "!sleep 60 #"}
+    async with running_git(mirror, "slow", config=slow, variables={}, timeout_seconds=0.2) as process:
+        assert await process.wait() < 0
+    async with running_git(mirror, "slow", config=slow, variables={}, timeout_seconds=60) as process:
+        assert process.returncode is None
+    assert process.returncode is not None
 
 
 async def test_no_protocol_is_open_unless_asked_for(mirror: Path) -> None:

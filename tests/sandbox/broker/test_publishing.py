@@ -81,6 +81,23 @@ async def test_a_protected_path_is_published_with_its_approval_only(desk: Desk) 
     assert await desk.head() == first
 
 
+async def test_the_repositorys_own_protected_paths_need_an_approval(desk: Desk) -> None:
+    head = desk.box.commit("Terraform", {"infra/main.tf": "x\n"})
+    quarantine, publication = await desk.publication()
+    with pytest.raises(PublishNeedsApproval, match=r"infra/main\.tf") as asked:
+        await publish(desk.forge, desk.repository, quarantine, publication, protected=("/infra/",))
+    approved = [asked.value.digest]
+    await publish(
+        desk.forge,
+        desk.repository,
+        quarantine,
+        publication,
+        approved_digests=approved,
+        protected=("/infra/",),
+    )
+    assert await desk.head() == head
+
+
 @pytest.mark.parametrize(
     "branch",
     ["main", "bellhop/s2/change", "bellhop/s1/", "bellhop/s1/../s2/x", "refs/heads/main", "bellhop/s1x/y"],
