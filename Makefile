@@ -1,14 +1,14 @@
 # Every target does its own set-up and is quick when nothing changed.
 PY := .venv/bin/python
 ROOMS := session skills classifier bot companion_web sandbox deploy tests
-# Variables people set: REPO (demo), NAME (bench), TESTS, JOBS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
+# Variables people set: REPO (demo), NAME (attacks-prove, bench), TESTS, JOBS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
 TESTS ?= tests
 # Test processes side by side, each with servers of its own.
 JOBS ?= 2
 PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test coverage check bench docs pictures format lock clean venv venv-dev
+.PHONY: help demo up test attacks-prove coverage check bench docs pictures format lock clean venv venv-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ up: venv ## Run Bellhop with the settings of this environment
 test: venv-dev ## Run the tests against real servers; TESTS=<path> and PYTEST_ARGS=<options> narrow them
 	@$(PY) -m tests.provision
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
+
+attacks-prove: venv-dev ## Show that each attack is refuted, and succeeds without its control; NAME=<names> for some
+	@$(PY) -m tests.provision
+	@$(PY) -m tests.attacks.prove $(NAME)
 
 coverage: venv-dev ## Run the tests and report the lines they do not reach
 	@$(PY) -m tests.provision
