@@ -204,7 +204,7 @@ async def test_a_move_to_a_new_container_that_was_cut_off_loses_nothing(
     async with containers.box(spec) as box:
         await box.runner.write_file(call_id(), "kept", "work")
         (found,) = engine.containers.list(filters={"label": f"bellhop.box={spec.name}"})
-        title = found.name
+        title = str(found.name)
         found.rename(f"{title}.next")
         async with await containers.environment.open(spec) as again:
             assert again.origin == "adopted"
