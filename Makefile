@@ -11,7 +11,7 @@ PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 .PHONY: help demo up test attacks-prove coverage check bench docs pictures format lock clean venv venv-dev
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## See one request go through, with nothing to set up; REPO=<path or URL> for a repository of yours
 	@.venv/bin/bellhop demo $(if $(REPO),--repo "$(REPO)")
