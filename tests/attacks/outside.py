@@ -37,7 +37,7 @@ def carries(data: bytes, secret: str) -> bool:
 
 @dataclass(slots=True)
 class Sink(asyncio.DatagramProtocol):
-    """One port of every address of this machine, TCP and UDP; `heard` is all that came, `met` how often."""
+    """One port, TCP and UDP; `heard` is all that came, `met` how often."""
 
     port: int = 0
     met: int = 0
@@ -58,13 +58,13 @@ class Sink(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def sink() -> AsyncIterator[Sink]:
-    """A running sink."""
+async def sink(address: str = "0.0.0.0") -> AsyncIterator[Sink]:
+    """A running sink, at every address of this machine unless one is named."""
     made = Sink()
-    server = await asyncio.start_server(made.serve, "0.0.0.0", 0)
+    server = await asyncio.start_server(made.serve, address, 0)
     made.port = server.sockets[0].getsockname()[1]
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: made, local_addr=("0.0.0.0", made.port))
+    transport, _ = await loop.create_datagram_endpoint(lambda: made, local_addr=(address, made.port))
     try:
         yield made
     finally:
