@@ -155,9 +155,10 @@ class Quarantine:
             descriptor = os.open(bundle, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise QuarantineRefused(f"The bundle {bundle.name} cannot be read ({error.strerror}).") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise QuarantineRefused(f"The bundle {bundle.name} is not a regular file.")
         with os.fdopen(descriptor, "rb") as source, incoming.open("xb") as target:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise QuarantineRefused(f"The bundle {bundle.name} is not a regular file.")
             copied = 0
             while chunk := source.read(MEBIBYTE):
                 copied += len(chunk)
