@@ -156,6 +156,8 @@ def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
     match request.kind:
         case "egress":
             yes = f"✅ allows it for this session only; answer {until}"
+        case "command" if request.subject.startswith("mcp call "):
+            yes = f"✅ allows what is said above; answer {until}"
         case "command":
             yes = f"✅ allows exactly this, once; answer {until}"
         case "budget":

@@ -10,11 +10,20 @@ from uuid import uuid4
 
 from pydantic import ConfigDict
 
+from sandbox import mcp_permission
 from sandbox.agent.json_value import JsonObject
 from sandbox.agent.model import ToolSchema
-from sandbox.agent.tool import Arguments, Tool, ToolResult
+from sandbox.agent.tool import Arguments, Suspended, Tool, ToolResult
 from sandbox.agent.tool_context import ToolContext
-from sandbox.broker.mcp_wire import McpAsked, McpCall, McpResult, McpTool, McpTools, approval_subject
+from sandbox.broker.mcp_wire import (
+    NEEDS_APPROVAL,
+    McpAsked,
+    McpCall,
+    McpResult,
+    McpTool,
+    McpTools,
+    approval_subject,
+)
 from session import events as e
 from session.broker import Broker, BrokerDown, BrokerRefused
 from session.view import SessionView
@@ -26,6 +35,14 @@ MAX_BEFORE_CHARACTERS = 1500
 MAX_NOW_CHARACTERS = 4000
 MAX_SCHEMA_CHARACTERS = 2000
 RAN_OUT = "its time ran out"
+
+
+class ApprovalNeeded(Exception):
+    """A person has to allow the tool first. `digest` is the tool's as it is now."""
+
+    def __init__(self, message: str, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +103,23 @@ class ServerTool(Tool[Arguments]):
         """The call in plain words for the card."""
         return f"asking {self._tool.server}: {self._tool.tool[:60]}"
 
-    async def run(self, context: ToolContext, arguments: Arguments) -> ToolResult:
-        """What the server answers; the same call is carried out once, however often it is run."""
-        return await self.answer(context.call_id, arguments)
+    async def run(self, context: ToolContext, arguments: Arguments) -> ToolResult | Suspended:
+        """What the server answers; the same call is carried out once, however often it is run.
+
+        Emits: ApprovalUsed, ApprovalVoided; asks with ApprovalRequested where the broker wants a yes.
+        """
+        if (instead := await mcp_permission.instead(context, self._tool)) is not None:
+            return instead
+        try:
+            return await self.answer(context.call_id, arguments)
+        except ApprovalNeeded as needed:
+            return await mcp_permission.ask(context, self._tool, needed.digest, arguments)
 
     async def answer(self, call_id: str, arguments: Arguments) -> ToolResult:
-        """What the server answers to the call with that id, which is unique in the session."""
+        """What the server answers to the call with that id, which is unique in the session.
+
+        Raises: ApprovalNeeded.
+        """
         asked = McpCall(
             session_id=self._session_id,
             call_id=call_id,
@@ -100,7 +128,11 @@ class ServerTool(Tool[Arguments]):
         )
         try:
             answer = await self._broker.call("mcp.call", asked, McpResult, seconds=CALL_SECONDS)
-        except (BrokerDown, BrokerRefused) as error:
+        except BrokerDown as error:
+            return ToolResult(str(error), "error")
+        except BrokerRefused as error:
+            if error.kind == NEEDS_APPROVAL:
+                raise ApprovalNeeded(str(error), error.detail["digest"]) from error
             return ToolResult(str(error), "error")
         text = answer.text or "(no text)"
         cut = "\n[The answer was longer; the rest was left out.]" if answer.truncated else ""
@@ -157,6 +189,7 @@ def _detail(tool: McpTool) -> str:
     elif tool.state == "changed":
         now = f"It said: {_shown(tool.before, MAX_BEFORE_CHARACTERS)}\n{now.replace('says', 'says now', 1)}"
     schema = _shown(tool.parameters_json, MAX_SCHEMA_CHARACTERS)
+    writes = "that it only reads" if tool.reads_only else "nothing about whether it only reads"
     what = (
         "is not as it was when it was accepted"
         if tool.state == "changed"
@@ -164,7 +197,7 @@ def _detail(tool: McpTool) -> str:
     )
     return (
         f"The tool {what}. Until somebody says yes it is switched off, and the agent is told nothing of it. "
-        f"What it says is its server's own claim.\n{now}\nIts arguments: {schema}"
+        f"What it says is its server's own claim.\n{now}\nIts server says {writes}.\nIts arguments: {schema}"
     )
 
 

@@ -28,6 +28,11 @@ class Effects:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def known(self, op_key: str) -> Effect:
+        """What is known of the operation, nothing being put on record. Raises: DatabaseDown."""
+        rows = await self._database.rows("SELECT result FROM effects WHERE op_key = ?", op_key)
+        return _known(op_key, rows[0]["result"]) if rows else Effect(op_key, "new")
+
     async def begin(self, op_key: str, session_id: str, epoch: int | None = None) -> Effect:
         """What is known of the operation, its intent being on record afterwards.
 
@@ -49,8 +54,7 @@ class Effects:
             if begun:
                 return Effect(op_key, "new")
             rows = await transaction.rows("SELECT result FROM effects WHERE op_key = ?", op_key)
-            result = rows[0]["result"]
-            return Effect(op_key, "begun" if result is None else "done", result)
+            return _known(op_key, rows[0]["result"])
 
         return await self._database.run(work)
 
@@ -69,3 +73,7 @@ class Effects:
             )
 
         await self._database.run(work)
+
+
+def _known(op_key: str, result: str | None) -> Effect:
+    return Effect(op_key, "begun" if result is None else "done", result)

@@ -58,6 +58,7 @@ class Acceptance:
             digest=tool.digest,
             state=state,
             before=pin.description if pin and state == "changed" else "",
+            reads_only=tool.reads_only,
         )
 
     async def _accepted_now(self, session: McpSession, server: str, tool: ListedTool) -> bool:
@@ -65,10 +66,10 @@ class Acceptance:
         item = await self._approval(session, approval_subject(server, tool.tool, tool.digest), tool.digest)
         if item is None or item.by is None:
             return False
-        by = _named(item.by)
+        by = named(item.by)
         detail = {"digest": tool.digest, "accepted_by": by, "approval": item.request.approval_id}
         await self._write(session, f"{server}/{tool.tool}", detail)
-        if not await self._used(session.view.id, item.request.approval_id):
+        if not await used_up(self._log, session.view.id, item.request.approval_id):
             return False
         await self._pins.accept(session.repository.slug, server, tool.tool, tool.digest, tool.description, by)
         return True
@@ -85,18 +86,6 @@ class Acceptance:
                 return item if exact else None
         return None
 
-    async def _used(self, session_id: str, approval_id: str) -> bool:
-        """Use the approval up; False when the yes was taken back meanwhile. One that was used already is
-        the one of an earlier try that did not come to its end."""
-
-        def decide(view: SessionView) -> list[e.Event]:
-            item = view.approval(approval_id)
-            given = item is not None and item.state == "given"
-            return [e.ApprovalUsed(approval_id=approval_id)] if given else []
-
-        item = (await self._log.record(session_id, decide)).approval(approval_id)
-        return item is not None and item.state == "used"
-
     async def _write(self, session: McpSession, target: str, detail: dict[str, str]) -> None:
         await self._audit.write(
             AuditEntry(
@@ -110,5 +99,22 @@ class Acceptance:
         )
 
 
-def _named(person: Person) -> str:
+async def used_up(log: Log, session_id: str, approval_id: str) -> bool:
+    """Whether the yes is used now; False when it was taken back meanwhile. One that was used already is the
+    one of an earlier try that did not come to its end.
+
+    Emits: ApprovalUsed. Raises: DatabaseDown.
+    """
+
+    def decide(view: SessionView) -> list[e.Event]:
+        item = view.approval(approval_id)
+        given = item is not None and item.state == "given"
+        return [e.ApprovalUsed(approval_id=approval_id)] if given else []
+
+    item = (await log.record(session_id, decide)).approval(approval_id)
+    return item is not None and item.state == "used"
+
+
+def named(person: Person) -> str:
+    """The person as the audit names them."""
     return f"{person.name} ({person.id})"

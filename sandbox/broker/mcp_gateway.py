@@ -20,9 +20,10 @@ from sandbox.agent.json_value import JsonObject
 from sandbox.broker.mcp_acceptance import Acceptance
 from sandbox.broker.mcp_answers import as_result, cut
 from sandbox.broker.mcp_connection import Conversation, McpEndpoint, McpUnavailable, Ways, converse
+from sandbox.broker.mcp_consent import Consent, McpNeedsApproval
 from sandbox.broker.mcp_listing import ListedTool, Listing, prefix, read_listing
 from sandbox.broker.mcp_session import McpRefused, McpSession, session_of
-from sandbox.broker.mcp_wire import McpAsked, McpCall, McpResult, McpTool, McpTools
+from sandbox.broker.mcp_wire import NEEDS_APPROVAL, McpAsked, McpCall, McpResult, McpTool, McpTools
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.vault import VaultError
 from session import events as e
@@ -48,6 +49,7 @@ class McpDisabled(McpRefused):
 MCP_KINDS: Mapping[type[Exception], str] = {
     McpRefused: "mcp_refused",
     McpDisabled: "mcp_disabled",
+    McpNeedsApproval: NEEDS_APPROVAL,
     McpUnavailable: "mcp_unavailable",
 }
 """What the gateway may answer instead of doing it, by the names that travel."""
@@ -81,6 +83,7 @@ class McpGateway:
     def __init__(self, parts: McpParts) -> None:
         self._parts = parts
         self._acceptance = Acceptance(parts.log, parts.pins, parts.audit)
+        self._consent = Consent(parts.log, parts.audit)
 
     async def tools(self, asked: McpAsked, caller: Caller) -> McpTools:
         """The tools of the session's repository, each with whether it may be used.
@@ -107,7 +110,7 @@ class McpGateway:
         """What the tool answers. Whatever goes wrong once it was asked is an error for the model to read.
 
         Emits: UntrustedRead, ApprovalUsed.
-        Raises: McpRefused, McpDisabled, McpUnavailable, Halted, AuditDown, DatabaseDown.
+        Raises: McpRefused, McpDisabled, McpNeedsApproval, McpUnavailable, Halted, AuditDown, DatabaseDown.
         """
         session = await self._session(asked.session_id)
         server = _server_of(session, asked.name)
@@ -126,6 +129,11 @@ class McpGateway:
         async def work(conversation: Conversation) -> McpResult:
             nonlocal sent
             tool = await self._accepted(session, server, endpoint, conversation, asked.name)
+            known = await effects.known(key)
+            if known.state != "new":
+                # Asked about only what is yet to happen: the call itself marked the session.
+                return _remembered(known)
+            await self._consent.check(session, server.name, tool)
             await self._mark_untrusted(session.view.id, server.name)
             await self._parts.switch.check()
             earlier = await effects.begin(key, session.view.id)

@@ -25,13 +25,15 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 
 @dataclass(frozen=True, slots=True)
 class ListedTool:
-    """A tool as its server describes it now; `digest` is over the description as it came."""
+    """A tool as its server describes it now; `digest` is over the description as it came. `reads_only`: the
+    server says that it changes nothing."""
 
     tool: str
     name: str
     description: str
     parameters_json: str
     digest: str
+    reads_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,15 @@ def _problem(tool: Tool, listed: dict[str, ListedTool]) -> str:
 
 def _listed(server: str, tool: Tool, hide: Callable[[str], str]) -> ListedTool:
     description = tool.description or ""
-    told = [tool.name, description, tool.input_schema]
+    reads_only = tool.annotations is not None and tool.annotations.read_only_hint is True
+    told = [tool.name, description, tool.input_schema, reads_only]
     return ListedTool(
         tool=tool.name,
         name=model_name(server, tool.name),
         description=visible(hide(description))[:MAX_DESCRIPTION_CHARACTERS],
         parameters_json=_canonical(_each_text(tool.input_schema, lambda text: visible(hide(text)))),
         digest=hashlib.sha256(_canonical(told).encode()).hexdigest(),
+        reads_only=reads_only,
     )
 
 

@@ -22,7 +22,8 @@ class McpTool(Declared):
 
     `name` is what the model calls it by. `parameters_json` is the JSON Schema of its arguments. `digest` is
     over all that the model would be told. `state`: only an accepted tool is used; "new" appeared on a server
-    that was known without it, "changed" is not what was accepted, which `before` described.
+    that was known without it, "changed" is not what was accepted, which `before` described. `reads_only`: its
+    server says so.
     """
 
     server: str
@@ -33,6 +34,7 @@ class McpTool(Declared):
     digest: str
     state: ToolState
     before: str = ""
+    reads_only: bool = False
 
 
 class McpTools(Declared):
@@ -59,6 +61,15 @@ class McpResult(Declared):
     truncated: bool = False
 
 
+NEEDS_APPROVAL = "mcp_needs_approval"
+"""What the broker answers to a call that a person has to allow first."""
+
+
 def approval_subject(server: str, tool: str, digest: str) -> str:
     """What an approval of a tool is about, in the form in which the broker looks for it."""
     return f"mcp {server}/{tool} {digest}"
+
+
+def call_subject(server: str, tool: str, digest: str) -> str:
+    """The same for calls of a tool by a session that has read what strangers wrote."""
+    return f"mcp call {server}/{tool} {digest}"

@@ -31,13 +31,17 @@ def why(view: SessionView, repository: Repository) -> str:
     """The sentence that tells people why they are asked where the policy alone would not; else empty."""
     if repository.approvals.pull_request != "auto" or not needs_a_person(view, repository):
         return ""
+    return (
+        f"You are asked because this session has read text that strangers can write ({sources(view)}) and "
+        "knows private code: look for changes that nobody asked for."
+    )
+
+
+def sources(view: SessionView) -> str:
+    """What the session has read that strangers can write, in a few words for people."""
     named = [" ".join(source.split())[:SOURCE_CHARACTERS] for source in view.untrusted[:SHOWN_SOURCES]]
     more = len(view.untrusted) - len(named)
-    sources = ", ".join([*named, *([f"{more} more"] if more else [])])
-    return (
-        f"You are asked because this session has read text that strangers can write ({sources}) and knows "
-        "private code: look for changes that nobody asked for."
-    )
+    return ", ".join([*named, *([f"{more} more"] if more else [])])
 
 
 def untrusted_reads(view: SessionView, prompts: Iterable[Prompt]) -> tuple[e.UntrustedRead, ...]:

@@ -22,6 +22,8 @@ from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door_desk import DoorDesk
 from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
 from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
+from sandbox.broker.mcp_connection import Ways
+from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
 from sandbox.broker.operations import application
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
@@ -48,6 +50,7 @@ from session.effects import Effects
 from session.halt import KillSwitch
 from session.leases import Leases
 from session.log import Log
+from session.mcp_pins import McpPins
 from session.people import Attachment, Identity, Origin, Person, Prompt, ThreadLine
 from session.pulse import Pulse
 from session.queue import Queue
@@ -58,6 +61,7 @@ from session.view import SessionView
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.places import temporary_home
+from tests.sandbox.mcp.stage import LOOPBACK, to_loopback
 from tests.sandbox.workbench import Workbench
 
 MODEL = "scripted"
@@ -237,8 +241,17 @@ async def household(
         gateway = await stack.enter_async_context(
             ModelGateway(provider, ModelCatalogue({MODEL: spec}), budgets, audit, switch)
         )
-        operations = [*desk.operations(), *DoorDesk(doors).operations(), *budget_operations(budgets)]
-        app = application(operations, KINDS, gateway_routes(gateway))
+        ways = Ways(LOOPBACK, resolver=to_loopback)
+        servers = McpGateway(
+            McpParts(log, catalogue, audit, switch, McpPins(database), effects, secrets, ways)
+        )
+        operations = [
+            *desk.operations(),
+            *DoorDesk(doors).operations(),
+            *budget_operations(budgets),
+            *mcp_operations(servers),
+        ]
+        app = application(operations, {**KINDS, **MCP_KINDS}, gateway_routes(gateway))
         await stack.enter_async_context(serving(app, own.broker_address, {}))
         broker = await stack.enter_async_context(Broker(own.broker_address))
         broker_forge = BrokerForge(broker, home / "exchange")

@@ -24,6 +24,7 @@ from mcp_types import (
     PaginatedRequestParams,
     TextContent,
     Tool,
+    ToolAnnotations,
 )
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -66,13 +67,22 @@ class McpEmulator:
     held: asyncio.Event | None = None
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, name: str, description: str = "Says something.", **properties: str) -> None:
-        """List a tool, in place of one of that name; properties: descriptions of its arguments."""
+    def offer(
+        self,
+        name: str,
+        description: str = "Says something.",
+        *,
+        reads_only: bool | None = None,
+        **properties: str,
+    ) -> None:
+        """List a tool, in place of one of that name; properties: descriptions of its arguments. reads_only:
+        the hint, if the server gives one."""
         schema = {
             "type": "object",
             "properties": {key: {"type": "string", "description": text} for key, text in properties.items()},
         }
-        self.tools[name] = Tool(name=name, description=description, input_schema=schema)
+        hints = None if reads_only is None else ToolAnnotations(read_only_hint=reads_only)
+        self.tools[name] = Tool(name=name, description=description, input_schema=schema, annotations=hints)
 
     def hold(self) -> asyncio.Event:
         """Let calls hang until the event is set."""
@@ -87,7 +97,7 @@ class McpEmulator:
         server = Server("emulated", on_list_tools=self._list, on_call_tool=self._call)
         app = server.streamable_http_app(
             json_response=self.plain_json,
-            transport_security=TransportSecuritySettings(allowed_hosts=[f"{HOST}:*"]),
+            transport_security=TransportSecuritySettings(allowed_hosts=[f"{HOST}:*", "127.0.0.1:*"]),
         )
         config = uvicorn.Config(
             _Gate(self, app),

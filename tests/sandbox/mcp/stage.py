@@ -121,11 +121,12 @@ async def staged(
     times: Times | None = None,
     secret: str | None = TOKEN,
     database_url: str = "",
+    public: bool = False,
 ) -> AsyncIterator[Stage]:
     """The stage for a repository `acme/web` with these servers, and a repository `acme/api` with none."""
     home = temporary_home()
     common = {"forge": "local", "url": "/srv/none.git"}
-    web = Repository.model_validate({"slug": "acme/web", "mcp": servers, **common})
+    web = Repository.model_validate({"slug": "acme/web", "mcp": servers, "public": public, **common})
     catalogue = Catalogue([web, Repository.model_validate({"slug": "acme/api", **common})])
     try:
         async with (

@@ -106,6 +106,7 @@ def test_what_is_no_text_is_named() -> None:
 
 async def test_what_a_tool_says_is_untrusted_and_marked_once_before_it_is_read() -> None:
     server = emulator()
+    server.offer("close", "Look at a ticket.", reads_only=True)
     async with server.serving() as url, staged(tracker(url)) as stage:
         session_id = await stage.session()
         assert (await stage.log.view(session_id)).untrusted == ()
