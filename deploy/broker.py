@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, vault_over
 from deploy.secret_key import secret_key
+from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
 from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.client import KINDS
@@ -26,6 +27,7 @@ from sandbox.broker.mcp_connection import Ways
 from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
 from sandbox.broker.operations import Part, application
 from sandbox.broker.people_desk import GrantGone, LinkedAccounts, PeopleDesk
+from sandbox.broker.presence import presence
 from sandbox.broker.rights import Rights
 from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.socket_server import serving
@@ -58,6 +60,7 @@ async def broker(core: Core) -> AsyncIterator[None]:
     settings = core.settings
     if not settings.openai_api_key:
         raise SettingsError(_NO_KEY)
+    claim(settings)
     async with AsyncExitStack() as stack:
         secrets = StoredSecrets(vault_over(settings, core.secrets))
         desk = _forge_desk(core)
@@ -77,6 +80,7 @@ async def broker(core: Core) -> AsyncIterator[None]:
             ModelGateway(provider, load_models(), budgets, core.audit, core.switch)
         )
         operations = [
+            presence(),
             *desk.operations(),
             *people.operations(),
             *SecretDesk(vault_over(settings, core.secrets), core.audit).operations(),

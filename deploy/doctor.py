@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 
 import openai
 from openai import AsyncOpenAI
@@ -14,6 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.platforms.slack.needs import scopes
 from deploy.boxes import open_environment
 from deploy.credentials import open_forge
+from deploy.doctor_of_governance import GOVERNANCE_CHECKS
+from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
@@ -40,18 +41,6 @@ _REINSTALL = (
     "Paste deploy/slack_manifest.yaml under 'App Manifest' at https://api.slack.com/apps, then choose "
     "'Install App' and 'Reinstall to Workspace'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found out about one part. `ok` None means that it is not set up, which may be fine."""
-
-    part: str
-    ok: bool | None
-    sentence: str
-
-
-Check = Callable[[Settings], Awaitable[Finding]]
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -225,4 +214,5 @@ _CHECKS: dict[str, Check] = {
     "model": _model,
     "forge": _forges,
     "slack": _slack,
+    **GOVERNANCE_CHECKS,
 }

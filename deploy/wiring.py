@@ -12,6 +12,8 @@ from deploy import chat, pages, work
 from deploy.boxes import open_environment
 from deploy.broker import broker as serve_broker
 from deploy.core import Core, open_core
+from deploy.presence import look_for_broker
+from deploy.state_directory import join, share_with_group
 from deploy.web_server import listen
 from session.catalogue import Catalogue
 from session.settings import Settings, SettingsError
@@ -27,7 +29,10 @@ _NO_CHAT = (
 async def bot(settings: Settings) -> None:
     """Chat. Raises: SettingsError, when no platform is set up."""
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
-        await chat.chat(core, _slack(core))
+        platform = _slack(core)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(look_for_broker(core.broker, "bot"), name="broker")
+            group.create_task(chat.chat(core, platform), name="chat")
 
 
 async def web(settings: Settings) -> None:
@@ -38,6 +43,7 @@ async def web(settings: Settings) -> None:
         slack = chat.slack(core) if not bound.slack_app_token else None
         async with pages.web(core, listener, slack=slack), asyncio.TaskGroup() as group:
             _log.info("serving", address=bound.page_address)
+            group.create_task(look_for_broker(core.broker, "web"), name="broker")
             if slack is not None:
                 group.create_task(chat.listen(core, slack), name="slack over http")
             await asyncio.Event().wait()
@@ -45,23 +51,29 @@ async def web(settings: Settings) -> None:
 
 async def broker(settings: Settings) -> None:
     """Credentials, and everything that is done with them. Raises: SettingsError, ForgeError."""
+    share_with_group()
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core, serve_broker(core):
         _log.info("serving", socket=str(settings.broker_address))
         await asyncio.Event().wait()
 
 
 async def worker(settings: Settings) -> None:
-    """Routing, turns and merges on this host."""
+    """Routing, turns and merges on this host. Raises: SettingsError, EnvironmentUnavailable."""
+    share_with_group()
+    join(settings)
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
         environment = await open_environment(settings)
         try:
-            await work.work(core, environment)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(look_for_broker(core.broker, "worker"), name="broker")
+                group.create_task(work.work(core, environment), name="work")
         finally:
             await environment.aclose()
 
 
 async def up(settings: Settings) -> None:
     """All of them in one process, on embedded defaults where nothing else is set."""
+    share_with_group()
     listener = listen(settings.web_host, settings.web_port)
     bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
     async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:

@@ -174,6 +174,13 @@ class Database:
                 "`bellhop migrate` with the owner's DATABASE_URL"
             ) from error
 
+    async def migrated(self) -> bool:
+        """Whether the tables are of this version. Raises: DatabaseDown."""
+        async with self._alone():
+            with _translated(self.postgres):
+                plan = MigrationExecutor(self._client, _APPS).plan()
+                return not await asyncio.create_task(plan, context=self._variables.copy())
+
     async def clock(self) -> datetime:
         """The database's own time (UTC): the only clock that leases, expiry and events go by."""
         with _translated(self.postgres):

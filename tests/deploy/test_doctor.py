@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from bot.platforms.slack.needs import scopes
-from deploy.doctor import Finding, examine
+from deploy.doctor import examine
+from deploy.finding import Finding
+from sandbox.broker.operations import application
+from sandbox.broker.presence import presence
+from sandbox.broker.socket_server import serving
+from session.audit import Audit, AuditEntry
+from session.database import Database
+from session.halt import KillSwitch
+from session.people import Person
 from session.settings import Settings
 from tests.deploy.commands import bare_environment, bellhop
 from tests.emulators.github import GitHubEmulator
@@ -15,6 +24,7 @@ from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
 
 NOBODY = "127.0.0.1:1"
+ENTRY = AuditEntry(actor="broker", action="forge.publish", target="acme/billing", outcome="done")
 
 
 async def finding(part: str, environment: dict[str, str]) -> Finding:
@@ -62,6 +72,11 @@ async def test_where_something_is_wrong_it_goes_on_and_fails_at_the_end(bellhop_
         ("model", {"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is missing"),
         ("model", {"OPENAI_BASE_URL": f"http://{NOBODY}/v1"}, "does not answer"),
         ("model", {"AGENT_MODEL": "of-nobody"}, "does not offer of-nobody"),
+        ("broker", {"BROKER_CLIENTS": "worker"}, "such as worker:bellhop-worker"),
+        ("broker", {"BROKER_CLIENTS": "worker:no-such-user"}, "no-such-user, who does not exist here"),
+        ("egress", {"EGRESS_NETWORKS": "10.0.0.0/99"}, "Example: EGRESS_NETWORKS=10.20.0.0/16"),
+        ("egress", {"EGRESS_AUTHORITIES": "/nowhere/ca.pem"}, "EGRESS_AUTHORITIES: /nowhere/ca.pem"),
+        ("anchors", {"AUDIT_ANCHORS": "/dev/null/anchors.jsonl"}, "let AUDIT_ANCHORS name another place"),
         ("slack", {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": f"http://{NOBODY}/"}, "does not answer"),
     ],
 )
@@ -166,3 +181,37 @@ async def test_slack_is_asked_whether_it_takes_the_token(whole: dict[str, str]) 
         assert refused.ok is False
         assert "Check SLACK_BOT_TOKEN" in refused.sentence
         assert slack.take_violations() == ["auth.test: invalid_auth"]
+
+
+async def test_a_broker_that_answers_says_whom_it_takes_us_for(whole: dict[str, str]) -> None:
+    assert (await finding("broker", whole)).ok is None
+    settings = Settings.load(whole)
+    async with serving(application([presence()], {}), settings.broker_address, {}):
+        answers = await finding("broker", whole)
+    assert answers.ok is True
+    assert answers.sentence.endswith("takes this user for bot, operator, web, worker")
+
+
+async def test_a_socket_that_nobody_answers_at_is_named(whole: dict[str, str]) -> None:
+    path = Settings.load(whole).broker_address
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    found = await finding("broker", whole)
+    assert found.ok is False
+    assert "See whether `bellhop broker` runs" in found.sentence
+
+
+async def test_the_audit_and_the_kill_switch_are_looked_at(whole: dict[str, str]) -> None:
+    assert (await finding("audit", whole)).ok is None
+    settings = Settings.load(whole)
+    async with await Database.open(settings.database_address) as database:
+        await database.migrate()
+        assert "empty so far" in (await finding("audit", whole)).sentence
+        assert (await finding("kill switch", whole)).ok is True
+        await Audit(database).write(ENTRY)
+        await KillSwitch(database).engage(Person(id="grace", name="Grace"), "a key leaked")
+    assert "its newest row is 1," in (await finding("audit", whole)).sentence
+    stopped = await finding("kill switch", whole)
+    assert stopped.ok is False
+    assert "(a key leaked). Once it may go on: `bellhop resume`" in stopped.sentence

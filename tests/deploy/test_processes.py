@@ -21,7 +21,7 @@ async def test_complaints_are_sentences_and_not_tracebacks(whole: dict[str, str]
     malformed = Path(whole["BELLHOP_HOME"]).with_name("malformed.yaml")
     malformed.write_text("- slug: acme/web\n  forge: local\n")
     ended = await asyncio.gather(
-        bellhop("worker", environment={**whole, "OPENAI_API_KEY": ""}),
+        bellhop("broker", environment={**whole, "OPENAI_API_KEY": ""}),
         bellhop("web", environment={**whole, "WEB_PORT": "0", "REPOSITORIES_FILE": str(malformed)}),
         bellhop("bot", environment={**whole, "LEASE_SECONDS": "a while"}),
     )
@@ -38,16 +38,21 @@ async def test_the_bot_needs_a_chat(whole: dict[str, str]) -> None:
         await wiring.bot(Settings.load(whole))
 
 
-async def test_the_bot_does_without_the_vault_key_and_the_others_do_not(
+async def test_bot_and_worker_do_without_a_key_of_their_own_and_the_others_do_not(
     whole: dict[str, str], redis_url: str
 ) -> None:
-    apart = {**whole, "REDIS_URL": redis_url, "WEB_PORT": "0"}
-    ended = await asyncio.gather(*(bellhop(name, environment=apart) for name in ("bot", "web", "worker")))
-    assert [each.code for each in ended] == [1, 1, 1]
+    apart = {**whole, "REDIS_URL": redis_url, "WEB_PORT": "0", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    apart["SANDBOX_BACKEND"] = "docker"
+    apart["BELLHOP_HOME"] = whole["HOME"]  # a directory that is there, as one that is shared must be
+    names = ("bot", "web", "worker", "broker")
+    ended = await asyncio.gather(*(bellhop(name, environment=apart) for name in names))
+    assert [each.code for each in ended] == [1, 1, 1, 1]
     said = [each.complained for each in ended]
     assert "bellhop: SLACK_BOT_TOKEN is missing" in said[0]
     assert "bellhop: SECRET_KEY is missing" in said[1]
-    assert "bellhop: SECRET_KEY is missing" in said[2]
+    assert "SECRET_KEY" not in said[2]
+    assert "engine" in said[2]
+    assert "bellhop: SECRET_KEY is missing" in said[3]
 
 
 async def test_a_taken_port_is_named(whole: dict[str, str]) -> None:
