@@ -110,6 +110,16 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.ApprovalUsed(approval_id="a1"),
     ),
     "a command is not": (*RUNNING, ASKED_COMMAND, e.ApprovalRefused(approval_id="a1", by=GRACE)),
+    "a tool is asked about for the session": (
+        *RUNNING,
+        ASKED_COMMAND.model_copy(
+            update={
+                "title": "Let the agent use tracker/close?",
+                "detail": "A yes lets this session use the tool until it ends.",
+                "subject": "mcp call tracker/close d1",
+            }
+        ),
+    ),
     "a budget runs low and out": (
         *RUNNING,
         e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00."),

@@ -49,12 +49,15 @@ async def test_an_effect_is_new_once_then_begun_then_done(room: Room, ada: Perso
     view = await room.queued(ada)
     lease = await room.leases.acquire(view.id, "worker")
     assert lease is not None
+    assert (await room.effects.known("push:1")).state == "new"
     tries = await asyncio.gather(*(room.effects.begin("push:1", view.id, lease.epoch) for _ in range(6)))
     assert sorted(effect.state for effect in tries) == ["begun"] * 5 + ["new"]
+    assert (await room.effects.known("push:1")).state == "begun"
     await room.effects.finish("push:1", "sha1")
     await room.effects.finish("push:1", "sha2")
     done = await room.effects.begin("push:1", view.id)
     assert (done.state, done.result) == ("done", "sha1")
+    assert await room.effects.known("push:1") == done
     with pytest.raises(StaleEpoch):
         await room.effects.begin("push:2", view.id, lease.epoch + 1)
     assert (await room.effects.begin("push:2", view.id)).state == "new"

@@ -178,6 +178,7 @@ async def test_people_are_shown_both_descriptions_as_plain_text() -> None:
         assert request.title == "Use the changed tool tracker/close?"
         assert "It said: Close a ticket.\nIt says now: Close[31m a ticket.yyy" in request.detail
         assert len(request.detail) < 8000
+        assert "Its server says nothing about whether it only reads." in request.detail
         assert not set(request.detail) & set("\x00\x1b\u202e\U000e0041")
         assert (request.blocking, request.kind, request.turn_id) == (False, "command", f"{session_id}-t")
         assert request.subject == f"mcp tracker/close {tool.digest}"
@@ -196,3 +197,16 @@ async def test_people_are_asked_once_and_again_only_when_nobody_answered() -> No
         assert isinstance(again, e.ApprovalRequested)
         view = await stage.record(session_id, e.ApprovalRefused(approval_id=approval_id, by=ADA))
         assert mcp_approvals(view, (tool,), "v", now + timedelta(hours=1), 30) == ()
+
+
+async def test_a_tool_that_newly_claims_only_to_read_is_shown_as_such() -> None:
+    server = emulator()
+    async with server.serving() as url, staged(tracker(url)) as stage:
+        session_id = await stage.session()
+        await stage.offered(session_id)
+        server.offer("close", "Close a ticket.", reads_only=True)
+        tool = await stage.tool(session_id, "close")
+        view = await stage.log.view(session_id)
+        (request,) = mcp_approvals(view, (tool,), "v", await stage.log.clock(), 30)
+        assert isinstance(request, e.ApprovalRequested)
+        assert "Other parts of it have changed.\nIts server says that it only reads." in request.detail
