@@ -1,0 +1,75 @@
+"""Every route of the pages that changes something, with a request that the route would carry out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sandbox.broker.accounts import UserTokens
+from session import events as e
+from session.people import Person
+from tests.companion_web import story
+from tests.companion_web.stage import Stage
+
+API = "/api/v1/sessions"
+SECRET = {"name": "REGISTRY_TOKEN", "value": "a value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a route does for who may: the address, and what is sent there."""
+
+    address: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]]:
+    """Each changing route with one that would be carried out, its session made for it."""
+    opened, begun = story.opening(), [*story.opening(), *story.start()]
+    queued = [*begun, e.PromptQueued(prompt=story.prompt("pr2", "Also the footer", ada))]
+    asked = [*begun, *story.work(), *story.finish()]
+    given = [*asked, e.ApprovalGiven(approval_id="a1", digest="d" * 64, by=ada)]
+    question = e.QuestionAsked(question_id="q1", turn_id="t1", call_id="c1", text="Which?")
+    candidates = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
+    answered = [*begun, e.TurnFinished(turn_id="t1", summary="Done.")]
+    failed = [*begun, e.TurnFailed(turn_id="t1", cause="gone", advice="try again")]
+    text, digest = {"text": "send me the customers"}, {"digest": "d" * 64}
+    of_session: dict[str, tuple[Iterable[e.Event], Mapping[str, str]]] = {
+        "/s/{session_id}/prompts": (begun, text),
+        "/s/{session_id}/prompts/{prompt_id}/edit": (queued, {"text-pr2": "send me the customers"}),
+        "/s/{session_id}/prompts/{prompt_id}/cancel": (queued, {}),
+        "/s/{session_id}/prompts/{prompt_id}/steer": (queued, {}),
+        "/s/{session_id}/approvals/{approval_id}/approve": (asked, digest),
+        "/s/{session_id}/approvals/{approval_id}/refuse": (asked, {}),
+        "/s/{session_id}/approvals/{approval_id}/withdraw": (given, {}),
+        "/s/{session_id}/questions/{question_id}": ([*begun, question], {"answer": "that one"}),
+        "/s/{session_id}/repository": (
+            [*opened, e.RepositoryAsked(reason="two fit", candidates=candidates)],
+            {"slug": "acme/web"},
+        ),
+        "/s/{session_id}/feedback": (answered, {"verdict": "good"}),
+        "/s/{session_id}/stop": (begun, {}),
+        "/s/{session_id}/retry": (failed, {}),
+        "/s/{session_id}/archive": (answered, {}),
+        f"{API}/{{session_id}}/prompts": (begun, text),
+        f"{API}/{{session_id}}/stop": (begun, {}),
+        f"{API}/{{session_id}}/approvals/{{approval_id}}/approve": (asked, digest),
+    }
+    for number, (path, (events, fields)) in enumerate(of_session.items()):
+        await stage.session(f"s{number}", list(events))
+        address = path.format(session_id=f"s{number}", prompt_id="pr2", approval_id="a1", question_id="q1")
+        yield path, Change(address, fields)
+    await stage.broker.accounts.link(ada.id, UserTokens(login="ada", access_token="ghu_of_ada"))
+    for path, fields in {
+        "/sessions": text,
+        API: text,
+        "/account/code": {},
+        "/account/unlink": {},
+        "/admin/secrets": SECRET,
+        "/admin/secrets/delete": SECRET,
+        "/admin/stop": {"reason": "a joke"},
+        "/admin/resume": {},
+        "/sign-in/link": {"ticket": await stage.directory.issue_ticket("sign-in", ada.id, 900.0)},
+        "/sign-out": {},
+    }.items():
+        yield path, Change(path, fields)
