@@ -17,6 +17,7 @@ from sandbox.agent.model_catalogue import load_models
 from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.client import KINDS
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
+from sandbox.broker.door.addresses import Resolver, resolve
 from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.parts import DoorParts, EgressSpent
 from sandbox.broker.door_desk import DoorDesk
@@ -55,8 +56,11 @@ PARTS: Mapping[str, Part] = {"bot": "bot", "web": "web", "worker": "worker"}
 
 
 @asynccontextmanager
-async def broker(core: Core) -> AsyncIterator[None]:
-    """Serves the broker as long as the context. Raises: SettingsError, ForgeError."""
+async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None]:
+    """Serves the broker as long as the context. `resolver`: where the doors look up what hosts lead to.
+
+    Raises: SettingsError, ForgeError.
+    """
     settings = core.settings
     if not settings.openai_api_key:
         raise SettingsError(_NO_KEY)
@@ -72,7 +76,7 @@ async def broker(core: Core) -> AsyncIterator[None]:
         )
         stack.push_async_callback(people.aclose)
         budgets = BudgetDesk(Spending(core.database), core.log, core.catalogue, settings.session_budget_usd)
-        doors = Doors(settings.bellhop_home / "doors", _door_parts(core, secrets, desk, budgets))
+        doors = Doors(settings.bellhop_home / "doors", _door_parts(core, secrets, desk, budgets, resolver))
         stack.push_async_callback(doors.aclose)
         await doors.restore()
         provider = Provider(settings.openai_base_url, settings.openai_api_key)
@@ -112,7 +116,9 @@ def _forge_desk(core: Core) -> ForgeDesk:
     )
 
 
-def _door_parts(core: Core, secrets: StoredSecrets, desk: ForgeDesk, budgets: BudgetDesk) -> DoorParts:
+def _door_parts(
+    core: Core, secrets: StoredSecrets, desk: ForgeDesk, budgets: BudgetDesk, resolver: Resolver
+) -> DoorParts:
     git = GitThroughDoor(
         GitDoorParts(
             catalogue=core.catalogue,
@@ -139,6 +145,7 @@ def _door_parts(core: Core, secrets: StoredSecrets, desk: ForgeDesk, budgets: Bu
         git=git,
         spend=spend,
         ssl_context=trust(core.settings),
+        resolver=resolver,
     )
 
 

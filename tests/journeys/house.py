@@ -22,6 +22,7 @@ from deploy.demo.samples import SAMPLES
 from deploy.web_server import listen
 from deploy.work import work
 from sandbox.broker.accounts import UserTokens
+from sandbox.broker.door.addresses import resolve
 from sandbox.environments.protocol import Environment
 from sandbox.workspace import box_name
 from session.catalogue import Catalogue
@@ -202,7 +203,7 @@ async def open_house(
             }
         )
         core = await stack.enter_async_context(open_core(own, catalogue))
-        await stack.enter_async_context(broker(core))
+        await stack.enter_async_context(broker(core, _looked_up))
         environment = await open_environment(own)
         stack.push_async_callback(_removed, environment)
         platform = chat.slack(core)
@@ -281,6 +282,11 @@ async def _repositories(
     path = home / "repositories.yaml"
     path.write_text(yaml.safe_dump(entries))
     return Catalogue.load(path)
+
+
+async def _looked_up(host: str, port: int) -> Sequence[str]:
+    """What a host leads to: names below example.com to this machine, where journeys have their servers."""
+    return ["127.0.0.1"] if host.endswith(".example.com") else await resolve(host, port)
 
 
 async def _removed(environment: Environment) -> None:
