@@ -135,7 +135,7 @@ class Containers:
     def _create(self, spec: SandboxSpec, image: str, title: str) -> Container:
         mounts, seccomp = self._mounts(spec), SECCOMP_PROFILE.read_text()
         options = ["--disk-bytes", str(spec.limits.disk_bytes), "--readable", INBOUND]
-        options += door_options(spec.door)
+        options += ["--most-processes", str(spec.limits.pids), *door_options(spec.door)]
         try:
             container = self._client.containers.create(
                 image,

@@ -52,7 +52,8 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
     binds, links = host_binds()
     limits = spec.limits
     options = ["--memory-bytes", str(limits.memory_bytes), "--disk-bytes", str(limits.disk_bytes)]
-    options += ["--pids", str(limits.pids), "--open-files", str(limits.open_files), "--readable", INBOUND]
+    options += ["--pids", str(limits.pids), "--most-processes", str(limits.pids)]
+    options += ["--open-files", str(limits.open_files), "--readable", INBOUND]
     options += ["--uid", str(uid)] if uid is not None else []
     own = (
         Bind(str(RUNNER_SOURCE), RUNNER_MOUNT),

@@ -39,7 +39,7 @@ class SandboxFailed(Exception):
 class SandboxLimits:
     """How much of the host one box may use.
 
-    `memory_bytes` counts swap too. `disk_bytes` caps the workspace. `open_files` is per process.
+    `memory_bytes` counts swap too. `disk_bytes` caps all that is written. `open_files` is per process.
     `tmp_bytes` is the size of the private /tmp.
     """
 

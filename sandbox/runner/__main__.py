@@ -35,8 +35,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--door-port", type=int, default=3128, help="the loopback port in front of it")
     parser.add_argument("--uid", type=int, help="the user to become, when started as root")
     parser.add_argument("--memory-bytes", type=int, help="watched limit of all processes together")
-    parser.add_argument("--disk-bytes", type=int, help="watched limit of the workspace")
+    parser.add_argument("--disk-bytes", type=int, help="watched limit of all that the box writes")
     parser.add_argument("--pids", type=int, help="limit of processes of the user")
+    parser.add_argument(
+        "--most-processes", type=int, help="how many the box may have, whoever holds it to that"
+    )
     parser.add_argument("--open-files", type=int, help="limit of open files of a process")
     return parser.parse_args()
 
@@ -70,6 +73,25 @@ def tool_environment() -> dict[str, str]:
     return {**quiet, **own}
 
 
+def written_to(places: Places, socket: str) -> list[str]:
+    """Every directory on a disk that the box's user may write to."""
+    home = os.path.expanduser("~")
+    return [places.workspace, places.state, os.path.dirname(os.path.abspath(socket)), home, "/var/tmp"]
+
+
+async def end_strays_over(limits: Limits, processes: Processes) -> None:
+    """Ends what finished calls left behind once the box is over a limit; a call under way hears it itself."""
+    over = asyncio.Event()
+    watching = asyncio.get_event_loop().create_task(limits.watch(lambda _: over.set()))
+    try:
+        while True:
+            await over.wait()
+            over.clear()
+            await processes.end_strays()
+    finally:
+        watching.cancel()
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """Serves until the process is ended. Raises: CannotListen."""
     serving: list[Coroutine[object, object, None]] = []
@@ -80,9 +102,10 @@ async def run(arguments: argparse.Namespace) -> None:
         serving.append(relay.serve())
     places = Places(arguments.workspace, arguments.state, arguments.readable)
     journal = Journal(os.path.join(places.state, "journal"))
-    processes = Processes(tool_environment(), arguments.box)
+    processes = Processes(tool_environment(), arguments.box, arguments.most_processes)
     processes.watch()
-    limits = Limits(places.workspace, arguments.memory_bytes, arguments.disk_bytes)
+    limits = Limits(written_to(places, arguments.socket), arguments.memory_bytes, arguments.disk_bytes)
+    serving.append(end_strays_over(limits, processes))
     serving.append(serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal)))
     await asyncio.gather(*serving)
 

@@ -42,18 +42,22 @@ class Processes:
     """Every process of the box that the runner started.
 
     `environment` is what each of them gets at least; `mark` tells this runner's processes from others'.
+    `most` is how many the box may have; None: nobody says.
     """
 
-    def __init__(self, environment: Mapping[str, str], mark: str) -> None:
+    def __init__(self, environment: Mapping[str, str], mark: str, most: int | None = None) -> None:
         self._environment = dict(environment)
         self._mark = mark
+        self._most = most
         self._waiting: dict[int, asyncio.Future[int]] = {}
-        self._live_tags: set[str] = set()
+        self._live: dict[str, int] = {}
         self._shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
         self._prctl = ctypes.CDLL(None).prctl
 
     def watch(self) -> None:
         """Ends are heard of from now on. Call once, in the running loop."""
+        # What a finished call leaves behind comes to the runner, however it hides.
+        self._prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         asyncio.get_event_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     async def start_shell(self, command: str, directory: str, env: Mapping[str, str], tag: str) -> Process:
@@ -64,10 +68,12 @@ class Processes:
         self, arguments: list[str], directory: str, env: Mapping[str, str], tag: str, keep_errors: bool = True
     ) -> Process:
         """A process in a session of its own, stdout and stderr in one pipe. Raises: Failed."""
+        if self._most is not None and _entries() > self._most // 2:
+            await self.end_strays()
         try:
             return self._spawn(arguments, directory, env, tag, keep_errors)
         except BlockingIOError:
-            await self._end_strays()
+            await self.end_strays()
         except (OSError, subprocess.SubprocessError) as error:
             raise Failed(f"cannot start {arguments[0]}: {error}") from error
         try:
@@ -112,7 +118,7 @@ class Processes:
 
     def finished(self, process: Process) -> None:
         """The call is over: what it left running is a stray from now on."""
-        self._live_tags.discard(process.tag)
+        self._live.pop(process.tag, None)
 
     async def kill_tree(self, process: Process) -> None:
         """Everything that descends from the shell is gone, or 2 s have passed.
@@ -159,7 +165,7 @@ class Processes:
         child.returncode = 0
         ended: asyncio.Future[int] = asyncio.get_event_loop().create_future()
         self._waiting[child.pid] = ended
-        self._live_tags.add(tag)
+        self._live[tag] = child.pid
         return Process(child.pid, reading, tag, ended)
 
     def _before_exec(self) -> None:
@@ -180,19 +186,24 @@ class Processes:
             if ended is not None and not ended.done():
                 ended.set_result(status)
 
-    async def _end_strays(self) -> None:
-        """Ends what finished calls left behind; called when the box has no room for one more process."""
+    async def end_strays(self) -> None:
+        """Ends what finished calls left behind, for when the box has no room for more."""
         deadline = asyncio.get_event_loop().time() + KILL_SECONDS
         while asyncio.get_event_loop().time() < deadline:
             table = process_table()
-            marked = tagged(table, self._mark + ":")
-            strays = {pid for pid, tag in marked.items() if tag not in self._live_tags}
-            strays = (strays | descendants(table, strays)) - {os.getpid()}
+            live = {pid for pid, tag in tagged(table, self._mark + ":").items() if tag in self._live}
+            live |= set(self._live.values())
+            strays = descendants(table, {os.getpid()}) - live - descendants(table, live)
             if not strays:
                 return
             _signal(strays, signal.SIGSTOP)
             _signal(strays, signal.SIGKILL)
             await asyncio.sleep(0.005)
+
+
+def _entries() -> int:
+    """How many the box has, those included that nobody has collected."""
+    return sum(name.isdigit() for name in os.listdir("/proc"))
 
 
 def process_table() -> list[Seen]:
