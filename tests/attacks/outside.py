@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from sandbox.broker.door.authority import Authority
 from sandbox.environments.protocol import Environment, Sandbox, SandboxSpec
 from tests.sandbox.door.stage import BOX, SESSION, Stage
+from tests.sandbox.door.upstream import Got, Reply, Upstream
 from tests.sandbox.environments.boxes import LIMITS, call_id, run
 
 PROGRAM_SECONDS = 60.0
@@ -70,6 +72,27 @@ async def sink(address: str = "0.0.0.0") -> AsyncIterator[Sink]:
     finally:
         transport.close()
         server.close()
+
+
+def reflect(got: Got) -> Reply:
+    """A server that repeats the credential it was sent: as it is, and in every form, in body and headers."""
+    sent = got.headers.get("authorization", "none").removeprefix("Bearer ")
+    texts = [form.decode("latin-1") for form in forms(sent)] + [repr(got)]
+    return Reply(headers=(("X-Sent", sent),), body="\n".join(texts).encode())
+
+
+@asynccontextmanager
+async def reflecting(authority: Path) -> AsyncIterator[Upstream]:
+    """Such a server at 127.0.0.1, trusted by whoever trusts the file."""
+    signing = Authority.new("outside")
+    await asyncio.to_thread(authority.write_text, signing.certificate)
+    server = Upstream(0, signing.context("127.0.0.1"), reflect)
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=signing.context("127.0.0.1"))
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
 
 
 def own_addresses() -> list[str]:

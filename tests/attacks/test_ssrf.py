@@ -140,8 +140,10 @@ async def scene() -> AsyncIterator[Scene]:
             listener = await asyncio.start_server(
                 public.serve, PUBLIC_ADDRESS, public.port, ssl=authority.context(NAME)
             )
-            yield Scene(s, plain, public)
-            listener.close()
+            try:
+                yield Scene(s, plain, public)
+            finally:
+                listener.close()
 
 
 def answer(got: Got) -> Reply:
