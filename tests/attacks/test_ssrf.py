@@ -1,7 +1,8 @@
 """Server-side request forgery.
 
 asset: what only this machine and its network can reach: metadata services, databases, other people's pages.
-attacker: code in a box, and servers outside that answer it with names and redirects of their choice.
+attacker: code in a box, servers outside that answer it with names and redirects of their choice, and whoever
+    attaches a file in chat.
 path: an address in another form, a name that leads inside, now or later, a request that two readers read
     differently.
 control: the door looks each name up once, looks at every address, connects to those and no other; refuses
@@ -19,12 +20,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from bot.platforms.slack.files import MOST_FILES, SlackFiles
 from sandbox.broker.door.authority import Authority
 from session.policy import EgressEntry, EgressRule
 from tests.attacks.frame import Control, refuted
 from tests.attacks.outside import Sink, attack, box_at, program, sink
 from tests.sandbox.door.stage import Stage, stage
-from tests.sandbox.door.upstream import NAME, Got, Reply, Upstream
+from tests.sandbox.door.upstream import NAME, Got, Reply, Upstream, upstream
 from tests.sandbox.environments.boxes import Bench
 
 CONTROLS = (
@@ -179,3 +181,26 @@ async def test_no_form_of_an_address_leads_inside(bench: Bench) -> None:
     fine = passed | UNKNOWN_CODING
     assert all("400" in end or "403" in end for way, end in outcomes.items() if way not in fine), outcomes
     assert {row.outcome for row in audit} == {"allowed", "refused"}
+
+
+async def test_what_people_attach_leads_to_slack_s_own_hosts_only() -> None:
+    async with sink("127.0.0.1") as inside, upstream(tls=False) as slack:
+        there, own = f"127.0.0.1:{inside.port}", f"127.0.0.1:{slack.port}"
+        slack.reply = lambda got: Reply(status=302, headers=(("Location", f"http://{there}/"),))
+        addresses = (
+            f"http://{there}/", f"http://{own}@{there}/", f"http://{there}#@{own}/", f"http://{there}\\@{own}/",
+            f"https://files.slack.com@{there}/", f"https://{there}/files.slack.com",
+            f"http://files.slack.com@{there}/", f"https://files.slack.com.{there}/", f"//{there}/",
+            f"https://{there}\\.files.slack.com/", f"http://{there}\t@{own}/", "file:///etc/passwd",
+            f"http://{own}/redirect",
+        )  # fmt: skip
+        files = SlackFiles("xoxb-emulated", f"http://{own}/api/")
+        for at in range(0, len(addresses), MOST_FILES):
+            asked = [
+                {"mimetype": "text/plain", "size": 1, "url_private": address}
+                for address in addresses[at : at + MOST_FILES]
+            ]
+            got = await files.attachments(asked)
+            refuted(not any(each.text for each in got), "a file of another host's was read")
+        refuted(inside.met == 0, f"a server inside was met: {bytes(inside.heard)[:80]!r}")
+        assert [each.target for each in slack.got] == ["/redirect"]
