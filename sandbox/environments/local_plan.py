@@ -53,7 +53,7 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
     limits = spec.limits
     options = ["--memory-bytes", str(limits.memory_bytes), "--disk-bytes", str(limits.disk_bytes)]
     options += ["--pids", str(limits.pids), "--most-processes", str(limits.pids)]
-    options += ["--open-files", str(limits.open_files), "--readable", INBOUND]
+    options += ["--open-files", str(limits.open_files), "--readable", INBOUND, "--filter"]
     options += ["--uid", str(uid)] if uid is not None else []
     own = (
         Bind(str(RUNNER_SOURCE), RUNNER_MOUNT),

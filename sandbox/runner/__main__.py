@@ -11,6 +11,7 @@ import sys
 from typing import Coroutine
 
 from .journal import Journal
+from .kernel_filter import CannotFilter, hold_system_calls
 from .limits import Limits
 from .operations import Operations
 from .places import Places
@@ -33,6 +34,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--readable", action="append", default=[], help="a further directory to read from")
     parser.add_argument("--door", help="the socket that is the box's only way out")
     parser.add_argument("--door-port", type=int, default=3128, help="the loopback port in front of it")
+    parser.add_argument("--filter", action="store_true", help="refuse system calls that no box needs")
     parser.add_argument("--uid", type=int, help="the user to become, when started as root")
     parser.add_argument("--memory-bytes", type=int, help="watched limit of all processes together")
     parser.add_argument("--disk-bytes", type=int, help="watched limit of all that the box writes")
@@ -118,8 +120,10 @@ def main() -> None:
     hold_limits(arguments)
     os.umask(0o022)
     try:
+        if arguments.filter:
+            hold_system_calls()
         asyncio.run(run(arguments))
-    except CannotListen as error:
+    except (CannotListen, CannotFilter) as error:
         sys.exit(f"The runner does not start: {error}.")
 
 
