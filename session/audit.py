@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+import asyncpg
 from pydantic import Field, field_validator
+from tortoise.exceptions import BaseORMException
 
 from session.database import Database, DatabaseDown, Row, Transaction, marks, when
 from session.people import Declared
@@ -25,6 +28,10 @@ _TOGETHER = 200
 
 _COLUMNS = ("id", "at", "actor", "action", "session_id", "target", "outcome", "detail", "previous", "hash")
 _MAX_PAGE = 1_000
+
+
+_REFUSED = (DatabaseDown, BaseORMException, asyncpg.PostgresError)
+"""A table that is not there, or that may not be written, is no better than no database."""
 
 
 class AuditDown(Exception):
@@ -97,7 +104,7 @@ class Audit:
             self._writer = asyncio.create_task(self._write_all(), name="audit")
         try:
             return await waiting.written
-        except DatabaseDown as error:
+        except _REFUSED as error:
             raise AuditDown(
                 "What I do cannot be put on record at the moment, so I do nothing that would have to be."
             ) from error
@@ -124,18 +131,20 @@ class Audit:
         if action:
             area = f"{action}."  # no LIKE, to which the _ in a name is any letter
             conditions["(action = ? OR substr(action, 1, ?) = ?)"] = (action, len(area), area)
-        rows = await self._database.rows(
-            f"SELECT * FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
-            *(value for values in conditions.values() for value in values),
-            max(0, min(limit, _MAX_PAGE)),
-        )
+        with _reading():
+            rows = await self._database.rows(
+                f"SELECT * FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+                *(value for values in conditions.values() for value in values),
+                max(0, min(limit, _MAX_PAGE)),
+            )
         return [_shown(row) for row in rows]
 
     async def after(self, number: int, limit: int) -> list[Row]:
         """The rows above that id as they stand in the table, oldest first. Raises: DatabaseDown."""
-        return await self._database.rows(
-            "SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?", number, min(limit, _MAX_PAGE)
-        )
+        with _reading():
+            return await self._database.rows(
+                "SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT ?", number, min(limit, _MAX_PAGE)
+            )
 
     async def head(self) -> Audited | None:
         """The newest row, None when there is none. Raises: DatabaseDown."""
@@ -176,6 +185,14 @@ class Audit:
                 waiting.written.set_exception(error)
             else:
                 waiting.written.set_result(work.result()[place])
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (BaseORMException, asyncpg.PostgresError) as error:
+        raise DatabaseDown(f"the audit cannot be read: {error}") from error
 
 
 async def _append(transaction: Transaction, entries: Sequence[AuditEntry], postgres: bool) -> list[Audited]:

@@ -181,6 +181,21 @@ async def test_without_a_database_nothing_is_on_record(tmp_path: Path) -> None:
             server.stop()
 
 
+async def test_an_audit_out_of_reach_is_down_and_comes_back(database_url: str) -> None:
+    async with await Database.open(database_url) as database:
+        await database.migrate()
+        audit = Audit(database)
+        await written(audit, 1)
+        await database.execute("ALTER TABLE audit RENAME TO audit_away")
+        down = await asyncio.gather(*(audit.write(entry()) for _ in range(3)), return_exceptions=True)
+        assert [type(error) for error in down] == [AuditDown] * 3
+        for reading in (audit.head(), audit.after(0, 10)):
+            with pytest.raises(DatabaseDown, match="the audit cannot be read"):
+                await reading
+        await database.execute("ALTER TABLE audit_away RENAME TO audit")
+        assert (await audit.write(entry())).id == 2
+
+
 @asynccontextmanager
 async def application(url: str) -> AsyncIterator[Database]:
     """The database as the application's role sees it."""
