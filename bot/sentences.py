@@ -186,7 +186,13 @@ def approval_settled(item: ApprovalView) -> str:
 
 def failure(cause: str, advice: str) -> str:
     """What failed, that the work is saved, and what to do."""
-    return f"**That did not work:** {cause}\n\nThe work so far is saved. {advice}".strip()
+    kept = "" if advice.startswith("The work is saved.") else "The work so far is saved. "
+    return f"**That did not work:** {cause}\n\n{kept}{advice}".strip()
+
+
+def budget_warned(text: str) -> str:
+    """How much is used, and what happens when all is."""
+    return f"{text} When all of it is used, the work stops until somebody here says how to go on."
 
 
 def merge_failure(cause: str, advice: str) -> str:

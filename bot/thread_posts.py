@@ -83,7 +83,7 @@ class ThreadPosts:
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
             case e.BudgetWarned(text=text):
-                return [Say(Post("notice", sid, text, seq))]
+                return [Say(Post("notice", sid, sentences.budget_warned(text), seq))]
             case e.QuestionAsked() as asked:
                 return [Say(_question(sid, asked))]
             case e.QuestionAnswered(question_id=ref) as answer if before is not None and before.question:

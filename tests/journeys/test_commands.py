@@ -1,4 +1,4 @@
-"""Rules for commands: what is denied never runs; what is asked about runs after a yes, exactly so and once."""
+"""Rules for commands: what is denied never runs; what is asked about runs after a yes, just so and once."""
 
 from __future__ import annotations
 
