@@ -22,6 +22,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.attacks.conftest import SUCCESS
@@ -182,7 +183,7 @@ def _table(proofs: list[Proof]) -> Table:
         controls = "\n".join(dict.fromkeys(control.path for control in proof.attack.controls))
         without: str = "—" if proof.without is None else proof.without.end
         if proof.holds and proof.without is not None:
-            without = f"yes: {' '.join(proof.without.said.split())}"
+            without = f"yes: {escape(' '.join(proof.without.said.split()))}"
         present = {"refuted": "yes", "skipped": f"skipped: {proof.present.said}"}
         table.add_row(
             proof.attack.title, controls, present.get(proof.present.end, proof.present.end), without
