@@ -4,8 +4,8 @@ Asset: the host's services, other boxes, the cloud's metadata, the company's net
 Attacker: code that the agent was made to run.
 Path: the host's listeners at every address, siblings, metadata, IPv6, DNS, multicast, raw packets, abstract
 sockets, virtual sockets, sockets in the host's file system.
-Control: a network namespace of the box's own with loopback alone, no capability to change it, no socket family
-outside of such namespaces, and a file system without the host's sockets.
+Control: a network namespace of the box's own with loopback alone, no capability to change it, no socket
+family outside of such namespaces, and a file system without the host's sockets.
 """
 
 from __future__ import annotations
