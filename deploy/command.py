@@ -83,7 +83,7 @@ async def _migrate(arguments: argparse.Namespace, settings: Settings) -> int:
     finally:
         await database.aclose()
     print("The database is up to date.")
-    return 0
+    return await grant_role(settings, arguments.role) if arguments.role else 0
 
 
 async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -150,7 +150,8 @@ def _parser() -> argparse.ArgumentParser:
     add("web", _forever(wiring.web), "run the companion pages and webhooks")
     add("broker", _forever(wiring.broker), "run the broker, which alone holds credentials")
     add("worker", _forever(wiring.worker), "run a worker: routing, turns, merges on this host")
-    add("migrate", _migrate, "bring the database's tables up to date")
+    migrate = add("migrate", _migrate, "bring the database's tables up to date")
+    migrate.add_argument("--role", metavar="ROLE", help="then do what `bellhop audit grant ROLE` does")
     add("doctor", _doctor, "check every outside part and say what to do")
     demo_ = add("demo", _demo, "see one request go through, with nothing to set up")
     demo_.add_argument("--repo", metavar="PATH_OR_URL", help="work on a copy of this repository")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.deploy.accounts import Account
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.places import CHECKOUT
 from tests.sandbox.workbench import Workbench
@@ -27,21 +28,27 @@ class Ended:
     complained: str
 
 
-async def run(module: Sequence[str], environment: Mapping[str, str], seconds: float = 30) -> Ended:
-    """`python -m <module and arguments>` with nothing on its standard input."""
+async def run(
+    module: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float = 30,
+    *,
+    account: Account | None = None,
+    stdin: bytes | None = None,
+) -> Ended:
+    """`python -m <module and arguments>`, as another user where one is named."""
+    words = [sys.executable, "-m", *module]
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *module,
+        *(account.command(*words) if account else words),
         cwd=CHECKOUT,
         env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(seconds):
-            printed, complained = await process.communicate()
+            printed, complained = await process.communicate(stdin)
     except TimeoutError:
         process.kill()
         await process.wait()
@@ -50,9 +57,16 @@ async def run(module: Sequence[str], environment: Mapping[str, str], seconds: fl
     return Ended(process.returncode, printed.decode(), complained.decode())
 
 
-async def bellhop(*arguments: str, environment: Mapping[str, str], seconds: float = 30) -> Ended:
+async def bellhop(
+    *arguments: str,
+    environment: Mapping[str, str],
+    seconds: float = 30,
+    account: Account | None = None,
+    stdin: bytes | None = None,
+) -> Ended:
     """`bellhop <arguments>` under that environment and no other."""
-    return await run(["deploy.command", *arguments], environment, seconds)
+    words = ["deploy.command", *arguments]
+    return await run(words, environment, seconds, account=account, stdin=stdin)
 
 
 def bare_environment(home: Path) -> dict[str, str]:

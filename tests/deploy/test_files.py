@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import yaml
 
 from deploy import wiring
+from deploy.boxes import BASE_IMAGE
 from deploy.broker import clients
 from session.settings import Settings
+from tests.deploy.examples import DEPLOY, FILES, PROCESSES, named_in
 from tests.provision.places import CHECKOUT
 
-DEPLOY = CHECKOUT / "deploy"
-PROCESSES = ("broker", "bot", "web", "worker")
-FILES = ("common", *PROCESSES)
-ALSO_READ = {"POSTGRES_PASSWORD", "BELLHOP_STATE", "DOCKER_GROUP"}
+ALSO_READ = {"APPLICATION_PASSWORD", "POSTGRES_PASSWORD", "BELLHOP_STATE", "DOCKER_GROUP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,6 @@ class SecretTold:
     name: str
     settings: tuple[str, ...]
     holders: set[str]
-
-
-def named_in(file: str) -> dict[str, str]:
-    """The variables of an example environment, those commented out too, with their values."""
-    text = (DEPLOY / f"{file}.env.example").read_text()
-    return dict(re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE))
 
 
 def secrets_told() -> list[SecretTold]:
@@ -51,15 +44,45 @@ def secrets_told() -> list[SecretTold]:
 
 def test_the_compose_file_runs_every_process() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-    assert {name: services[name]["command"] for name in ("migrate", *PROCESSES)} == {
-        name: [name] for name in ("migrate", *PROCESSES)
-    }
+    assert {name: services[name]["command"] for name in PROCESSES} == {name: [name] for name in PROCESSES}
     for name in PROCESSES:
         unknown = set(services[name]["environment"]) - {field.upper() for field in Settings.model_fields}
         assert unknown == set()
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     with_engine = [name for name in services if "docker.sock" in str(services[name].get("volumes", ""))]
     assert with_engine == ["worker", "doctor"]
+
+
+def test_only_what_makes_the_tables_connects_as_their_owner() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    roles = {
+        name: service["environment"]["DATABASE_URL"].split("//")[1].split(":")[0]
+        for name, service in services.items()
+        if "DATABASE_URL" in service.get("environment", {})
+    }
+    application = "bellhop_app"
+    assert services["migrate"]["command"] == ["migrate", "--role", application]
+    assert roles == {"migrate": "bellhop", **dict.fromkeys((*PROCESSES, "doctor"), application)}
+    assert application in (DEPLOY / "application_role.sh").read_text()
+
+
+def test_nobody_but_the_broker_makes_a_socket_where_its_own_is() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    user, _, group = compose["services"]["broker"]["user"].partition(":")
+    assert compose["volumes"]["broker"]["driver_opts"]["o"] == f"uid={user},gid={group},mode=0755"
+
+
+def test_the_image_of_boxes_is_called_the_same_everywhere() -> None:
+    assert named_in("worker")["SANDBOX_BASE_IMAGE"] == BASE_IMAGE
+    for place in (CHECKOUT / "README.md", DEPLOY / "worker.env.example"):
+        assert f"docker build -t {BASE_IMAGE} sandbox/images" in place.read_text()
+
+
+def test_the_shared_directory_is_made_the_same_everywhere() -> None:
+    for place in (CHECKOUT / "README.md", DEPLOY / "compose.yaml"):
+        assert "install -d -o 10005 -g 10010 -m 3770 /var/lib/bellhop-state" in place.read_text()
+    unit = (DEPLOY / "systemd" / "bellhop@.service").read_text()
+    assert "install -d -o bellhop-broker -g bellhop-work -m 3770 /var/lib/bellhop-state" in unit
 
 
 def test_the_worker_sees_its_state_under_the_path_the_engine_knows() -> None:

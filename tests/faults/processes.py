@@ -30,6 +30,7 @@ from session import events as e
 from session.catalogue import Catalogue
 from session.settings import Settings
 from session.view import SessionView
+from tests.deploy.accounts import Account
 from tests.emulators.model.emulator import ModelEmulator
 from tests.faults.waiting import until
 from tests.provision.places import CHECKOUT, temporary_home
@@ -57,14 +58,14 @@ class Program:
         self.log = log
 
     @classmethod
-    async def start(cls, name: str, environment: Mapping[str, str], log: Path) -> Program:
-        """`bellhop <name>` under that environment and no other."""
+    async def start(
+        cls, name: str, environment: Mapping[str, str], log: Path, *, account: Account | None = None
+    ) -> Program:
+        """`bellhop <name>` under that environment and no other, as another user where one is named."""
+        words = [sys.executable, "-m", "deploy.command", name]
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "deploy.command",
-                name,
+                *(account.command(*words) if account else words),
                 cwd=CHECKOUT,
                 env=dict(environment),
                 stdin=asyncio.subprocess.DEVNULL,
