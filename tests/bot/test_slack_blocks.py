@@ -195,6 +195,16 @@ if a &lt; b &amp; c: pass
     )
 
 
+def test_a_label_that_reads_like_another_address_is_followed_by_where_it_leads() -> None:
+    assert (
+        mrkdwn("[github.com](https://evil.example/a)") == "<https://evil.example/a|github.com> (evil.example)"
+    )
+    assert mrkdwn("[https://github.com/a](https://github.com@evil.example)").endswith(" (evil.example)")
+    assert mrkdwn("![github.com](https://evil.example/a.png)").endswith(" (evil.example)")
+    assert mrkdwn("[github.com](https://github.com/a)") == "<https://github.com/a|github.com>"
+    assert mrkdwn("[the notes](https://github.com/a)") == "<https://github.com/a|the notes>"
+
+
 def test_the_conclusion_of_a_long_answer_is_in_its_last_message() -> None:
     text = "\n\n".join(f"Paragraph {n}. " + "word " * 60 for n in range(100)) + "\n\nSo: **merge it**."
     parts = split_post(Post("answer", "s1", text, footer=("2 files",)))

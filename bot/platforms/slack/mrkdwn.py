@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
@@ -15,6 +16,7 @@ from markdown_it.tree import SyntaxTreeNode
 _BROADCAST = re.compile(r"@(here|channel|everyone)\b", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 _LINK_SCHEMES = ("https://", "http://", "mailto:")
+_HOST = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}")
 
 
 def escape(text: str) -> str:
@@ -122,4 +124,16 @@ def _link(address: str, label: str) -> str:
     if not address.lower().startswith(_LINK_SCHEMES):
         return label
     target = address.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
-    return f"<{target}|{label.replace('|', '¦').replace(chr(10), ' ')}>" if label.strip() else f"<{target}>"
+    if not label.strip():
+        return f"<{target}>"
+    return f"<{target}|{label.replace('|', '¦').replace(chr(10), ' ')}>{_leads_to(address, label)}"
+
+
+def _leads_to(address: str, label: str) -> str:
+    """The host, in brackets, where the label reads like the address of another one."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        host = "an address that cannot be read"
+    named = {name.lower() for name in _HOST.findall(label)}
+    return f" ({escape(host)})" if host and named - {host} else ""

@@ -36,6 +36,9 @@ from bot.platforms.slack.reading import PLATFORM, SlackReader
 from bot.reactions import ReactionTable, short_name
 
 METADATA_EVENT = "bellhop_message"
+NO_PREVIEWS: Mapping[str, bool] = {"unfurl_links": False, "unfurl_media": False}
+"""Slack would fetch what the agent's links lead to, with whatever the agent has put into them."""
+
 LONGEST_WAIT_SECONDS = 30.0
 
 _PAGE = 200
@@ -153,8 +156,7 @@ class SlackPlatform:
             channel=place.channel,
             thread_ts=place.thread or None,
             metadata={"event_type": METADATA_EVENT, "event_payload": {"key": key}},
-            unfurl_links=False,
-            unfurl_media=False,
+            **NO_PREVIEWS,
             **self._shown(content),
         )
         return str(answer["ts"])
@@ -213,7 +215,7 @@ class SlackPlatform:
             )
         except PlatformError as error:
             _log.info("slack.tell_directly", detail=str(error))
-            await self._api.call("chat.postMessage", channel=account, text=shown)
+            await self._api.call("chat.postMessage", channel=account, text=shown, **NO_PREVIEWS)
 
     async def thread(self, place: Place, limit: int) -> tuple[ThreadMessage, ...]:
         """The newest messages of the thread, oldest first."""
