@@ -26,6 +26,7 @@ from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.faults.processes import Program
+from tests.faults.relay import Relay
 from tests.journeys.house import BILLING, VERIFY, House
 from tests.journeys.house import WEB as SITE
 from tests.provision.places import temporary_home
@@ -58,6 +59,8 @@ class Split:
         """Of the process: the variables of the common example and its own, and the emulators' addresses."""
         own = {**self.values["common"], **self.values[name]}
         named = {*named_in("common"), *named_in(name)} - (NOT_OVER_HTTP if name == "web" else set())
+        if name == "worker":
+            named.add("DOCKER_HOST")  # the compose file's, not an operator's
         given = {variable: own[variable] for variable in sorted(named) if variable in own}
         # The engine sets HOME for users without a name, and the unit file BELLHOP_HOME for all of them.
         return {"PATH": PROGRAMS, "HOME": "/", "BELLHOP_HOME": str(self.state), **given, **self.addresses}
@@ -78,10 +81,13 @@ class Split:
 
 
 @asynccontextmanager
-async def split_house(owner_url: str, application_url: str, redis_url: str) -> AsyncIterator[Split]:
+async def split_house(
+    owner_url: str, application_url: str, redis_url: str, docker: tuple[str, str] | None = None
+) -> AsyncIterator[Split]:
     """The house with nothing running; what was started has ended afterwards.
 
-    The tables are made as their owner, and every process connects as the application's role.
+    The tables are made as their owner, and every process connects as the application's role. docker: address
+    and base image of an engine whose socket the worker is let to; None: local boxes.
     """
     root = temporary_home()
     root.chmod(0o711)
@@ -93,6 +99,8 @@ async def split_house(owner_url: str, application_url: str, redis_url: str) -> A
         port = free_port()
         values = _values(root, github, slack, model, application_url, redis_url)
         _places(root, github)
+        if docker is not None:
+            values["worker"].update(await stack.enter_async_context(_engine(root, *docker)))
         await _repositories(root, github)
         owners = {"PATH": PROGRAMS, "HOME": "/", "DATABASE_URL": owner_url}
         owners["BELLHOP_HOME"] = str(root / "owner")
@@ -123,7 +131,7 @@ def _values(
     model: ModelEmulator,
     database_url: str,
     redis_url: str,
-) -> Mapping[str, Mapping[str, str]]:
+) -> Mapping[str, dict[str, str]]:
     """What an operator fills in, file by file."""
     return {
         "common": {
@@ -154,6 +162,17 @@ def _values(
     }
 
 
+@asynccontextmanager
+async def _engine(root: Path, host: str, image: str) -> AsyncIterator[Mapping[str, str]]:
+    """The engine at a socket that is the worker's; what the worker is told of it."""
+    path = root / "engine" / "docker.sock"
+    relay = Relay(path, host.removeprefix("unix://"))
+    await relay.start()
+    os.chown(path, WORKER.uid, WORKER.gid)
+    yield {"SANDBOX_BACKEND": "docker", "SANDBOX_BASE_IMAGE": image, "DOCKER_HOST": relay.address}
+    await relay.stop()
+
+
 def _addresses(github: GitHubEmulator, slack: SlackEmulator, port: int) -> Mapping[str, str]:
     """Where things are here that are elsewhere in production, and shorter times."""
     return {
@@ -176,6 +195,7 @@ def _places(root: Path, github: GitHubEmulator) -> None:
         ("state", BROKER.uid, SHARED_GROUP, 0o3770),
         ("run", BROKER.uid, SHARED_GROUP, 0o755),
         ("anchors", BROKER.uid, BROKER.gid, 0o700),
+        ("engine", WORKER.uid, WORKER.gid, 0o700),
         ("etc", 0, 0, 0o755),
         ("logs", 0, 0, 0o700),
     ):

@@ -50,13 +50,18 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.fixture
-async def split(postgres_database: str, redis_url: str) -> AsyncIterator[Split]:
-    """A house on PostgreSQL with nothing running yet."""
+async def application_url(postgres_database: str) -> str:
+    """The address of the database for the application's role."""
     async with await Database.open(postgres_database) as database:
         if not await database.rows("SELECT 1 AS one FROM pg_roles WHERE rolname = ?", ROLE):
             await database.execute(f"CREATE ROLE {ROLE} LOGIN")
-    host = postgres_database.partition("@")[2]
-    async with split_house(postgres_database, f"postgres://{ROLE}@{host}", redis_url) as made:
+    return f"postgres://{ROLE}@{postgres_database.partition('@')[2]}"
+
+
+@pytest.fixture
+async def split(postgres_database: str, application_url: str, redis_url: str) -> AsyncIterator[Split]:
+    """A house on PostgreSQL with nothing running yet, and local boxes."""
+    async with split_house(postgres_database, application_url, redis_url) as made:
         yield made
 
 
@@ -164,6 +169,28 @@ def assert_each_keeps_to_its_places(split: Split) -> None:
         assert not may(account, "ls", state)
         assert not may(account, "ls", f"{state}/forge")
         assert not may(account, "touch", f"{split.root}/run/broker.sock.other")
+
+
+async def test_in_a_container_with_only_the_worker_at_the_engine(
+    postgres_database: str, application_url: str, redis_url: str, docker_host: str, base_image: str
+) -> None:
+    docker = (docker_host, base_image)
+    async with split_house(postgres_database, application_url, redis_url, docker) as split:
+        for name in ACCOUNTS:
+            await split.start(name)
+        await split.programs["broker"].says("event=serving")
+        house = split.house
+        await house.slack.wait_for_connection()
+        ada = await house.member("Ada")
+        house.model.script(AGENT, *WHOLE)
+        thread = await ada.asks("round half a cent up")
+        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?", 90))
+        await thread.hears("Half a cent is now rounded up.", 90)
+        assert house.github.pull(BILLING, 1).author.login == "ada"
+        await thread.card("#1 open")
+        await thread.holds_only("card", "approval", "answer")
+        for account in (BROKER, BOT, WEB):
+            assert not may(account, "ls", f"{split.root}/engine")
 
 
 async def test_the_broker_goes_by_the_user_at_the_other_end(split: Split) -> None:
