@@ -130,7 +130,9 @@ class Publication:
         if verification.verdict == "failed":
             more = "" if self._failed_rounds() < ROUNDS else _GIVE_UP
             return ToolResult(f"{_sent_back(verification)}{more}", "error")
-        if self._goes_without_asking(proposal) and not findings:
+        # Checks that are named and did not run (a change may kill its own box) leave it to a person.
+        unchecked = verification.verdict == "not_run" and bool(self._base.verify)
+        if self._goes_without_asking(proposal) and not findings and not unchecked:
             await self._turn.check_stop()
             return await self._publish(head_sha, proposal, None)
         return Suspended((self._request(call_id, head_sha, proposal, verification, findings),))

@@ -110,6 +110,15 @@ async def test_without_checks_the_verdict_is_not_run_and_said() -> None:
         assert "Not checked." in view.open_approvals[0].request.detail
 
 
+async def test_checks_that_are_named_and_cannot_run_leave_it_to_a_person() -> None:
+    async with household(approvals=AUTO, verify=("kill -9 -1; sh check.sh",)) as house:
+        view = await proposed(house)
+        assert view.verification is not None
+        assert view.verification.verdict == "not_run"
+        assert view.state == "awaiting_approval"
+        assert view.published is None
+
+
 async def test_a_refusal_reaches_the_agent_and_nothing_leaves() -> None:
     async with household() as house:
         view = await proposed(house)
