@@ -101,7 +101,7 @@ async def _run(attack: AttackFile, root: Path) -> Outcome:
         return Outcome("broken", f"no end within {RUN_SECONDS:.0f} seconds")
     finally:
         await _ended(process, reading)
-    return _outcome(report, said.decode(errors="replace"))
+    return outcome_of(report, said.decode(errors="replace"))
 
 
 async def _ended(process: asyncio.subprocess.Process, reading: asyncio.Task[tuple[bytes, bytes]]) -> None:
@@ -113,7 +113,7 @@ async def _ended(process: asyncio.subprocess.Process, reading: asyncio.Task[tupl
             await asyncio.wait([reading], timeout=LEAVE_SECONDS)
 
 
-def _outcome(report: Path, said: str) -> Outcome:
+def outcome_of(report: Path, said: str) -> Outcome:
     """What the tests' report comes to: the attack succeeded only where it did so in each of them."""
     cases = ElementTree.parse(report).findall(".//testcase") if report.exists() else []
     if not cases:
