@@ -69,110 +69,56 @@ def block(size: int, *words: int, at: tuple[int, int] = (0, 0)) -> ctypes.Array[
     return ctypes.create_string_buffer(bytes(content), size)
 
 
-def io_uring() -> None:
-    call("io_uring_setup", 8, block(120))
-
-
-def io_uring_by_another_table() -> None:
-    call("io_uring_setup", 8, block(120), abi=X32)
-
-
-def vsock() -> None:
-    socket.socket(40, socket.SOCK_STREAM)
-
-
-def crypto_sockets() -> None:
-    socket.socket(38, socket.SOCK_SEQPACKET)
-
-
-def mount_something() -> None:
-    call("mount", b"none", b"/tmp", b"tmpfs", 0, 0)
-
-
-def make_the_root_writable() -> None:
-    call("mount", 0, b"/", 0, MS_REMOUNT | MS_BIND, 0)
-
-
-def mount_the_new_way() -> None:
-    call("fsopen", b"tmpfs", 0)
-
-
-def copy_the_mounts() -> None:
-    call("open_tree", HERE, b"/", 1)
-
-
-def a_user_namespace() -> None:
-    call("unshare", NEWUSER)
-
-
-def a_user_namespace_by_clone() -> None:
+def clone_into_a_user_namespace() -> None:
     if call("clone", NEWUSER | signal.SIGCHLD, 0, 0, 0, 0) == 0:
         os._exit(0)
 
 
-def a_user_namespace_by_clone3() -> None:
+def clone3_into_a_user_namespace() -> None:
     if call("clone3", block(88, NEWUSER, at=(32, signal.SIGCHLD)), 88) == 0:
         os._exit(0)
 
 
-def a_network_of_its_own() -> None:
-    call("unshare", NEWNET)
-
-
-def root_in_a_namespace_that_mounts() -> None:
+def mount_as_root_of_a_namespace() -> None:
     call("unshare", NEWUSER | NEWNS)
     call("mount", b"none", b"/tmp", b"tmpfs", 0, 0)
 
 
-def anothers_namespace() -> None:
-    call("setns", os.open("/proc/1/ns/net", os.O_RDONLY), 0)
-
-
-def bpf() -> None:
-    call("bpf", 0, block(72, 2, 4, 4, 1), 72)
-
-
-def a_key() -> None:
-    call("add_key", b"user", b"attack", b"x", 1, -2)
-
-
-def the_callers_keyring() -> None:
-    call("keyctl", 0, -3, 0)
-
-
-def perf_events() -> None:
-    # Without the kernel and the hypervisor: what the unprivileged may have by default.
-    call("perf_event_open", block(128, 1, 128, at=(40, 0x60)), 0, -1, -1, 0)
-
-
-def page_faults() -> None:
-    call("userfaultfd", os.O_CLOEXEC | 1)
-
-
-def a_file_by_its_handle() -> None:
+def open_by_handle() -> None:
     """The root of the file system that a mounted directory is from, whose inode number is known to be 2."""
     mounted = os.open("/opt/bellhop/runner", os.O_RDONLY)
     call("open_by_handle_at", mounted, block(136, 8, 1, 2, 0), os.O_RDONLY)
 
 
-def a_kernel_module() -> None:
-    call("finit_module", -1, b"", 0)
-
-
-def another_root() -> None:
-    call("chroot", b"/tmp")
-
-
-def the_hosts_name() -> None:
-    call("sethostname", b"attack", 6)
-
-
-def accounting() -> None:
-    call("acct", 0)
-
-
-def the_kernels_log() -> None:
-    call("syslog", 3, ctypes.create_string_buffer(4096), 4096)
+# Each by what the attacker would have. Perf events without the kernel and the hypervisor, and page faults of
+# programs alone, are what the unprivileged may have by default.
+CALLS: dict[str, Callable[[], object]] = {
+    "io_uring": lambda: call("io_uring_setup", 8, block(120)),
+    "io_uring by another table": lambda: call("io_uring_setup", 8, block(120), abi=X32),
+    "vsock": lambda: socket.socket(40, socket.SOCK_STREAM),
+    "crypto sockets": lambda: socket.socket(38, socket.SOCK_SEQPACKET),
+    "a mount": lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, 0),
+    "a writable root": lambda: call("mount", 0, b"/", 0, MS_REMOUNT | MS_BIND, 0),
+    "a mount the new way": lambda: call("fsopen", b"tmpfs", 0),
+    "a copy of the mounts": lambda: call("open_tree", HERE, b"/", 1),
+    "a user namespace": lambda: call("unshare", NEWUSER),
+    "a user namespace by clone": clone_into_a_user_namespace,
+    "a user namespace by clone3": clone3_into_a_user_namespace,
+    "a network of its own": lambda: call("unshare", NEWNET),
+    "root that mounts": mount_as_root_of_a_namespace,
+    "another's namespace": lambda: call("setns", os.open("/proc/1/ns/net", os.O_RDONLY), 0),
+    "bpf": lambda: call("bpf", 0, block(72, 2, 4, 4, 1), 72),
+    "a key": lambda: call("add_key", b"user", b"attack", b"x", 1, -2),
+    "the worker's key ring": lambda: call("keyctl", 0, -3, 0),
+    "perf events": lambda: call("perf_event_open", block(128, 1, 128, at=(40, 0x60)), 0, -1, -1, 0),
+    "page faults": lambda: call("userfaultfd", os.O_CLOEXEC | 1),
+    "a file by its handle": open_by_handle,
+    "a kernel module": lambda: call("finit_module", -1, b"", 0),
+    "another root": lambda: call("chroot", b"/tmp"),
+    "the host's name": lambda: call("sethostname", b"attack", 6),
+    "accounting": lambda: call("acct", 0),
+    "the kernel's log": lambda: call("syslog", 3, ctypes.create_string_buffer(4096), 4096),
+}
 
 
 def first_that_opens(paths: list[str], flags: int) -> None:
@@ -187,45 +133,46 @@ def first_that_opens(paths: list[str], flags: int) -> None:
     raise last
 
 
-def write_settings_of_the_system() -> None:
-    first_that_opens(
-        ["/etc/passwd", "/etc/ld.so.preload", "/etc/pip.conf", "/etc/new"], os.O_WRONLY | os.O_CREAT
-    )
-
-
-def write_programs() -> None:
-    first_that_opens(
-        ["/usr/bin/env", "/usr/bin/new", "/usr/local/bin/new", "/bin/new"], os.O_WRONLY | os.O_CREAT
-    )
-
-
-def write_the_runner() -> None:
-    folder = "/opt/bellhop/runner"
-    first_that_opens(
-        [f"{folder}/execute.py", f"{folder}/new.py", "/opt/bellhop/new"], os.O_WRONLY | os.O_CREAT
-    )
-
-
-def replace_the_runner() -> None:
-    os.rename("/opt/bellhop", "/opt/former")
-
-
-def write_what_was_handed_in() -> None:
-    os.close(os.open("/bellhop/in/new", os.O_WRONLY | os.O_CREAT))
-
-
-def buttons_of_the_kernel() -> None:
-    knobs = ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe"]
-    first_that_opens([*knobs, "/sys/kernel/uevent_helper", "/sys/power/state"], os.O_WRONLY)
-
-
-def memory_of_the_machine() -> None:
-    first_that_opens(["/dev/mem", "/dev/kmem", "/dev/port", "/proc/kcore", "/proc/kmsg"], os.O_RDONLY)
-
-
-def devices() -> None:
-    shown = ["/dev/kvm", "/dev/vsock", "/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"]
-    first_that_opens([*shown, *(path for path in glob.glob("/dev/*") if is_block(path))], os.O_RDONLY)
+WRITE = os.O_WRONLY | os.O_CREAT
+RUNNER = "/opt/bellhop/runner"
+FILES: dict[str, Callable[[], object]] = {
+    "the system's settings": lambda: first_that_opens(
+        ["/etc/passwd", "/etc/ld.so.preload", "/etc/pip.conf", "/etc/new"], WRITE
+    ),
+    "the system's programs": lambda: first_that_opens(
+        ["/usr/bin/env", "/usr/bin/new", "/usr/local/bin/new", "/bin/new"], WRITE
+    ),
+    "the runner's files": lambda: first_that_opens(
+        [f"{RUNNER}/execute.py", f"{RUNNER}/new.py", "/opt/bellhop/new"], WRITE
+    ),
+    "the runner's place": lambda: os.rename("/opt/bellhop", "/opt/former"),
+    "what was handed in": lambda: first_that_opens(["/bellhop/in/new"], WRITE),
+    "the kernel's buttons": lambda: first_that_opens(
+        [
+            "/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
+            "/sys/kernel/uevent_helper", "/sys/power/state",
+        ],
+        os.O_WRONLY,
+    ),
+    "the machine's memory": lambda: first_that_opens(
+        ["/dev/mem", "/dev/kmem", "/dev/port", "/proc/kcore", "/proc/kmsg"], os.O_RDONLY
+    ),
+    "devices": lambda: first_that_opens(
+        [
+            "/dev/kvm", "/dev/vsock", "/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control",
+            *filter(is_block, glob.glob("/dev/*")),
+        ],
+        os.O_RDONLY,
+    ),
+    "its limits": lambda: first_that_opens(
+        [
+            *glob.glob("/sys/fs/cgroup/*.max"), *glob.glob("/sys/fs/cgroup/*/*limit*"),
+            "/sys/fs/cgroup/cgroup.procs",
+        ],
+        os.O_WRONLY,
+    ),
+    "a device of its own": lambda: os.mknod("/workspace/disk", stat.S_IFBLK | 0o600, os.makedev(8, 0)),
+}  # fmt: skip
 
 
 def is_block(path: str) -> bool:
@@ -235,26 +182,12 @@ def is_block(path: str) -> bool:
         return False
 
 
-def a_device_of_its_own() -> None:
-    os.mknod("/workspace/disk", stat.S_IFBLK | 0o600, os.makedev(8, 0))
-
-
-def its_limits() -> None:
-    groups = glob.glob("/sys/fs/cgroup/*.max") + glob.glob("/sys/fs/cgroup/*/*limit*")
-    groups.append("/sys/fs/cgroup/cgroup.procs")
-    first_that_opens(groups, os.O_WRONLY)
-
-
 def more_open_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard + 1, hard + 1))
     except ValueError as error:
         raise OSError(errno.EPERM, str(error)) from error
-
-
-def before_all_others() -> None:
-    os.setpriority(os.PRIO_PROCESS, 0, -20)
 
 
 def spared_when_memory_ends() -> None:
@@ -269,11 +202,7 @@ def a_setuid_program() -> None:
         raise OSError(errno.EPERM, "it ran as the caller")
 
 
-def root_by_the_library() -> None:
-    os.setuid(0)
-
-
-def trace_what_is_outside() -> None:
+def see_what_is_outside() -> None:
     """Another's process, told from those of the box by what its environment holds."""
     for entry in glob.glob("/proc/[0-9]*/environ"):
         try:
@@ -285,20 +214,17 @@ def trace_what_is_outside() -> None:
     raise OSError(errno.ESRCH, "no process of the host is to be seen")
 
 
-ACTS = [
-    io_uring, io_uring_by_another_table, vsock, crypto_sockets, mount_something, make_the_root_writable,
-    mount_the_new_way, copy_the_mounts, a_user_namespace, a_user_namespace_by_clone,
-    a_user_namespace_by_clone3, a_network_of_its_own, root_in_a_namespace_that_mounts,
-    anothers_namespace, bpf, a_key, the_callers_keyring, perf_events, page_faults, a_file_by_its_handle,
-    a_kernel_module, another_root, the_hosts_name, accounting, the_kernels_log,
-    write_settings_of_the_system, write_programs, write_the_runner, replace_the_runner,
-    write_what_was_handed_in, buttons_of_the_kernel, memory_of_the_machine, devices, a_device_of_its_own,
-    its_limits, more_open_files, before_all_others, spared_when_memory_ends, a_setuid_program,
-    root_by_the_library, trace_what_is_outside,
-]  # fmt: skip
+POWERS: dict[str, Callable[[], object]] = {
+    "more open files": more_open_files,
+    "the first place": lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
+    "to be spared when memory ends": spared_when_memory_ends,
+    "a setuid program": a_setuid_program,
+    "the user root": lambda: os.setuid(0),
+    "processes of the host": see_what_is_outside,
+}
 
 
-def apart(act: Callable[[], None]) -> str:
+def apart(act: Callable[[], object]) -> str:
     """What came of the act, in a process of its own that it may change."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -323,4 +249,6 @@ TOLD: dict[str, str] = {}
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as told:
         TOLD.update(json.load(told))
-    sys.stdout.write(json.dumps({act.__name__: apart(act) for act in ACTS}) + "\n")
+    sys.stdout.write(
+        json.dumps({name: apart(act) for name, act in {**CALLS, **FILES, **POWERS}.items()}) + "\n"
+    )
