@@ -99,8 +99,8 @@ class GitHubSignIn:
             return DeviceStarted.model_validate_json(answer)
         except ValidationError as error:
             raise ForgeRefused(
-                "GitHub gave no code for linking. Link your account on your account page instead. An admin "
-                "can switch on device flow for the App, and check that GITHUB_CLIENT_ID is its client."
+                "GitHub gave no code for linking. Link your account on your account page instead. For an "
+                "admin: Device flow must be switched on for the App, and GITHUB_CLIENT_ID must be its client."
             ) from error
 
     async def device_user(

@@ -100,7 +100,9 @@ async def test_no_on_github_and_a_code_that_ran_out_are_said(rooms: Rooms, tmp_p
         await told(console, "Grace", "The code ran out")
         at.github.sign_in.devices.enabled = False
         await console.people.say("link", "Linus")
-        await told(console, "Linus", "Device flow must be switched on")
+        await told(
+            console, "Linus", "Link your account on your account page instead. For an admin: Device flow must"
+        )
         assert await at.login("Ada") is None
         assert await at.login("Grace") is None
 

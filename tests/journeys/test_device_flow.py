@@ -69,11 +69,3 @@ async def test_refused_run_out_taken_and_unlinked(open_house: OpenHouse) -> None
         await grace.reacts("repeat", await thread.card("Failed"))
         await thread.hears("Half a cent is now rounded up.")
         await thread.holds_only("card", "failure", "answer")
-
-
-async def test_where_the_app_offers_no_codes_the_page_does(open_house: OpenHouse) -> None:
-    async with open_house() as house:
-        house.github.sign_in.devices.enabled = False
-        ada = await house.member("Ada", linked=False)
-        direct = await ada.slack.say_directly("link")
-        await hears(house, ada, direct, "Link your account on your account page instead.")
