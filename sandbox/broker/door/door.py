@@ -65,6 +65,10 @@ class Door:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= 2 * MAX_CONNECTIONS:
+            # Telling so many why they may not stay would hold as many of the broker's files.
+            writer.transport.abort()
+            return
         served = (
             serve(reader, writer, self.gate, self._authority, self._parts)
             if len(self._connections) < MAX_CONNECTIONS
