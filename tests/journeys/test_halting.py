@@ -13,7 +13,7 @@ from tests.emulators.model.turns import Held, tool
 from tests.faults.waiting import until
 from tests.journeys.conftest import OpenHouse
 from tests.journeys.house import AGENT, BILLING, House
-from tests.journeys.steps import FINISH, FIX, PROPOSE, WHOLE
+from tests.journeys.steps import FINISH, FIX
 from tests.journeys.thread import Thread
 
 pytestmark = pytest.mark.needs("chromium")
@@ -37,14 +37,14 @@ async def calls(*threads: Thread) -> int:
 async def test_stopped_by_command_and_gone_on_from_the_page(
     open_house: OpenHouse, browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with open_house() as house:
+    async with open_house(repositories={BILLING: {"ask": ["tee **"]}}) as house:
         ada, grace = await house.member("Ada"), await house.member("Grace")
         linus = await house.member("Linus", role="admin")
         shell = Settings.load({"BELLHOP_HOME": str(house.core.settings.bellhop_home)})
         # One session waits for a yes, one is in a tool, one is being answered by the model.
-        house.model.script(AGENT, FIX, PROPOSE)
+        house.model.script(AGENT, tool("bash", command="tee ledger.txt"))
         asking = await ada.asks("round half a cent up")
-        asked = await asking.hears("Ready. Shall I?")
+        asked = await asking.hears("This needs your word. Shall I?")
         house.model.script(AGENT, tool("bash", command="sleep 3600"))
         working = await grace.asks("watch the nightly run")
         await working.event(e.ToolCalled)
@@ -75,7 +75,6 @@ async def test_stopped_by_command_and_gone_on_from_the_page(
             await page.goto(f"{house.url}/admin")
             await expect(page.get_by_text("a key leaked", exact=True)).to_be_visible(timeout=PAGE_MS)
             assert (len(house.model.requests), await calls(*threads), await effects(house)) == before
-            assert house.github.repository(BILLING).pulls == {}
             house.model.script(AGENT, *[FINISH] * 3)
             await page.get_by_role("button", name="Switch on again").click()
             for thread in (working, waiting, thinking):
@@ -107,11 +106,9 @@ async def test_stopped_by_an_admin_s_button_and_gone_on_by_command(
             await thread.hears("Stopped by Linus. The work so far is saved.")
         await ada.replies(thread, "round half a cent up instead")
         await thread.prompt("round half a cent up instead")
-        house.model.script(AGENT, *WHOLE)
+        house.model.script(AGENT, FINISH)
         shell = Settings.load({"BELLHOP_HOME": str(house.core.settings.bellhop_home)})
         assert await resume(shell) == 0
         assert "what waited is taken up within seconds" in capsys.readouterr().out
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
         await thread.hears("Half a cent is now rounded up.")
-        assert house.github.pull(BILLING, 1).author.login == "ada"
-        await thread.holds_only("card", "notice", "approval", "answer")
+        await thread.holds_only("card", "notice", "answer")
