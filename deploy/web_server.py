@@ -37,12 +37,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises: SettingsError, when the port is taken.
     """
     try:
-        return socket.create_server((host, port))
+        listener = socket.create_server((host, port))
     except OSError as error:
         raise SettingsError(
             f"WEB_PORT={port} cannot be used on {host} ({error.strerror}). Choose another, for example "
             "WEB_PORT=8301, or WEB_PORT=0 for any free one"
         ) from error
+    # asyncio does it for its own sockets alone; an answer in two pieces waits 40 ms between them without.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 @asynccontextmanager

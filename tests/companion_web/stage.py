@@ -150,6 +150,7 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
     """The application over a new SQLite file in that directory."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         settings = Settings.load(
             {
                 "BELLHOP_HOME": str(directory),
