@@ -49,7 +49,7 @@ CONTROLS = (
 PROOF = "test_what_the_agent_writes"
 
 SECRET = "the-customers-of-acme"
-ADDRESS = re.compile(r"https?://[^\s|>)\"`]+")
+ADDRESS = re.compile(r"https?://[^\s|>)*\"`]+")
 MASKED = re.compile(r"<(https?://[^|>]+)\|([^>]*)>(?: \(([^)]*)\))?")
 HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}")
 SLACKBOT = {"User-Agent": "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}

@@ -77,7 +77,6 @@ def slack_forgeries(secret: str, body: str) -> Iterator[Forgery]:
     now = {"X-Slack-Request-Timestamp": str(int(time.time()))}
     early = signed(secret, body, -TOO_EARLY_SECONDS)
     yield Forgery("no signature", body, {})
-    yield Forgery("no signature, a time", body, now)
     yield Forgery("an empty signature", body, {**now, "X-Slack-Signature": ""})
     yield Forgery("another version's signature", body, {**now, "X-Slack-Signature": "v1=" + "0" * 64})
     yield Forgery("a signature by a guessed secret", body, signed("a guess", body))
