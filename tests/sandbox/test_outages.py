@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from sandbox.broker.rights import NotPermitted
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import ForgeRepository, ForgeUnavailable, Permission
-from sandbox.broker.rights import NotPermitted
 from session.view import SessionView
 from tests.sandbox.household import household
 
