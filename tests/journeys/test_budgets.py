@@ -38,23 +38,23 @@ async def asked(thread: Thread, number: int) -> Message:
 
 
 async def test_warned_once_asked_allowed_and_in_the_end_refused(open_house: OpenHouse) -> None:
-    async with open_house(repositories={BILLING: {"budgets": {"tool_calls": 5}}}) as house:
+    async with open_house(repositories={BILLING: {"budgets": {"tool_calls": 10}}}) as house:
         ada = await house.member("Ada")
-        house.model.script(AGENT, together(FIX, calls(2)), LOOK)
+        house.model.script(AGENT, together(FIX, calls(6)), calls(1), calls(1))
         thread = await ada.asks("round half a cent up")
         warned = await thread.hears("80% of this session's budget of tool calls is used")
-        assert "4 tool calls of 5 tool calls. When all of it is used, the work stops until" in warned.shown
+        assert "8 tool calls of 10 tool calls. When all of it is used, the work stops until" in warned.shown
         first = await thread.hears("A budget is used up. Shall I go on?")
-        assert "used up its budget of tool calls: 5 tool calls of 5 tool calls" in first.shown
-        assert "A yes allows up to 10 tool calls in all. The work so far is kept either way." in first.shown
+        assert "used up its budget of tool calls: 10 tool calls of 10 tool calls" in first.shown
+        assert "A yes allows up to 20 tool calls in all. The work so far is kept either way." in first.shown
         await thread.card("Waiting for your approval")
 
         # Yes: it goes on where it stopped.
-        house.model.script(AGENT, calls(4), calls(1))
+        house.model.script(AGENT, calls(8), calls(2))
         await ada.reacts("white_check_mark", first)
         second = await asked(thread, 2)
-        assert "10 tool calls of 10 tool calls" in second.shown
-        assert "A yes allows up to 15 tool calls in all." in second.shown
+        assert "20 tool calls of 20 tool calls" in second.shown
+        assert "A yes allows up to 30 tool calls in all." in second.shown
         assert len(await thread.events(e.TurnStarted)) == 1
 
         # No: it ends there, with all that was done.
