@@ -64,5 +64,7 @@ def test_every_approval_has_its_layer() -> None:
 def test_without_a_policy_it_says_what_holds() -> None:
     plain = Repository(slug="acme/web", forge="local", url="/srv/web.git", public=True)
     described = describe(plain)
-    assert "none: a box reaches nothing" in described
+    assert "  forge" in described
+    closed = describe(plain.model_copy(update={"egress": ()}))
+    assert "none: a box reaches nothing" in closed
     assert "off: the repository is public" in described
