@@ -1,4 +1,4 @@
-"""The `bellhop` command."""
+"""The `bellhop` command. Each program imports what it needs: nobody waits for the others' libraries."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
-from classifier.request import RoutingRequest
-from deploy import wiring
-from deploy.audit_command import audit_verify, grant_role
 from deploy.bundled_redis import BundledRedisFailed
-from deploy.demo.demo import demo
 from deploy.demo.samples import NoRepository
-from deploy.doctor import examine
 from deploy.logs import configure
-from deploy.policy_command import show_policy
-from deploy.secrets_command import secrets
-from deploy.stop_command import resume, stop_all
-from deploy.work import classifier
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
 from session.catalogue import Catalogue, CatalogueError
@@ -67,9 +58,11 @@ async def _until_signalled(program: Awaitable[int]) -> int:
         return 0
 
 
-def _forever(process: Callable[[Settings], Coroutine[None, None, None]]) -> Program:
+def _forever(name: str) -> Program:
     async def program(arguments: argparse.Namespace, settings: Settings) -> int:
-        await process(settings)
+        from deploy import wiring
+
+        await wiring.PROCESSES[name](settings)
         return 0
 
     return program
@@ -83,10 +76,12 @@ async def _migrate(arguments: argparse.Namespace, settings: Settings) -> int:
     finally:
         await database.aclose()
     print("The database is up to date.")
-    return await grant_role(settings, arguments.role) if arguments.role else 0
+    return await _grant(arguments, settings) if arguments.role else 0
 
 
 async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.doctor import examine
+
     healthy = True
     async for finding in examine(settings):
         mark = {True: "ok  ", False: "FAIL", None: "--  "}[finding.ok]
@@ -96,6 +91,9 @@ async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
+    from classifier.request import RoutingRequest
+    from deploy.work import classifier
+
     catalogue = Catalogue.load(settings.repositories_file)
     request = RoutingRequest(text=arguments.text, channel_name=arguments.channel)
     async with classifier(settings, catalogue) as chooser:
@@ -110,30 +108,44 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _policy(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.policy_command import show_policy
+
     return show_policy(settings, arguments.slug)
 
 
 async def _verify_audit(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.audit_command import audit_verify
+
     return await audit_verify(settings)
 
 
 async def _grant(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.audit_command import grant_role
+
     return await grant_role(settings, arguments.role)
 
 
 async def _secrets(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.secrets_command import secrets
+
     return await secrets(settings, arguments.action, getattr(arguments, "name", ""))
 
 
 async def _stop(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.stop_command import stop_all
+
     return await stop_all(settings, arguments.reason)
 
 
 async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.stop_command import resume
+
     return await resume(settings)
 
 
 async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.demo.demo import demo
+
     # Between the lines of a conversation there is no place for what processes tell operators.
     configure("warning" if settings.log_level == "info" else settings.log_level)
     return await demo(settings, arguments.repo)
@@ -145,11 +157,11 @@ _Add = Callable[[str, Program, str], argparse.ArgumentParser]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bellhop", description="A chat-first background coding agent.")
     add = _adding(parser)
-    add("up", _forever(wiring.up), "run all processes in one")
-    add("bot", _forever(wiring.bot), "run the chat process")
-    add("web", _forever(wiring.web), "run the companion pages and webhooks")
-    add("broker", _forever(wiring.broker), "run the broker, which alone holds credentials")
-    add("worker", _forever(wiring.worker), "run a worker: routing, turns, merges on this host")
+    add("up", _forever("up"), "run all processes in one")
+    add("bot", _forever("bot"), "run the chat process")
+    add("web", _forever("web"), "run the companion pages and webhooks")
+    add("broker", _forever("broker"), "run the broker, which alone holds credentials")
+    add("worker", _forever("worker"), "run a worker: routing, turns, merges on this host")
     migrate = add("migrate", _migrate, "bring the database's tables up to date")
     migrate.add_argument("--role", metavar="ROLE", help="then do what `bellhop audit grant ROLE` does")
     add("doctor", _doctor, "check every outside part and say what to do")

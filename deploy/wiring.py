@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
 
@@ -110,3 +111,13 @@ def _slack(core: Core) -> SlackPlatform:
     if platform is None:
         raise SettingsError(_NO_CHAT)
     return platform
+
+
+PROCESSES: Mapping[str, Callable[[Settings], Coroutine[None, None, None]]] = {
+    "up": up,
+    "bot": bot,
+    "web": web,
+    "broker": broker,
+    "worker": worker,
+}
+"""The processes by the names under which they are started."""

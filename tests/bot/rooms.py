@@ -35,6 +35,7 @@ from session.people import Role
 from session.pulse import Pulse
 from session.queue import Queue
 from session.view import SessionView
+from tests.provision.databases import tables_at
 
 NO_BROKER = Path("/nonexistent/broker.sock")
 PUBLIC_URL = "https://bellhop.example.com"
@@ -178,7 +179,7 @@ async def open_rooms(
     database_url: str, redis_url: str, broker_socket: Path = NO_BROKER
 ) -> AsyncIterator[Rooms]:
     """The rooms over a new database. Nobody serves the broker's socket unless the test does."""
-    database = await Database.open(database_url)
+    database = await Database.open(await tables_at(database_url))
     try:
         await database.migrate()
         async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:

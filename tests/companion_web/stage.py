@@ -32,6 +32,7 @@ from session.queue import Queue
 from session.settings import Settings
 from session.standstill import Standstill
 from tests.companion_web.broker_side import BrokerSide, broker_side
+from tests.provision.databases import tables_at
 
 CATALOGUE = Catalogue(
     Repository(slug=slug, forge="local", url=f"/srv/{slug}.git")
@@ -161,7 +162,7 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
             }
         )
         async with (
-            await Database.open(settings.database_address) as database,
+            await Database.open(await tables_at(settings.database_address)) as database,
             Pulse(None) as pulse,
             Queue("redis://127.0.0.1:1/0") as queue,
         ):

@@ -37,6 +37,7 @@ from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.people import SlackPerson, Upload
 from tests.emulators.slack.workspace import TEAM_ID, Channel, Message
 from tests.journeys.thread import Thread
+from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
 from tests.sandbox.workbench import Workbench
 
@@ -202,6 +203,7 @@ async def open_house(
                 **(settings or {}),
             }
         )
+        await tables_at(own.database_address)
         core = await stack.enter_async_context(open_core(own, catalogue))
         await stack.enter_async_context(broker(core, _looked_up))
         environment = await open_environment(own)

@@ -60,6 +60,7 @@ from session.spending import Spending
 from session.view import SessionView
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
+from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
 from tests.sandbox.mcp.stage import LOOPBACK, to_loopback
 from tests.sandbox.workbench import Workbench
@@ -208,7 +209,8 @@ async def household(
         )
         repository = Repository.model_validate({**repository.model_dump(), **(policy or {})})
         model = await stack.enter_async_context(ModelEmulator())
-        database = await stack.enter_async_context(await Database.open(f"sqlite://{home / 'bellhop.db'}"))
+        url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
+        database = await stack.enter_async_context(await Database.open(url))
         await database.migrate()
         pulse = await stack.enter_async_context(Pulse(None))
         queue = await stack.enter_async_context(Queue(NOBODY))

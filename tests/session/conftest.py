@@ -18,13 +18,14 @@ from session.people import Person
 from session.pulse import Pulse
 from session.queue import Queue
 from session.reconciler import Reconciler
+from tests.provision.databases import tables_at
 from tests.session.room import CATALOGUE, Room
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A database with this version's tables."""
-    async with await Database.open(database_url) as database:
+    async with await Database.open(await tables_at(database_url)) as database:
         await database.migrate()
         yield database
 

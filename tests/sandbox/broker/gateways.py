@@ -34,6 +34,7 @@ from session.policy import Budgets
 from session.pulse import Pulse
 from session.spending import Spending
 from tests.emulators.model.emulator import ModelEmulator
+from tests.provision.databases import tables_at
 
 PRICED = ModelSpec(
     "m", 100_000, 1000, Prices(Decimal(1), Decimal(0), Decimal(2)), vision=False, reasoning=False
@@ -88,7 +89,7 @@ async def gateway_stage(
     """The stage as long as the context. `audit_away`: the audit lies in a database that takes no rows."""
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(ModelEmulator())
-        database = await stack.enter_async_context(await Database.open(database_url))
+        database = await stack.enter_async_context(await Database.open(await tables_at(database_url)))
         await database.migrate()
         pulse = await stack.enter_async_context(Pulse(None))
         log, spending, switch = Log(database, pulse), Spending(database), KillSwitch(database)

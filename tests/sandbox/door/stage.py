@@ -26,6 +26,7 @@ from session.log import Log
 from session.people import Origin, Person, Prompt
 from session.policy import EgressEntry, EgressRule, policy_version
 from session.pulse import Pulse
+from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
 from tests.sandbox.door.relay import relay
 from tests.sandbox.door.upstream import Upstream, upstream
@@ -150,7 +151,8 @@ async def stage(
             public=public,
             secrets=box_secrets,
         )
-        database = await stack.enter_async_context(await Database.open(f"sqlite://{home / 'bellhop.db'}"))
+        url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
+        database = await stack.enter_async_context(await Database.open(url))
         await database.migrate()
         log = Log(database, await stack.enter_async_context(Pulse(None)))
         await _opened(log, repository)

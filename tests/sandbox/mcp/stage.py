@@ -32,6 +32,7 @@ from session.pulse import Pulse
 from session.secret_rows import SecretRows
 from session.view import SessionView
 from tests.emulators.mcp.emulator import TOKEN
+from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -130,7 +131,9 @@ async def staged(
     catalogue = Catalogue([web, Repository.model_validate({"slug": "acme/api", **common})])
     try:
         async with (
-            await Database.open(database_url or f"sqlite://{home / 'bellhop.db'}") as database,
+            await Database.open(
+                await tables_at(database_url or f"sqlite://{home / 'bellhop.db'}")
+            ) as database,
             Pulse(None) as pulse,
         ):
             await database.migrate()
