@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from sandbox.broker.socket_server import QuietServer
 from session.settings import SettingsError
 
 _GRACE_SECONDS = 3
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the process, and tells when it has begun to serve."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -54,7 +39,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
-    server = _Server(config)
+    server = QuietServer(config)
     running = asyncio.create_task(server.serve([listener]), name="web server")
     try:
         await server.ready.wait()

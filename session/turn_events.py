@@ -99,8 +99,9 @@ class ToolReturned(Event):
 
 
 class UntrustedRead(Event):
-    """The session has read something that strangers can write; `source` names it ("pypi.org", "a file that
-    came with the request"). From here on, what reaches beyond its own thread needs an approval."""
+    """The session has read something that strangers can write; `source` names it ("packages.example.com",
+    "a file that came with the request"). From here on, what reaches beyond its own thread needs an
+    approval."""
 
     source: str
 

@@ -23,7 +23,7 @@ EVERY_PART: frozenset[Part] = frozenset({"bot", "web", "worker", "operator"})
 CREDENTIALS = struct.Struct("3i")
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Leaves signals to the process, and tells when it has begun to serve."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -70,7 +70,7 @@ async def serving(app: ASGIApp, path: Path, users: Mapping[int, frozenset[Part]]
         access_log=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config)
+    server = QuietServer(config)
     running = asyncio.create_task(server.serve([listener]), name="broker")
     try:
         await server.ready.wait()
