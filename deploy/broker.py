@@ -14,6 +14,7 @@ from deploy.credentials import forges, github_accounts, github_oauth, vault_over
 from deploy.secret_key import secret_key
 from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
+from sandbox.broker.accounts import GitHubAccounts
 from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.client import KINDS
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
@@ -66,14 +67,11 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         raise SettingsError(_NO_KEY)
     claim(settings)
     async with AsyncExitStack() as stack:
-        secrets = StoredSecrets(vault_over(settings, core.secrets))
-        desk = _forge_desk(core)
-        people = PeopleDesk(
-            GitHubSignIn(github_oauth(settings), settings.github_api_url),
-            github_accounts(core),
-            core.directory,
-            core.audit,
-        )
+        vault, accounts = vault_over(settings, core.secrets), github_accounts(core)
+        secrets = StoredSecrets(vault)
+        desk = _forge_desk(core, accounts)
+        sign_in = GitHubSignIn(github_oauth(settings), settings.github_api_url)
+        people = PeopleDesk(sign_in, accounts, core.directory, core.audit)
         stack.push_async_callback(people.aclose)
         budgets = BudgetDesk(Spending(core.database), core.log, core.catalogue, settings.session_budget_usd)
         doors = Doors(settings.bellhop_home / "doors", _door_parts(core, secrets, desk, budgets, resolver))
@@ -87,7 +85,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
             presence(),
             *desk.operations(),
             *people.operations(),
-            *SecretDesk(vault_over(settings, core.secrets), core.audit).operations(),
+            *SecretDesk(vault, core.audit).operations(),
             *DoorDesk(doors).operations(),
             *budget_operations(budgets),
             *mcp_operations(_tool_servers(core, secrets)),
@@ -100,8 +98,8 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         yield
 
 
-def _forge_desk(core: Core) -> ForgeDesk:
-    linked = LinkedAccounts(core.directory, github_accounts(core))
+def _forge_desk(core: Core, accounts: GitHubAccounts) -> ForgeDesk:
+    linked = LinkedAccounts(core.directory, accounts)
     return ForgeDesk(
         DeskParts(
             log=core.log,

@@ -6,21 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
-from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.broker.client import ask
 from sandbox.broker.door.parts import EgressRefused
 from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor, Refusals, Refused
 from sandbox.environments.protocol import Environment, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerError
 from sandbox.package_hosts import package_hosts
-from session.broker import Broker, BrokerDown, BrokerRefused, Nothing
+from session.broker import Broker, Nothing
 from session.catalogue import Repository
-from session.people import Declared
 from session.policy import EgressRule
-
-Answer = TypeVar("Answer", bound=Declared)
 
 PLACEHOLDER = "bellhop-placeholder-"
 PRESETS_OF_PACKAGES = frozenset({"python", "npm", "debian"})
@@ -54,16 +50,16 @@ class WorkerDoors:
         if any(entry in PRESETS_OF_PACKAGES for entry in repository.egress if isinstance(entry, str)):
             hosts = await self._package_hosts(image)
         asked = OpenDoor(session_id=session_id, box=box, package_hosts=dict(hosts))
-        opened = await self._call("door.open", asked, DoorIsOpen)
+        opened = await ask(self._broker, "door.open", asked, DoorIsOpen)
         return Door(Path(opened.directory), opened.secrets)
 
     async def close(self, box: str) -> None:
         """The box's door is gone."""
-        await self._call("door.close", OfBox(box=box), Nothing)
+        await ask(self._broker, "door.close", OfBox(box=box), Nothing)
 
     async def refusals(self, box: str, after: int) -> tuple[EgressRefused, ...]:
         """What the box's door refused since that number."""
-        return (await self._call("door.refusals", Refused(box=box, after=after), Refusals)).refused
+        return (await ask(self._broker, "door.refusals", Refused(box=box, after=after), Refusals)).refused
 
     async def _package_hosts(self, image: str | None) -> Mapping[str, tuple[str, ...]]:
         """What the package presets stand for in boxes of that image, asked of one that no agent ever saw."""
@@ -82,16 +78,6 @@ class WorkerDoors:
             raise SandboxFailed(f"a new box could not be asked for its package indexes: {error}") from error
         finally:
             await self._environment.remove(name)
-
-    async def _call(self, operation: str, asked: Declared, answers: type[Answer]) -> Answer:
-        try:
-            return await self._broker.call(operation, asked, answers)
-        except BrokerDown as error:
-            raise BrokerUnavailable(str(error), "broker") from error
-        except BrokerRefused as error:
-            if error.kind in ("audit_down", "database_down", "halted"):
-                raise BrokerUnavailable(str(error)) from error
-            raise BrokerFailed(str(error)) from error
 
 
 def placeholders(repository: Repository) -> Mapping[str, str]:

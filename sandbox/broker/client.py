@@ -24,7 +24,7 @@ from sandbox.forge.protocol import (
     PullRequestRef,
 )
 from sandbox.proposal import Proposal
-from session.broker import Broker, BrokerDown, BrokerRefused
+from session.broker import Broker, BrokerDown, BrokerRefused, Nothing
 from session.catalogue import UnknownRepository
 from session.people import Declared, Person
 
@@ -72,6 +72,21 @@ class Prepared:
     quarantine: Quarantine
 
 
+async def ask(
+    broker: Broker, operation: str, asked: Declared, answers: type[Answer], seconds: float = 120.0
+) -> Answer:
+    """What the broker answers; its refusals are raised as the errors they were there.
+
+    Raises: BrokerUnavailable, BrokerFailed, and those of `KINDS`.
+    """
+    try:
+        return await broker.call(operation, asked, answers, seconds=seconds)
+    except BrokerDown as error:
+        raise BrokerUnavailable(str(error), "broker") from error
+    except BrokerRefused as error:
+        raise _as_raised(error) from error
+
+
 class BrokerForge:
     """What one worker asks of the desk. `exchange` is where it lays down bundles for the broker.
 
@@ -92,12 +107,7 @@ class BrokerForge:
     async def require_write(self, session_id: str, person: Person, *, fresh: bool = True) -> None:
         """Return if that person of the session may write to its repository. Raises: NotPermitted."""
         asked = wire.MayWrite(session_id=session_id, person_id=person.id, fresh=fresh)
-        await self._call("forge.may_write", asked, wire.Head)
-
-    async def branch_head(self, session_id: str, branch: str) -> str | None:
-        """The commit the branch is at on the forge."""
-        asked = wire.OfBranch(session_id=session_id, branch=branch)
-        return (await self._call("forge.branch_head", asked, wire.Head)).sha
+        await self._call("forge.may_write", asked, Nothing)
 
     async def find_pull_request(self, session_id: str, branch: str) -> PullRequestRef | None:
         """The open pull request of the branch."""
@@ -140,12 +150,7 @@ class BrokerForge:
     async def _call(
         self, operation: str, asked: Declared, answers: type[Answer], seconds: float = 120.0
     ) -> Answer:
-        try:
-            return await self._broker.call(operation, asked, answers, seconds=seconds)
-        except BrokerDown as error:
-            raise BrokerUnavailable(str(error), "broker") from error
-        except BrokerRefused as error:
-            raise _as_raised(error) from error
+        return await ask(self._broker, operation, asked, answers, seconds)
 
 
 class HandedOver(Quarantine):

@@ -23,6 +23,7 @@ from sandbox.policy.rule_of_two import needs_a_person, stays_a_draft
 from sandbox.proposal import Proposal, digest, merge_digest
 from session.access import reaches
 from session.audit import Audit, AuditEntry, Outcome
+from session.broker import Nothing
 from session.catalogue import Catalogue, Repository
 from session.directory import Directory
 from session.halt import KillSwitch
@@ -98,7 +99,6 @@ class ForgeDesk:
         return [
             Operation("forge.prepare", wire.InSession, worker, self.prepare_for),
             Operation("forge.may_write", wire.MayWrite, worker, self.may_write),
-            Operation("forge.branch_head", wire.OfBranch, worker, self.branch_head),
             Operation("forge.find_pull_request", wire.OfBranch, worker, self.find_pull_request),
             Operation("forge.pull_request", wire.OfNumber, worker, self.pull_request),
             Operation("forge.publish", wire.PublishBranch, worker, self.publish),
@@ -128,19 +128,14 @@ class ForgeDesk:
         """The session's quarantine, brought up to date for a box that fetches."""
         return Path((await self.prepare(session_id, "door")).quarantine)
 
-    async def may_write(self, asked: wire.MayWrite, caller: Caller) -> wire.Head:
-        """An empty answer if they may. Raises: NotPermitted."""
+    async def may_write(self, asked: wire.MayWrite, caller: Caller) -> Nothing:
+        """An answer if they may. Raises: NotPermitted."""
         case = await self._case(asked.session_id)
         person = self._known(case, asked.person_id)
         if case.view.origin.trigger and person.id == case.author.id:
-            return wire.Head(sha=None)  # a trigger may do what its repository's policy lets it
+            return Nothing()  # a trigger may do what its repository's policy lets it
         await self._parts.rights.require_write(case.forge, case.where, person, fresh=asked.fresh)
-        return wire.Head(sha=None)
-
-    async def branch_head(self, asked: wire.OfBranch, caller: Caller) -> wire.Head:
-        """Where the branch is on the forge."""
-        case = await self._case(asked.session_id)
-        return wire.Head(sha=await case.forge.branch_head(case.where, asked.branch))
+        return Nothing()
 
     async def find_pull_request(self, asked: wire.OfBranch, caller: Caller) -> wire.PullRequestIs:
         """The open pull request of the branch."""
@@ -198,6 +193,7 @@ class ForgeDesk:
         approval = await self._approved(case, asked)
         await self._may_still_write(case, approval)
         await self._audited(case, caller.name, "forge.open", f"{case.where.slug} {asked.branch}")
+        body = still(asked.body)
 
         async def open_it(credential: Credential | None) -> PullRequestRef:
             return await case.forge.open_pull_request(
@@ -205,7 +201,7 @@ class ForgeDesk:
                 branch=asked.branch,
                 base=case.base,
                 title=asked.title,
-                body=still(asked.body),
+                body=body,
                 draft=asked.draft,
                 as_person=credential,
             )
@@ -213,7 +209,7 @@ class ForgeDesk:
         if case.view.origin.trigger:
             # Nobody asked for this run in person, so nobody's token is lent to it.
             opened = await case.forge.open_draft(
-                case.where, branch=asked.branch, base=case.base, title=asked.title, body=asked.body
+                case.where, branch=asked.branch, base=case.base, title=asked.title, body=body
             )
         else:
             opened = await self._parts.rights.acting(case.forge, case.author, open_it)

@@ -83,12 +83,6 @@ class Merge(InSession):
     approval_id: str
 
 
-class Head(Declared):
-    """The commit a branch is at; None when there is no such branch."""
-
-    sha: str | None
-
-
 class PullRequestIs(Declared):
     """A pull request, None when there is none."""
 

