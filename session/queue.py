@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, Self
 
 import structlog
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
+from redis.asyncio import ConnectionPool
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 JobName = Literal["route_session", "run_turn", "merge_pull_request"]
@@ -24,6 +27,7 @@ _QUEUE = "bellhop:jobs"
 _ANSWER_SECONDS = 2.0
 """A Redis that takes longer is treated as away: nobody's command waits for it."""
 
+_CONNECT_SECONDS = 1
 _POLL_SECONDS = 0.02
 
 
@@ -33,14 +37,13 @@ class Queue:
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
         self._redis: ArqRedis | None = None
-        self._connecting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._redis is not None:
-            await self._redis.aclose()
+            await self._redis.aclose(close_connection_pool=True)
 
     async def enqueue(self, job: JobName, session_id: str, number: int) -> Enqueued:
         """ "new": it is in line now. "known": it was. "unreachable": Redis is away; the reconciler brings it.
@@ -49,7 +52,7 @@ class Queue:
         """
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                redis = await self._connection()
+                redis = self._connection()
                 made = await redis.enqueue_job(job, session_id, _job_id=job_id(job, session_id, number))
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("queue_unreachable", job=job, session_id=session_id, error=str(error))
@@ -61,7 +64,7 @@ class Queue:
         name = job_id(job, session_id, number)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                redis = await self._connection()
+                redis = self._connection()
                 running, queued = await asyncio.gather(
                     redis.exists(in_progress_key_prefix + name), redis.exists(job_key_prefix + name)
                 )
@@ -73,7 +76,7 @@ class Queue:
         """How many jobs wait or run; None when Redis does not answer."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                redis = await self._connection()
+                redis = self._connection()
                 return int(await redis.zcard(_QUEUE))
         except (RedisError, OSError, TimeoutError):
             return None
@@ -82,21 +85,42 @@ class Queue:
         """None when Redis answers, otherwise what is wrong, in words."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await (await self._connection()).ping()
+                await self._connection().ping()
         except (RedisError, OSError, TimeoutError) as error:
             return f"Redis does not answer ({error or type(error).__name__}): jobs start late"
         return None
 
-    async def _connection(self) -> ArqRedis:
-        async with self._connecting:
-            if self._redis is None:
-                self._redis = await create_pool(
-                    redis_settings(self._url),
-                    job_serializer=serialize,
-                    job_deserializer=deserialize,
-                    default_queue_name=_QUEUE,
-                )
-            return self._redis
+    def _connection(self) -> ArqRedis:
+        if self._redis is None:
+            self._redis = connect(self._url)
+        return self._redis
+
+
+class _Pipeline(Pipeline):
+    """Gives its connection back however it ends.
+
+    redis-py's own keeps it when it is cut short while it gives it back, and waits for a server that has gone
+    silent for as long as it is silent.
+    """
+
+    async def reset(self) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await super().reset()
+        except BaseException:
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                await connection.disconnect(nowait=True)
+                with suppress(KeyError):  # it was given back already
+                    await self.connection_pool.release(connection)
+            raise
+
+
+class _Redis(ArqRedis):
+    """arq's client, with pipelines that lose no connection."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 class JobWorker(Worker):
@@ -129,7 +153,7 @@ def worker(
     return JobWorker(
         functions,
         queue_name=_QUEUE,
-        redis_settings=redis_settings(redis_url),
+        redis_pool=connect(redis_url),
         handle_signals=False,
         max_jobs=concurrency,
         job_timeout=job_timeout_seconds,
@@ -148,12 +172,12 @@ def job_id(job: JobName, session_id: str, number: int) -> str:
     return f"{job}:{session_id}:{number}"
 
 
-def redis_settings(url: str) -> RedisSettings:
-    """arq's settings for that address; it does not try again, since those who call it do."""
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_retries = 0
-    settings.conn_timeout = 1
-    return settings
+def connect(url: str) -> ArqRedis:
+    """arq's client at that address. Nothing is sent yet, and it does not try again: those who call it do."""
+    pool: ConnectionPool[Any] = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
+    return _Redis(
+        pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE
+    )
 
 
 def serialize(job: dict[str, Any]) -> bytes:

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-from arq.connections import create_pool
 from arq.worker import Worker, func
 
 from session import events as e
@@ -16,7 +15,7 @@ from session.leases import Leases
 from session.log import Log
 from session.people import Origin, Person, Prompt
 from session.pulse import Pulse
-from session.queue import Queue, deserialize, redis_settings, serialize, worker
+from session.queue import Queue, connect, deserialize, serialize, worker
 from tests.benchmarks.report import Report
 from tests.provision import places, processes
 from tests.provision.postgres import PostgresServer, reachable_parent
@@ -80,10 +79,10 @@ async def _bare_starts(url: str) -> float:
     async def job(ctx: dict[str, object], name: str) -> None:
         await started.put(name)
 
-    settings = redis_settings(url)
-    redis = await create_pool(settings, job_serializer=serialize, job_deserializer=deserialize)
+    redis = connect(url)
     arq = Worker(
         [func(job, name="job", keep_result=0)],
+        queue_name=redis.default_queue_name,
         redis_pool=redis,
         handle_signals=False,
         poll_delay=0.02,
@@ -96,7 +95,7 @@ async def _bare_starts(url: str) -> float:
     finally:
         running.cancel()
         await asyncio.gather(running, *arq.tasks.values(), return_exceptions=True)
-        await redis.aclose()
+        await redis.aclose(close_connection_pool=True)
 
 
 async def _line(report: Report, url: str) -> None:

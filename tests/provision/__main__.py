@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.provision import docker_engine, packages, parts, processes
+from tests.provision import base_image, docker_engine, packages, parts, processes
 from tests.provision.places import CACHE
 from tests.provision.postgres import reachable_parent
 
@@ -27,6 +27,17 @@ def main() -> None:
         print(f"missing {name}: {reason} (not tested: {parts.PARTS[name].covers})")
     if not lacking:
         print("Every real part the tests run against is here.")
+    if "docker" not in lacking:
+        _put_base_image_together()
+
+
+def _put_base_image_together() -> None:
+    from sandbox.environments.protocol import EnvironmentUnavailable
+
+    try:
+        base_image.ensure_once()
+    except (processes.ServerDidNotStart, EnvironmentUnavailable) as error:
+        print(f"no base image: {error}")
 
 
 def end_leftovers() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 
@@ -81,3 +85,45 @@ async def test_a_dead_redis_is_said_and_never_raised() -> None:
 async def test_a_live_redis_has_nothing_to_complain_of(redis_url: str) -> None:
     async with Queue(redis_url) as queue:
         assert await queue.check() is None
+
+
+async def test_a_redis_that_goes_silent_costs_neither_time_nor_a_connection(redis_url: str) -> None:
+    async with _silent_from(redis_url, b"EXISTS") as address, Queue(address) as queue:
+        async with asyncio.timeout(30):
+            assert await queue.enqueue("run_turn", "s1", 1) == "unreachable"
+        # A connection that was lost would be told of now, as an error.
+        gc.collect()
+
+
+@asynccontextmanager
+async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
+    """The address of a way to that Redis on which, from the first request with `word`, nothing is answered."""
+    server = urlsplit(redis_url)
+    silent = asyncio.Event()
+    carrying: set[asyncio.Task[None]] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to_there = await asyncio.open_connection(server.hostname, server.port)
+        try:
+            while request := await reader.read(65_536):
+                if word in request:
+                    silent.set()
+                if not silent.is_set():
+                    to_there.write(request)
+                    writer.write(await there.read(65_536))
+        finally:
+            for end in (writer, to_there):
+                end.close()
+                await end.wait_closed()
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(carry(reader, writer))
+        carrying.add(task)
+        task.add_done_callback(carrying.discard)
+
+    listener = await asyncio.start_server(take, "127.0.0.1")
+    async with listener:
+        yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
+    for task in (left := [*carrying]):
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

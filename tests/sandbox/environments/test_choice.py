@@ -10,10 +10,12 @@ from sandbox.environments.choice import EnvironmentSettings, choose_environment,
 from sandbox.environments.protocol import EnvironmentUnavailable
 
 
-def settings(directory: Path, docker_host: str | None = None) -> EnvironmentSettings:
+def settings(
+    directory: Path, docker_host: str | None = None, base_image: str = "bellhop/base:none"
+) -> EnvironmentSettings:
     return EnvironmentSettings(
         directory=directory,
-        base_image="bellhop/base:test",
+        base_image=base_image,
         docker_host=docker_host or f"unix://{directory}/none.sock",
     )
 
@@ -22,8 +24,10 @@ def test_backends_are_found_by_their_files() -> None:
     assert list(found_backends()) == ["docker", "local"]
 
 
-async def test_auto_takes_the_engine_that_answers(tmp_path: Path, docker_host: str) -> None:
-    environment = await choose_environment("auto", settings(tmp_path, docker_host))
+async def test_auto_takes_the_engine_that_answers(
+    tmp_path: Path, docker_host: str, base_image: str
+) -> None:
+    environment = await choose_environment("auto", settings(tmp_path, docker_host, base_image))
     assert environment.name == "docker"
     await environment.aclose()
 
