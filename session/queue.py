@@ -104,9 +104,10 @@ class _Pipeline(Pipeline):
     """
 
     async def reset(self) -> None:
+        give_back: Callable[[], Awaitable[None]] = super().reset
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await super().reset()
+                await give_back()
         except BaseException:
             connection, self.connection = self.connection, None
             if connection is not None:
@@ -174,10 +175,8 @@ def job_id(job: JobName, session_id: str, number: int) -> str:
 
 def connect(url: str) -> ArqRedis:
     """arq's client at that address. Nothing is sent yet, and it does not try again: those who call it do."""
-    pool: ConnectionPool[Any] = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
-    return _Redis(
-        pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE
-    )
+    pool = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
+    return _Redis(pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE)
 
 
 def serialize(job: dict[str, Any]) -> bytes:

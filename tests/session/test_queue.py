@@ -97,7 +97,7 @@ async def test_a_redis_that_goes_silent_costs_neither_time_nor_a_connection(redi
 
 @asynccontextmanager
 async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
-    """The address of a way to that Redis on which, from the first request with `word`, nothing is answered."""
+    """The address of a way to that Redis where, from the first request with `word`, nothing is answered."""
     server = urlsplit(redis_url)
     silent = asyncio.Event()
     carrying: set[asyncio.Task[None]] = set()
