@@ -26,12 +26,14 @@ from sandbox.halting import HaltWatch
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
+from sandbox.snapshots import SnapshotKeeper
 from sandbox.worker import WorkerProcess
 from session.broker import model_headers
 from session.catalogue import Catalogue
 from session.concurrency import Concurrency
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
+from session.snapshots import Snapshots
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -59,10 +61,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
+    snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     parts = DriverParts(
         environment=environment,
         forge=forge,
         doors=doors,
+        snapshots=snapshots,
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -116,7 +120,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(environment, core.log, core.leases, doors, places.inbound),
+        reaper=Reaper(environment, core.log, core.leases, doors, snapshots, places.inbound),
+        snapshots=snapshots,
         concurrency=settings.worker_concurrency,
         turn_limit_seconds=settings.turn_limit_seconds,
     )

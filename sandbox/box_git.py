@@ -99,12 +99,13 @@ class BoxGit:
         await self._must(f"{QUIET} checkout --quiet --force --detach {sha}", f"checking out {sha}")
 
     async def restore(self) -> None:
-        """The workspace as the checkpoint has it: its commits, and its uncommitted and untracked files.
+        """The workspace as the checkpoint has it: its commits, and its uncommitted and untracked files. What
+        git ignores stays as it is.
 
         Raises: SandboxFailed.
         """
         await self._must(
-            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && "
+            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && git clean -d --force --quiet && "
             f"{QUIET} reset --quiet --mixed {CHECKPOINT_REF}^",
             "restoring the workspace",
         )

@@ -33,6 +33,7 @@ from sandbox.policy.egress import EgressWatch
 from sandbox.policy.permission import CommandPermission
 from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
+from sandbox.snapshots import SnapshotKeeper
 from sandbox.verification import Verifier
 from sandbox.workspace import Workspace, box_name, save_quietly
 from session import events as e
@@ -81,6 +82,7 @@ class DriverParts:
     environment: Environment
     forge: BrokerForge
     doors: WorkerDoors
+    snapshots: SnapshotKeeper
     broker: Broker
     switch: KillSwitch
     catalogue: Catalogue
@@ -131,11 +133,7 @@ class TurnDriver:
         await turn.append(*untrusted_reads(turn.view, at_work))
         base, quarantine = await self._base(turn)
         await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
-        places = self._parts.places
-        inbound = places.inbound / box_name(turn.session_id)
-        workspace = Workspace(
-            turn, self._parts.environment, base, quarantine, self._bundles, self._parts.doors, inbound
-        )
+        workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.open()
             publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
@@ -153,19 +151,33 @@ class TurnDriver:
         if not any(box.name == name and box.running for box in await environment.list()):
             return
         try:
-            await self._save_stopped(turn, self._parts.places.inbound / name)
+            await self._save_stopped(turn)
         finally:
             await environment.end(name)
 
-    async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
+    async def _save_stopped(self, turn: TurnLog) -> None:
         base, quarantine = await self._base(turn, check_rights=False)
-        environment = self._parts.environment
-        workspace = Workspace(turn, environment, base, quarantine, self._bundles, self._parts.doors, inbound)
+        workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.attach()
-            await save_quietly(workspace, turn.session_id)
+            if await save_quietly(workspace, turn.session_id) is None:
+                workspace.ask_for_snapshot()
         finally:
             await workspace.close()
+
+    def _workspace(self, turn: TurnLog, base: BaseCommit, quarantine: Quarantine) -> Workspace:
+        parts = self._parts
+        inbound = parts.places.inbound / box_name(turn.session_id)
+        return Workspace(
+            turn,
+            parts.environment,
+            base,
+            quarantine,
+            self._bundles,
+            parts.doors,
+            parts.snapshots,
+            inbound,
+        )
 
     async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Quarantine]:
         chosen = turn.view.repository
@@ -272,6 +284,8 @@ class TurnDriver:
             merge = merge_request(turn.view, base.repository, excluded, minutes)
             events += [merge] if merge else []
         await (turn.begin(*events) if isinstance(ending.event, e.TurnFinished) else turn.append(*events))
+        if ending.event is not None and not unsaved:
+            workspace.ask_for_snapshot()
 
 
 def _budget_policy(base: BaseCommit, minutes: float) -> BudgetPolicy:

@@ -20,6 +20,7 @@ from sandbox.environments.protocol import (
     SandboxFailed,
     SandboxSpec,
 )
+from sandbox.snapshots import SnapshotKeeper
 from sandbox.verification import PURPOSE_LABEL
 from session.database import DatabaseDown
 from session.leases import Leases
@@ -48,6 +49,7 @@ class Reaper:
         log: Log,
         leases: Leases,
         doors: WorkerDoors,
+        snapshots: SnapshotKeeper,
         inbound: Path,
         lifetimes: Lifetimes | None = None,
     ) -> None:
@@ -55,21 +57,24 @@ class Reaper:
         self._log = log
         self._leases = leases
         self._doors = doors
+        self._snapshots = snapshots
         self._inbound = inbound
         self._lifetimes = lifetimes or Lifetimes()
 
     async def sweep(self, now: datetime | None = None) -> int:
-        """How many boxes were stopped or removed. A box whose session has a live lease is left alone.
+        """How many boxes and snapshots were stopped or removed. A box whose session has a live lease is left
+        alone.
 
         `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
         """
+        now = now or datetime.now(UTC)
         reaped = 0
         for box in await self._environment.list():
             try:
-                reaped += await self._look(box, now or datetime.now(UTC))
+                reaped += await self._look(box, now)
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
-        return reaped
+        return reaped + await self._snapshots.sweep(now)
 
     async def run(self, every_seconds: float = 60.0) -> None:
         """Sweep for ever; an outage is waited out."""

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
+from sandbox.snapshots import SnapshotKeeper
 from session.queue import worker as queue_worker
 from session.reconciler import Reconciler
 
@@ -39,6 +40,7 @@ class WorkerProcess:
         route_session: Callable[[str], Awaitable[None]],
         reconciler: Reconciler,
         reaper: Reaper,
+        snapshots: SnapshotKeeper,
         concurrency: int,
         turn_limit_seconds: float,
     ) -> None:
@@ -47,6 +49,7 @@ class WorkerProcess:
         self._route_session = route_session
         self._reconciler = reconciler
         self._reaper = reaper
+        self._snapshots = snapshots
         self._concurrency = concurrency
         self._job_seconds = turn_limit_seconds + JOB_MARGIN_SECONDS
 
@@ -55,6 +58,7 @@ class WorkerProcess:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
+            tasks.create_task(self._snapshots.run(), name="snapshots")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:

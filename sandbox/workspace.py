@@ -17,10 +17,19 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
-from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
+from sandbox.environments.protocol import (
+    WORKSPACE,
+    Environment,
+    ImageMissing,
+    Sandbox,
+    SandboxFailed,
+    SandboxSpec,
+)
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
+from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
 MAX_NAME_CHARACTERS = 51
@@ -49,6 +58,7 @@ class Workspace:
         quarantine: Quarantine,
         bundles: Bundles,
         doors: WorkerDoors,
+        snapshots: SnapshotKeeper,
         inbound: Path,
     ) -> None:
         self._turn = turn
@@ -57,9 +67,12 @@ class Workspace:
         self._quarantine = quarantine
         self._bundles = bundles
         self._doors = doors
+        self._snapshots = snapshots
+        self._snapshot: Snapshot | None = None
         self._door: Door | None = None
         self._inbound = inbound
         self._sandbox: Sandbox | None = None
+        self._saved = ""
         self.is_new = False
 
     @property
@@ -91,10 +104,15 @@ class Workspace:
         git = self._git
         restored = ""
         notes: list[e.Event] = []
+        made = self._opened.origin == "created"
+        self.is_new = self.is_new or made
         if not await git.is_laid_out():
             self.is_new = True
             restored = await self._furnish(git)
             notes = await self._set_up(git)
+        elif made and self._snapshot is not None:
+            restored = await self._catch_up(git, self._snapshot)
+            notes = await self._follow_base(git)
         elif await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
         origin = origin_url(self._base.repository)
@@ -118,7 +136,16 @@ class Workspace:
         """
         name = box_name(self._turn.session_id)
         self._door = await self._doors.open(self._turn.session_id, name, self._base.repository)
-        self._sandbox = await self._environment.open(self._spec)
+        self._snapshot = await self._snapshots.usable(self._turn.session_id, self._base.repository.slug)
+        try:
+            self._sandbox = await self._environment.open(self._spec)
+        except ImageMissing:
+            if self._snapshot is None:
+                raise
+            # Somebody cleared the engine: the checkpoint is there all the same.
+            await self._snapshots.drop(self._snapshot)
+            self._snapshot = None
+            self._sandbox = await self._environment.open(self._spec)
 
     async def recover(self) -> None:
         """The box again after it stopped answering: the same one if it lives, else rebuilt.
@@ -147,9 +174,17 @@ class Workspace:
 
         Raises: SandboxFailed, RunnerError, QuarantineRefused.
         """
-        await self._quarantine.receive_bundle(
+        received = await self._quarantine.receive_bundle(
             await self._git.checkpoint(self._turn.author, self._base.branch)
         )
+        self._saved = received.references[CHECKPOINT_REF]
+
+    def ask_for_snapshot(self) -> None:
+        """Once the turn's end is on record: a snapshot is taken of what was saved, while nobody waits."""
+        if self._saved:
+            view = self._turn.view
+            finished = Finished(view.id, self._spec.name, self._base.repository.slug, view.turns, self._saved)
+            self._snapshots.ask(finished)
 
     async def close(self) -> None:
         """The connection is closed; the box goes on."""
@@ -167,7 +202,8 @@ class Workspace:
         name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
         env = placeholders(self._base.repository)
-        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door)
+        image = self._snapshot.reference if self._snapshot else None
+        return SandboxSpec(self._turn.session_id, name, image, self._inbound, env=env, door=door)
 
     @property
     def _git(self) -> BoxGit:
@@ -179,13 +215,28 @@ class Workspace:
         await git.lay_out(self._base.branch, base_bundle=BASE_BUNDLE, base_sha=self._base.sha)
         if await self._quarantine.resolve(CHECKPOINT_REF) is None:
             return ""
+        await self._take_checkpoint(git)
+        return "all files of the workspace are as they were last saved"
+
+    async def _take_checkpoint(self, git: BoxGit) -> None:
         try:
             await self._bundles.place_work(self._quarantine, CHECKPOINT_REF, self._base, self._inbound)
         except GitFailed as error:
             raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
         await git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
         await git.restore()
-        return "all files of the workspace are as they were last saved"
+
+    async def _catch_up(self, git: BoxGit, snapshot: Snapshot) -> str:
+        """A box made of a snapshot has what was saved after it too; what came back, in words."""
+        if await self._quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
+            return (
+                "everything is as it was after the last turn, with what was installed; nothing runs any more"
+            )
+        await self._take_checkpoint(git)
+        return (
+            "all files of the workspace are as they were last saved, and what was installed is as it was "
+            f"after turn {snapshot.turns}"
+        )
 
     async def _follow_base(self, git: BoxGit) -> list[e.Event]:
         """An older box learns where its base branch is now; whether to rebase is for the agent to decide."""

@@ -311,3 +311,23 @@ class McpToolRow(Model):
     class Meta:
         table = "mcp_tools"
         unique_together = (("repository", "server", "tool"),)
+
+
+class SnapshotRow(Model):
+    """A copy of a session's box, in the engine of one host."""
+
+    reference = fields.CharField(max_length=255, primary_key=True)
+    session_id = _session_id()
+    host = fields.CharField(max_length=255)
+    repository = fields.CharField(max_length=255)
+    turns = fields.IntField()
+    checkpoint = fields.CharField(max_length=64)
+    runner = fields.IntField()
+    taken_at = fields.DatetimeField()
+
+    class Meta:
+        table = "snapshots"
+        indexes = (
+            Index(fields=("session_id",), name="snapshots_of_session"),
+            Index(fields=("host", "taken_at"), name="snapshots_of_host"),
+        )

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import requests
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
+from sandbox.environments.docker_containers import ENGINE_ERRORS
 from sandbox.environments.open_box import OpenBox
 from sandbox.environments.protocol import Environment, Origin, SandboxFailed
 from sandbox.environments.runner_client import RunnerClient
-from sandbox.images.base_image import READY_LABEL
-from sandbox.runner import VERSION
-
-RUNNER_LABEL = "bellhop.runner"
-SNAPSHOT_REPOSITORY = "bellhop/snapshot"
-# What the SDK lets through of the connection below it.
-ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
 class DockerSandbox(OpenBox):
@@ -30,26 +23,14 @@ class DockerSandbox(OpenBox):
         name: str,
         runner: RunnerClient,
         origin: Origin,
-        owner: str,
     ) -> None:
-        """owner: tells this installation's snapshots from another's in the same engine."""
         super().__init__(name, runner, origin)
         self._environment = environment
         self._container = container
-        self._owner = owner
 
     async def snapshot(self, tag: str) -> str:
-        """An image of the container's filesystem, made without pausing it. Raises: SandboxFailed."""
-        repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{self._name}"
-        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
-        try:
-            # Pausing a busy container often fails, and git's own files are written to survive a cut.
-            await asyncio.to_thread(
-                self._container.commit, repository, tag, pause=False, changes="\n".join(changes)
-            )
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name}: no snapshot: {error}") from error
-        return f"{repository}:{tag}"
+        """An image of the container's filesystem. Raises: EnvironmentUnavailable, SandboxFailed."""
+        return await self._environment.snapshot(self._name, tag)
 
     async def stop(self) -> None:
         """The container has ended; its filesystem stays. Raises: SandboxFailed."""

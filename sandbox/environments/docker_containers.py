@@ -8,8 +8,9 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import requests
 from docker import DockerClient
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.door_environment import door_environment, door_options
@@ -20,6 +21,7 @@ from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
     WORKSPACE,
+    ImageMissing,
     SandboxFailed,
     SandboxSpec,
 )
@@ -33,12 +35,17 @@ from sandbox.environments.runner_launch import (
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL
+from sandbox.runner import VERSION
 
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
 OWNER_LABEL = "bellhop.owner"
 # A box that moves into a new container has two for a moment; no box's name has a dot.
 NEXT = ".next"
 MOVED_REPOSITORY = "bellhop/moved"
+SNAPSHOT_REPOSITORY = "bellhop/snapshot"
+RUNNER_LABEL = "bellhop.runner"
+# What the SDK lets through of the connection below it.
+ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
 class Containers:
@@ -95,6 +102,20 @@ class Containers:
             if error.status_code != 409:
                 raise
         shutil.rmtree(self._run_directory / name, ignore_errors=True)
+
+    def snapshot(self, name: str, tag: str) -> str:
+        """An image of the box's filesystem as it is now. Raises: SandboxFailed."""
+        container = self.find(name)
+        if container is None:
+            raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
+        repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{name}"
+        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
+        try:
+            # Pausing a busy container often fails, and git's own files are written to survive a cut.
+            container.commit(repository, tag, pause=False, changes="\n".join(changes))
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {name}: no snapshot: {error}") from error
+        return f"{repository}:{tag}"
 
     def _title(self, name: str) -> str:
         return f"bellhop-{self._owner}-{name}"
@@ -154,7 +175,7 @@ class Containers:
                 **hardened_options(spec.limits, mounts, self._runtime, seccomp),
             )
         except ImageNotFound as error:
-            raise SandboxFailed(f"box {spec.name}: there is no image {image} in the engine") from error
+            raise ImageMissing(f"box {spec.name}: there is no image {image} in the engine") from error
         if container.labels.get(READY_LABEL) is None:
             container.put_archive("/", own_directories())
         return container

@@ -13,8 +13,8 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
-from sandbox.environments.docker_box import ENGINE_ERRORS, DockerSandbox
-from sandbox.environments.docker_containers import OWNER_LABEL, Containers
+from sandbox.environments.docker_box import DockerSandbox
+from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -57,6 +57,7 @@ class DockerEnvironment:
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._client: DockerClient | None = None
+        self._engine_id: str | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -67,6 +68,20 @@ class DockerEnvironment:
     def isolation(self) -> str:
         runtime = f" under {self._runtime}" if self._runtime else ""
         return f"A container of its own{runtime}: no network, no privileges, a filtered kernel surface."
+
+    @property
+    def forgetful(self) -> bool:
+        return True
+
+    async def host(self) -> str:
+        """The engine's own id and whose boxes in it are meant. Raises: EnvironmentUnavailable."""
+        if self._engine_id is None:
+            client = await asyncio.to_thread(self._engine)
+            try:
+                self._engine_id = str((await asyncio.to_thread(client.info))["ID"])
+            except ENGINE_ERRORS as error:
+                raise EnvironmentUnavailable(f"The Docker engine does not say who it is: {error}") from error
+        return f"{self._engine_id}/{self._owner}"
 
     async def check(self) -> None:
         """Returns when the engine answers. Raises: EnvironmentUnavailable."""
@@ -113,6 +128,14 @@ class DockerEnvironment:
             for box in found
         ]
 
+    async def snapshot(self, name: str, tag: str) -> str:
+        """An image of the container's filesystem, made without pausing it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(self._containers(client).snapshot, name, tag)
+
     async def end(self, name: str) -> None:
         """The container was killed; its filesystem stays. Raises: EnvironmentUnavailable, SandboxFailed."""
         client = await asyncio.to_thread(self._engine)
@@ -124,10 +147,14 @@ class DockerEnvironment:
         await asyncio.to_thread(self._containers(client).remove, name)
 
     async def remove_snapshot(self, reference: str) -> None:
-        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        """The image is gone, or goes with the last box that stands on it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         client = await asyncio.to_thread(self._engine)
         try:
-            await asyncio.to_thread(client.images.remove, reference)
+            # By force: a box that stands on it keeps its layers, and only the name goes.
+            await asyncio.to_thread(client.images.remove, reference, force=True)
         except ImageNotFound:
             return
         except APIError as error:
@@ -185,7 +212,7 @@ class DockerEnvironment:
     def _box(
         self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
     ) -> DockerSandbox:
-        return DockerSandbox(self, container, spec.name, runner, origin, self._owner)
+        return DockerSandbox(self, container, spec.name, runner, origin)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:

@@ -20,7 +20,7 @@ class LocalKeeper(Protocol):
 
     async def remove(self, name: str) -> None: ...
 
-    async def take_snapshot(self, name: str, tag: str) -> str: ...
+    async def snapshot(self, name: str, tag: str) -> str: ...
 
 
 class LocalSandbox(OpenBox):
@@ -32,7 +32,7 @@ class LocalSandbox(OpenBox):
 
     async def snapshot(self, tag: str) -> str:
         """A copy of workspace, home and journal. Raises: SandboxFailed."""
-        return await self._environment.take_snapshot(self._name, tag)
+        return await self._environment.snapshot(self._name, tag)
 
     async def stop(self) -> None:
         """The box's processes have ended; its files stay."""

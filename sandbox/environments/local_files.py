@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.environments.protocol import SandboxFailed
+from sandbox.environments.protocol import ImageMissing, SandboxFailed
 
 GONE = "No such file or directory"
 KEPT = ("workspace", "state", "home")
@@ -17,7 +17,7 @@ KEPT = ("workspace", "state", "home")
 def copy_box(source: Path, target: Path, uid: int | None) -> None:
     """The kept folders of a box, copied beside the target and then put in its place."""
     if not source.is_dir():
-        raise SandboxFailed(f"there is no {source.parent.name}/{source.name} to copy")
+        raise ImageMissing(f"there is no {source.parent.name}/{source.name} to copy")
     beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
     beside.mkdir(parents=True)
     try:

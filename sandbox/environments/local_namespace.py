@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import zlib
@@ -74,6 +75,14 @@ class LocalEnvironment:
             "the rest read-only; weaker than a container."
         )
 
+    @property
+    def forgetful(self) -> bool:
+        return False
+
+    async def host(self) -> str:
+        """This machine's name and the directory of the boxes."""
+        return f"{socket.gethostname()}:{self._boxes.parent}"
+
     async def check(self) -> None:
         """Returns when an empty box can be made. Raises: EnvironmentUnavailable."""
         if self._program is None:
@@ -131,7 +140,7 @@ class LocalEnvironment:
             return None
         return BoxRecord(**content)
 
-    async def take_snapshot(self, name: str, tag: str) -> str:
+    async def snapshot(self, name: str, tag: str) -> str:
         """A copy of the box's files under that tag. Raises: SandboxFailed."""
         reference = f"local:{name}/{tag}"
         target = self._snapshot_path(reference)

@@ -35,6 +35,10 @@ class SandboxFailed(Exception):
     """One box could not be opened, kept or frozen; the message names the box and the cause."""
 
 
+class ImageMissing(SandboxFailed):
+    """The image or snapshot that a box was to be made of is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
     """How much of the host one box may use.
@@ -111,12 +115,7 @@ class Sandbox(Protocol):
     def runner(self) -> RunnerClient: ...
 
     async def snapshot(self, tag: str) -> str:
-        """The reference of a copy of the workspace as it is now; give it as `SandboxSpec.image` later.
-
-        `tag` is short and plain (letters, digits, `.`, `_`, `-`); the same tag replaces the older copy.
-
-        Raises: SandboxFailed.
-        """
+        """The reference of a copy of this box as it is now; see `Environment.snapshot`."""
         ...
 
     async def stop(self) -> None:
@@ -157,6 +156,17 @@ class Environment(Protocol):
         """One plain sentence for the status card: what separates a box from the host."""
         ...
 
+    @property
+    def forgetful(self) -> bool:
+        """Whether an engine keeps the boxes' files, which may lose them; else they lie on this host's disk,
+        where a copy beside them would keep nothing that they do not."""
+        ...
+
+    async def host(self) -> str:
+        """Where boxes and snapshots of this environment are: the same for as long as they can be found
+        again, and nobody else's. Raises: EnvironmentUnavailable."""
+        ...
+
     async def check(self) -> None:
         """Returns when boxes can be made here.
 
@@ -173,6 +183,16 @@ class Environment(Protocol):
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """The box of that name: the running one adopted, else the stopped one started, else a new one.
+
+        Raises: EnvironmentUnavailable, SandboxFailed; ImageMissing for a new one.
+        """
+        ...
+
+    async def snapshot(self, name: str, tag: str) -> str:
+        """The reference of a copy of that box as it is now, running or not; give it as `SandboxSpec.image`
+        later.
+
+        `tag` is short and plain (letters, digits, `.`, `_`, `-`); the same tag replaces the older copy.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """

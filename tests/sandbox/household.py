@@ -37,6 +37,7 @@ from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.snapshots import SnapshotKeeper
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
@@ -56,6 +57,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.secret_rows import SecretRows
 from session.settings import Settings
+from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
 from skills.library import built_in_source
@@ -271,6 +273,7 @@ async def household(
             broker=broker,
             switch=switch,
             doors=WorkerDoors(broker, place, home / "inbound"),
+            snapshots=SnapshotKeeper(place, log, Snapshots(database)),
             catalogue=catalogue,
             directory=directory,
             effects=effects,

@@ -167,9 +167,16 @@ async def test_no_call_begins_while_all_is_halted() -> None:
 
         prepared = await house.parts.forge.prepare(session_id)
         base = await read_base(house.repository, prepared.mirror, "main")
-        places, doors = house.parts.places, house.parts.doors
+        parts = house.parts
         workspace = Workspace(
-            turn, house.environment, base, prepared.quarantine, Bundles(places.bundles), doors, places.inbound
+            turn,
+            house.environment,
+            base,
+            prepared.quarantine,
+            Bundles(parts.places.bundles),
+            parts.doors,
+            parts.snapshots,
+            parts.places.inbound,
         )
         calls = CallRunner({}, turn, workspace, never, switch.halted)
         assert await calls.run([ToolRequest(call_id="c1", tool="dance", arguments="{}")]) is None

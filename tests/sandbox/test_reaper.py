@@ -15,8 +15,15 @@ NOW = datetime.now(UTC)
 
 
 def reaper(house: Household) -> Reaper:
+    parts = house.parts
     return Reaper(
-        house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound, Lifetimes()
+        house.environment,
+        house.log,
+        house.leases,
+        parts.doors,
+        parts.snapshots,
+        parts.places.inbound,
+        Lifetimes(),
     )
 
 

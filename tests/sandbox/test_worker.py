@@ -26,14 +26,16 @@ async def route_nothing(session_id: str) -> None:
 
 
 def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
+    parts = house.parts
     return WorkerProcess(
         redis_url=redis_url,
         jobs=house.jobs,
         route_session=route_nothing,
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=Reaper(
-            house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound
+            house.environment, house.log, house.leases, parts.doors, parts.snapshots, parts.places.inbound
         ),
+        snapshots=parts.snapshots,
         concurrency=2,
         turn_limit_seconds=60,
     )
