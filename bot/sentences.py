@@ -162,10 +162,13 @@ def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
             yes = f"✅ allows exactly this, once; answer {until}"
         case "budget":
             yes = f"✅ grants as much again; answer {until}"
+        case "plan":
+            yes = f"✅ lets me work by these steps, others I ask about again; answer {until}"
         case _:
             bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
             yes = f"✅ approves {bound}, {until}"
-    return (yes, "🛑 says no")
+    no = "🛑 says no; or just write what should be different" if request.kind == "plan" else "🛑 says no"
+    return (yes, no)
 
 
 def approval_settled(item: ApprovalView) -> str:
@@ -174,6 +177,8 @@ def approval_settled(item: ApprovalView) -> str:
     match item.state:
         case "given":
             return f"✅ Approved by {name}. Take ✅ away to take it back before it happens."
+        case "used" if item.request.kind == "plan":
+            return f"✅ Approved by {name}; I work by it."
         case "used":
             return f"✅ Approved by {name}, and done."
         case "refused":

@@ -30,6 +30,7 @@ REACH: dict[str, str] = {
     "egress": "Approving allows it for this session only.",
     "command": "Approving allows exactly this, once.",
     "budget": "Approving grants as much again.",
+    "plan": "Approving covers these steps; new or reworded ones are asked about again.",
 }
 """How far an approval of that kind reaches, where its commit does not say so."""
 

@@ -31,6 +31,7 @@ from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
 from sandbox.policy.permission import CommandPermission
+from sandbox.policy.plan_gate import PlanGate
 from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
 from sandbox.snapshots import SnapshotKeeper
@@ -241,10 +242,11 @@ class TurnDriver:
         minutes = parts.settings.approval_minutes
         commands = CommandPermission(turn, base.repository, base.rules, minutes)
         egress = EgressWatch(turn, base.repository, parts.doors, box_name(turn.session_id), minutes)
+        plans = PlanGate(turn, base.repository, minutes)
 
         def context(call_id: str) -> ToolContext:
             return ToolContext(
-                call_id, turn, workspace, publication, skills, base.instructions, commands, egress
+                call_id, turn, workspace, publication, skills, base.instructions, commands, egress, plans
             )
 
         return TurnLoop(
@@ -302,6 +304,7 @@ def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:
         setup=base.setup,
         verify=base.verify,
         instructions=base.instructions.root,
+        plan_first=base.repository.approvals.plan == "ask",
     )
     return system_prompt(facts, skills.skills)
 

@@ -36,7 +36,8 @@ class Approvals(Declared):
     """Which effects ask a person first. "auto" goes on without; "off" never does it.
 
     `command` differs: "ask" asks about every shell command, "off" only about those that the rules in `ask`
-    name and those that cannot be held against the rules.
+    name and those that cannot be held against the rules. `plan`: "ask" holds back all that changes something
+    until the turn's plan was approved.
     """
 
     plan: Literal["off", "ask"] = "off"

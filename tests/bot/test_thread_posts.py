@@ -12,10 +12,12 @@ from session import events as e
 from session.fold import apply
 from session.view import SessionView
 from tests.bot.views import (
+    ADA,
     ASKED,
     ASKED_BUDGET,
     ASKED_COMMAND,
     ASKED_EGRESS,
+    ASKED_PLAN,
     CHANGES,
     CHOSEN,
     FAILED,
@@ -110,6 +112,14 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.ApprovalUsed(approval_id="a1"),
     ),
     "a command is not": (*RUNNING, ASKED_COMMAND, e.ApprovalRefused(approval_id="a1", by=GRACE)),
+    "a plan is refused, then one approved": (
+        *RUNNING,
+        ASKED_PLAN,
+        e.ApprovalRefused(approval_id="a1", by=GRACE),
+        ASKED_PLAN.model_copy(update={"approval_id": "a2"}),
+        e.ApprovalGiven(approval_id="a2", digest="d1", by=ADA),
+        e.ApprovalUsed(approval_id="a2"),
+    ),
     "a tool is asked about for the session": (
         *RUNNING,
         ASKED_COMMAND.model_copy(

@@ -63,6 +63,15 @@ ASKED_BUDGET = ASKED_EGRESS.model_copy(
     }
 )
 
+ASKED_PLAN = ASKED_EGRESS.model_copy(
+    update={
+        "kind": "plan",
+        "title": "A plan of 2 steps",
+        "detail": "1. Find the rounding\n2. Round half up",
+        "subject": "",
+    }
+)
+
 
 def asked_approval(kind: e.ApprovalKind = "pull_request", blocking: bool = True) -> e.ApprovalRequested:
     """A request for approval."""

@@ -259,6 +259,7 @@ def governed() -> Iterator[e.Event]:
     yield governance_approval(
         "g3", "budget", "Go on beyond the budget?", "$5.02 of $5.00 is used.", "money_usd"
     )
+    yield governance_approval("g4", "plan", "A plan of 2 steps", "1. Keep the locale\n2. Add a test", "")
 
 
 def governance_approval(
