@@ -14,13 +14,13 @@ import structlog
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
+    PURPOSE_LABEL,
     BoxInfo,
     Environment,
     EnvironmentUnavailable,
     SandboxFailed,
     SandboxSpec,
 )
-from sandbox.verification import PURPOSE_LABEL
 from session.database import DatabaseDown
 from session.leases import Leases
 from session.log import Log, NoSuchSession

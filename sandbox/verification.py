@@ -21,13 +21,18 @@ from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import WorkerDoors, placeholders
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed, SandboxSpec
+from sandbox.environments.protocol import (
+    PURPOSE_LABEL,
+    Environment,
+    EnvironmentUnavailable,
+    SandboxFailed,
+    SandboxSpec,
+)
 from sandbox.environments.runner_client import RunnerError
 from session.events import CheckResult, Verdict, VerificationFinished
 
 CHECK_SECONDS = 1800.0
 OUTPUT_CHARACTERS = 8000
-PURPOSE_LABEL = "bellhop.purpose"
 NOT_NAMED = "The repository names no checks (`verify` in the catalogue or in .bellhop/config.yaml)."
 log = structlog.get_logger()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
-from sandbox.environments.docker_box import ENGINE_ERRORS, DockerSandbox
-from sandbox.environments.docker_containers import OWNER_LABEL, Containers
+from sandbox.environments.docker_box import DockerSandbox
+from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers
+from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -131,7 +134,35 @@ class DockerEnvironment:
         except ImageNotFound:
             return
         except APIError as error:
-            raise SandboxFailed(f"snapshot {reference} cannot be removed: {error.explanation}") from error
+            raise SandboxFailed(f"{reference} cannot be removed: {error.explanation}") from error
+
+    async def place(self) -> str:
+        """This installation in this very engine. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return f"docker:{(await asyncio.to_thread(client.info))['ID'][:32]}:{self._owner}"
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
+        EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        images = DockerImages(client, self._owner)
+        if wanted.build is not None:
+            with tempfile.TemporaryDirectory(prefix="bellhop-context-") as directory:
+                archive = Path(directory) / "context.tar"
+                await wanted.build.context(archive)
+                return await asyncio.to_thread(images.built, wanted.build, archive)
+        if wanted.image:
+            return await asyncio.to_thread(images.named, wanted.image)
+        return await asyncio.to_thread(images.named, await self._base(client))
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image of this run directory's. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(DockerImages(client, self._owner).list)
+
+    async def remove_image(self, reference: str) -> None:
+        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        await self.remove_snapshot(reference)
 
     async def aclose(self) -> None:
         """Closes the connection to the engine; boxes go on."""
@@ -169,12 +200,12 @@ class DockerEnvironment:
         if container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
-                return self._box(container, spec, runner, "adopted")
+                return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
-        return self._box(container, spec, runner, origin)
+        return self._box(client, container, spec, runner, origin)
 
     async def _base(self, client: DockerClient) -> str:
         return await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
@@ -183,9 +214,15 @@ class DockerEnvironment:
         return Containers(client, self._owner, self._run_directory, self._runtime)
 
     def _box(
-        self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
+        self,
+        client: DockerClient,
+        container: Container,
+        spec: SandboxSpec,
+        runner: RunnerClient,
+        origin: Origin,
     ) -> DockerSandbox:
-        return DockerSandbox(self, container, spec.name, runner, origin, self._owner)
+        images = DockerImages(client, self._owner)
+        return DockerSandbox(self, container, spec.name, runner, origin, self._owner, images)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:
