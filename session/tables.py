@@ -311,3 +311,30 @@ class McpToolRow(Model):
     class Meta:
         table = "mcp_tools"
         unique_together = (("repository", "server", "tool"),)
+
+
+class ImageBuildRow(Model):
+    """One build of a repository's image, from its beginning to its end."""
+
+    id = fields.CharField(max_length=_ID, primary_key=True)
+    repository = fields.CharField(max_length=255)
+    place = fields.CharField(max_length=255)
+    state = fields.CharField(max_length=16)
+    sha = fields.CharField(max_length=64)
+    fingerprint = fields.CharField(max_length=16)
+    recipe = fields.CharField(max_length=16)
+    base = fields.CharField(max_length=255)
+    reference = fields.TextField()
+    layers = fields.IntField(default=0)
+    size_bytes = fields.BigIntField(default=0)
+    cause = fields.TextField()
+    passing = fields.BooleanField(default=False)
+    log = fields.TextField()
+    started_at = fields.DatetimeField()
+    finished_at = fields.DatetimeField(null=True)
+    # When the image that this one goes back to was last built from its base.
+    whole_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "image_builds"
+        indexes = (Index(fields=("repository", "place", "started_at"), name="image_builds_of_repository"),)
