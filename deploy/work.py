@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import httpx2
 from openai import AsyncOpenAI
@@ -19,10 +20,16 @@ from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
+from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
 from sandbox.halting import HaltWatch
+from sandbox.images.builder import ImageBuilder
+from sandbox.images.jobs import ImageJobs
+from sandbox.images.ready_images import ReadyImages
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
@@ -30,6 +37,8 @@ from sandbox.worker import WorkerProcess
 from session.broker import model_headers
 from session.catalogue import Catalogue
 from session.concurrency import Concurrency
+from session.image_builds import ImageBuilds
+from session.locks import Locks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from skills.library import built_in_source, folder_source
@@ -59,10 +68,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
+    builds, locks = ImageBuilds(core.database), Locks(core.database)
     parts = DriverParts(
         environment=environment,
         forge=forge,
         doors=doors,
+        images=ReadyImages(environment, builds),
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -116,9 +127,40 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(environment, core.log, core.leases, doors, places.inbound),
+        reaper=Reaper(
+            environment,
+            core.log,
+            core.leases,
+            doors,
+            places.inbound,
+            ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
+        ),
+        images=ImageJobs(
+            image_builder(core, environment), core.catalogue, locks, timedelta(seconds=settings.lease_seconds)
+        ),
+        image_interval_minutes=settings.image_interval_minutes,
         concurrency=settings.worker_concurrency,
         turn_limit_seconds=settings.turn_limit_seconds,
+    )
+
+
+def image_builder(core: Core, environment: Environment) -> ImageBuilder:
+    """What builds images of repositories on this host."""
+    settings = core.settings
+    places = Places.under(settings.bellhop_home)
+    return ImageBuilder(
+        BuilderParts(
+            environment=environment,
+            forge=BrokerForge(core.broker, settings.bellhop_home / "exchange"),
+            doors=WorkerDoors(core.broker, environment, places.inbound),
+            bundles=Bundles(places.bundles),
+            builds=ImageBuilds(core.database),
+            locks=Locks(core.database),
+            switch=core.switch,
+            catalogue=core.catalogue,
+            inbound=places.inbound,
+            lease=timedelta(seconds=settings.lease_seconds),
+        )
     )
 
 

@@ -27,6 +27,7 @@ from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment
+from sandbox.images.ready_images import ReadyImages
 from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
@@ -81,6 +82,7 @@ class DriverParts:
     environment: Environment
     forge: BrokerForge
     doors: WorkerDoors
+    images: ReadyImages
     broker: Broker
     switch: KillSwitch
     catalogue: Catalogue
@@ -102,7 +104,9 @@ class TurnDriver:
     def __init__(self, parts: DriverParts) -> None:
         self._parts = parts
         self._bundles = Bundles(parts.places.bundles)
-        self._verifier = Verifier(parts.environment, self._bundles, parts.doors, parts.places.inbound)
+        self._verifier = Verifier(
+            parts.environment, self._bundles, parts.doors, parts.images, parts.places.inbound
+        )
 
     async def take_up(self, turn: TurnLog) -> None:
         """The session's unfinished turn is taken up again, or the next prompt's turn is started.
@@ -133,9 +137,7 @@ class TurnDriver:
         await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
         places = self._parts.places
         inbound = places.inbound / box_name(turn.session_id)
-        workspace = Workspace(
-            turn, self._parts.environment, base, quarantine, self._bundles, self._parts.doors, inbound
-        )
+        workspace = self._workspace(turn, base, quarantine, inbound)
         try:
             await workspace.open()
             publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
@@ -159,13 +161,18 @@ class TurnDriver:
 
     async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
         base, quarantine = await self._base(turn, check_rights=False)
-        environment = self._parts.environment
-        workspace = Workspace(turn, environment, base, quarantine, self._bundles, self._parts.doors, inbound)
+        workspace = self._workspace(turn, base, quarantine, inbound)
         try:
             await workspace.attach()
             await save_quietly(workspace, turn.session_id)
         finally:
             await workspace.close()
+
+    def _workspace(self, turn: TurnLog, base: BaseCommit, quarantine: Quarantine, inbound: Path) -> Workspace:
+        parts = self._parts
+        return Workspace(
+            turn, parts.environment, base, quarantine, self._bundles, parts.doors, parts.images, inbound
+        )
 
     async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Quarantine]:
         chosen = turn.view.repository

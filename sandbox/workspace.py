@@ -17,8 +17,10 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
+from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.images.ready_images import ReadyImages, Start
 from session import events as e
 from session.people import Person
 
@@ -49,6 +51,7 @@ class Workspace:
         quarantine: Quarantine,
         bundles: Bundles,
         doors: WorkerDoors,
+        images: ReadyImages,
         inbound: Path,
     ) -> None:
         self._turn = turn
@@ -57,6 +60,8 @@ class Workspace:
         self._quarantine = quarantine
         self._bundles = bundles
         self._doors = doors
+        self._images = images
+        self._start = Start()
         self._door: Door | None = None
         self._inbound = inbound
         self._sandbox: Sandbox | None = None
@@ -79,7 +84,7 @@ class Workspace:
     async def open(self) -> None:
         """The box is there, with the repository in it and the author's name on its git.
 
-        Emits: SandboxReady; NoteAdded when a set-up command failed.
+        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed.
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
@@ -94,7 +99,7 @@ class Workspace:
         if not await git.is_laid_out():
             self.is_new = True
             restored = await self._furnish(git)
-            notes = await self._set_up(git)
+            notes = [*self._note(), *await self._set_up(git)]
         elif await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
         origin = origin_url(self._base.repository)
@@ -104,7 +109,7 @@ class Workspace:
             backend=self._environment.name,
             isolation=self._environment.isolation,
             box=self._spec.name,
-            image=self._spec.image or "",
+            image=self._image or "",
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
@@ -117,7 +122,11 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
         name = box_name(self._turn.session_id)
-        self._door = await self._doors.open(self._turn.session_id, name, self._base.repository)
+        repository = self._base.repository
+        self._start = await self._images.start(self._base)
+        # What an image of the repository's own says of package indexes, the repository could have said.
+        chosen = repository.image if self._start.image and repository.image else None
+        self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
         self._sandbox = await self._environment.open(self._spec)
 
     async def recover(self) -> None:
@@ -166,8 +175,17 @@ class Workspace:
     def _spec(self) -> SandboxSpec:
         name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
-        env = placeholders(self._base.repository)
-        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door)
+        env = {**self._start.variables, **placeholders(self._base.repository)}
+        image = self._start.image
+        labels = {IMAGE_LABEL: image} if image else {}
+        return SandboxSpec(
+            self._turn.session_id, name, image, self._inbound, env=env, labels=labels, door=door
+        )
+
+    @property
+    def _image(self) -> str | None:
+        """The image that the box was made from just now; of an older box it is not known."""
+        return self._start.image if self._opened.origin == "created" else None
 
     @property
     def _git(self) -> BoxGit:
@@ -175,8 +193,7 @@ class Workspace:
 
     async def _furnish(self, git: BoxGit) -> str:
         """The repository laid out in a new box; what of the session's earlier work came back, in words."""
-        await self._bundles.place_base(self._base, self._inbound)
-        await git.lay_out(self._base.branch, base_bundle=BASE_BUNDLE, base_sha=self._base.sha)
+        await lay_out(git, self._bundles, self._base, self._start if self._image else Start(), self._inbound)
         if await self._quarantine.resolve(CHECKPOINT_REF) is None:
             return ""
         try:
@@ -197,7 +214,14 @@ class Workspace:
         )
         return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
 
+    def _note(self) -> list[e.Event]:
+        if not self._start.note:
+            return []
+        return [e.NoteAdded(turn_id=self._turn.turn_id, text=self._start.note)]
+
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
+        if self._image is not None:
+            return []  # the image has had it
         for command in self._base.setup:
             result = await git.run(command, SETUP_SECONDS)
             if result.exit_code != 0:
@@ -207,6 +231,20 @@ class Workspace:
                 )
                 return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
         return []
+
+
+async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start, inbound: Path) -> None:
+    """The repository at its base commit in a new box: all of it, or what the box's image lacks.
+
+    Raises: SandboxFailed, GitFailed.
+    """
+    if start.image is None:
+        await bundles.place_base(base, inbound)
+        await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
+        return
+    has_news = await bundles.place_since(base, start.sha, inbound)
+    bundle = BASE_BUNDLE if has_news else None
+    await git.catch_up(base.branch, base_bundle=bundle, base_sha=base.sha)
 
 
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:

@@ -64,6 +64,10 @@ class ImageBuilds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def clock(self) -> datetime:
+        """The time that builds go by."""
+        return await self._database.clock()
+
     async def begin(self, made: Made) -> str:
         """The id of a build that is under way now."""
         build_id = uuid4().hex[:16]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from session.database import Database, Transaction, when
+
+_WAITS = 5
 
 
 class Locks:
@@ -31,6 +34,15 @@ class Locks:
             )
 
         return bool(await self._database.run(work))
+
+    async def outlast(self, name: str, holder: str, length: timedelta) -> bool:
+        """Like `take`; a lock whose holder may be dead is waited for. A living one keeps it for longer than
+        it lasts."""
+        for _ in range(_WAITS):
+            if await self.take(name, holder, length):
+                return True
+            await asyncio.sleep(length.total_seconds() / (_WAITS - 1))
+        return await self.take(name, holder, length)
 
     async def keep(self, name: str, holder: str, length: timedelta) -> bool:
         """Whether the lock still was the holder's; then it lasts that long from now."""

@@ -60,6 +60,7 @@ class DockerEnvironment:
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._client: DockerClient | None = None
+        self._place: str | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -138,8 +139,11 @@ class DockerEnvironment:
 
     async def place(self) -> str:
         """This installation in this very engine. Raises: EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
-        return f"docker:{(await asyncio.to_thread(client.info))['ID'][:32]}:{self._owner}"
+        if self._place is None:
+            client = await asyncio.to_thread(self._engine)
+            engine = (await asyncio.to_thread(client.info))["ID"]
+            self._place = f"docker:{engine[:36]}:{self._owner}"
+        return self._place
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,

@@ -21,7 +21,7 @@ UNUSED = ("dockerComposeFile", "features", "initializeCommand", "postStartComman
 """Settings that would shape the box elsewhere and do not here; a build's log names those that are there."""
 
 RESERVED = re.compile(
-    r"HOME|USER|LOGNAME|LD_PRELOAD|LD_LIBRARY_PATH|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|BELLHOP_.*",
+    r"HOME|PATH|USER|LOGNAME|LD_PRELOAD|LD_LIBRARY_PATH|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|BELLHOP_.*",
     re.IGNORECASE,
 )
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

@@ -168,8 +168,9 @@ async def test_no_call_begins_while_all_is_halted() -> None:
         prepared = await house.parts.forge.prepare(session_id)
         base = await read_base(house.repository, prepared.mirror, "main")
         places, doors = house.parts.places, house.parts.doors
+        bundles, images = Bundles(places.bundles), house.parts.images
         workspace = Workspace(
-            turn, house.environment, base, prepared.quarantine, Bundles(places.bundles), doors, places.inbound
+            turn, house.environment, base, prepared.quarantine, bundles, doors, images, places.inbound
         )
         calls = CallRunner({}, turn, workspace, never, switch.halted)
         assert await calls.run([ToolRequest(call_id="c1", tool="dance", arguments="{}")]) is None

@@ -16,7 +16,13 @@ NOW = datetime.now(UTC)
 
 def reaper(house: Household) -> Reaper:
     return Reaper(
-        house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound, Lifetimes()
+        house.environment,
+        house.log,
+        house.leases,
+        house.parts.doors,
+        house.parts.places.inbound,
+        house.image_reaper(),
+        Lifetimes(),
     )
 
 

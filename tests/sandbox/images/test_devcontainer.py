@@ -115,6 +115,7 @@ def test_an_image_and_the_older_way_to_name_a_dockerfile() -> None:
             '{"containerEnv": {\n"https_proxy": "http://evil"}}',
             f"{FILE}:2: `https_proxy` belongs to the sandbox",
         ),
+        ('{"containerEnv": {"PATH": "/opt/bin"}}', "`PATH` belongs to the sandbox"),
         ('{"remoteUser": "a b"}', '`remoteUser` must be the name of a user, such as "vscode".'),
     ],
 )
