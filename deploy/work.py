@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx2
@@ -34,9 +35,11 @@ from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.worker import WorkerProcess
-from session.broker import model_headers
+from session.broker import Broker, model_headers
 from session.catalogue import Catalogue
 from session.concurrency import Concurrency
+from session.database import Database
+from session.halt import KillSwitch
 from session.image_builds import ImageBuilds
 from session.locks import Locks
 from session.reconciler import Reconciler
@@ -136,7 +139,10 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
         ),
         images=ImageJobs(
-            image_builder(core, environment), core.catalogue, locks, timedelta(seconds=settings.lease_seconds)
+            image_builder(_build_places(core, environment)),
+            core.catalogue,
+            locks,
+            timedelta(seconds=settings.lease_seconds),
         ),
         image_interval_minutes=settings.image_interval_minutes,
         concurrency=settings.worker_concurrency,
@@ -144,21 +150,37 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     )
 
 
-def image_builder(core: Core, environment: Environment) -> ImageBuilder:
+def _build_places(core: Core, environment: Environment) -> BuildPlaces:
+    return BuildPlaces(core.settings, core.catalogue, core.database, core.broker, core.switch, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlaces:
+    """What it takes to build images on this host."""
+
+    settings: Settings
+    catalogue: Catalogue
+    database: Database
+    broker: Broker
+    switch: KillSwitch
+    environment: Environment
+
+
+def image_builder(places: BuildPlaces) -> ImageBuilder:
     """What builds images of repositories on this host."""
-    settings = core.settings
-    places = Places.under(settings.bellhop_home)
+    settings = places.settings
+    own = Places.under(settings.bellhop_home)
     return ImageBuilder(
         BuilderParts(
-            environment=environment,
-            forge=BrokerForge(core.broker, settings.bellhop_home / "exchange"),
-            doors=WorkerDoors(core.broker, environment, places.inbound),
-            bundles=Bundles(places.bundles),
-            builds=ImageBuilds(core.database),
-            locks=Locks(core.database),
-            switch=core.switch,
-            catalogue=core.catalogue,
-            inbound=places.inbound,
+            environment=places.environment,
+            forge=BrokerForge(places.broker, settings.bellhop_home / "exchange"),
+            doors=WorkerDoors(places.broker, places.environment, own.inbound),
+            bundles=Bundles(own.bundles),
+            builds=ImageBuilds(places.database),
+            locks=Locks(places.database),
+            switch=places.switch,
+            catalogue=places.catalogue,
+            inbound=own.inbound,
             lease=timedelta(seconds=settings.lease_seconds),
         )
     )
