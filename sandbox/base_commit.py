@@ -78,6 +78,14 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
     )
 
 
+async def file_at(base: BaseCommit, path: str) -> str | None:
+    """The text of that file at the base commit, cut at 256 KiB; None when there is none."""
+    found = await run_git(base.mirror, "cat-file", "-t", f"{base.sha}:{path}", accept=(0, 128))
+    if found.text != "blob":
+        return None
+    return (await _read(base.mirror, base.sha, path)).decode("utf-8", "replace")
+
+
 async def _head(repository: Repository, mirror: Path, branch: str) -> str:
     found = await run_git(
         mirror, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/heads/{branch}^{{commit}}",

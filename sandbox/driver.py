@@ -27,6 +27,7 @@ from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment
+from sandbox.images.ready_images import ReadyImages
 from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
@@ -83,6 +84,7 @@ class DriverParts:
     environment: Environment
     forge: BrokerForge
     doors: WorkerDoors
+    images: ReadyImages
     snapshots: SnapshotKeeper
     broker: Broker
     switch: KillSwitch
@@ -105,7 +107,9 @@ class TurnDriver:
     def __init__(self, parts: DriverParts) -> None:
         self._parts = parts
         self._bundles = Bundles(parts.places.bundles)
-        self._verifier = Verifier(parts.environment, self._bundles, parts.doors, parts.places.inbound)
+        self._verifier = Verifier(
+            parts.environment, self._bundles, parts.doors, parts.images, parts.places.inbound
+        )
 
     async def take_up(self, turn: TurnLog) -> None:
         """The session's unfinished turn is taken up again, or the next prompt's turn is started.
@@ -176,6 +180,7 @@ class TurnDriver:
             quarantine,
             self._bundles,
             parts.doors,
+            parts.images,
             parts.snapshots,
             inbound,
         )

@@ -14,14 +14,16 @@ import structlog
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
+    PURPOSE_LABEL,
     BoxInfo,
     Environment,
     EnvironmentUnavailable,
     SandboxFailed,
     SandboxSpec,
 )
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BUILD
 from sandbox.snapshots import SnapshotKeeper
-from sandbox.verification import PURPOSE_LABEL
 from session.database import DatabaseDown
 from session.leases import Leases
 from session.log import Log, NoSuchSession
@@ -41,7 +43,8 @@ class Lifetimes:
 
 
 class Reaper:
-    """Sweeps the boxes of one host. `inbound` holds the directories boxes see of the host."""
+    """Sweeps the boxes of one host, and its images with them. `inbound` holds the directories that boxes see
+    of the host."""
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Reaper:
         doors: WorkerDoors,
         snapshots: SnapshotKeeper,
         inbound: Path,
+        images: ImageReaper,
         lifetimes: Lifetimes | None = None,
     ) -> None:
         self._environment = environment
@@ -59,6 +63,7 @@ class Reaper:
         self._doors = doors
         self._snapshots = snapshots
         self._inbound = inbound
+        self._images = images
         self._lifetimes = lifetimes or Lifetimes()
 
     async def sweep(self, now: datetime | None = None) -> int:
@@ -81,11 +86,14 @@ class Reaper:
         while True:
             try:
                 await self.sweep()
+                await self._images.sweep()
             except (EnvironmentUnavailable, DatabaseDown, SandboxFailed) as error:
                 log.warning("boxes not swept", error=str(error))
             await asyncio.sleep(every_seconds)
 
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
+        if box.labels.get(PURPOSE_LABEL) == BUILD:
+            return await self._images.look(box)
         if await self._leases.held(box.session_id):
             return False
         try:

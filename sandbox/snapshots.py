@@ -72,7 +72,7 @@ class SnapshotKeeper:
         if not self._environment.forgetful:
             return None
         fitting: Snapshot | None = None
-        for snapshot in await self._snapshots.of(session_id, await self._environment.host()):
+        for snapshot in await self._snapshots.of(session_id, await self._environment.place()):
             if fitting is None and snapshot.runner == VERSION and snapshot.repository == repository:
                 fitting = snapshot
             else:
@@ -97,7 +97,7 @@ class SnapshotKeeper:
         if not self._environment.forgetful:
             return 0
         kept = dropped = 0
-        for snapshot in await self._snapshots.on(await self._environment.host()):
+        for snapshot in await self._snapshots.on(await self._environment.place()):
             young = now - snapshot.taken_at < self._keeping.age
             if young and kept < self._keeping.most and await self._lives(snapshot.session_id):
                 kept += 1
@@ -120,13 +120,13 @@ class SnapshotKeeper:
     async def _take(self, finished: Finished) -> None:
         if await self._moved_on(finished):
             return
-        host = await self._environment.host()
-        former = await self._snapshots.of(finished.session_id, host)
+        place = await self._environment.place()
+        former = await self._snapshots.of(finished.session_id, place)
         reference = await self._environment.snapshot(finished.box, f"t{finished.turns}")
         snapshot = Snapshot(
             reference=reference,
             session_id=finished.session_id,
-            host=host,
+            place=place,
             repository=finished.repository,
             turns=finished.turns,
             checkpoint=finished.checkpoint,

@@ -17,6 +17,7 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
+from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
@@ -26,6 +27,7 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.images.ready_images import ReadyImages, Start
 from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
@@ -58,6 +60,7 @@ class Workspace:
         quarantine: Quarantine,
         bundles: Bundles,
         doors: WorkerDoors,
+        images: ReadyImages,
         snapshots: SnapshotKeeper,
         inbound: Path,
     ) -> None:
@@ -67,6 +70,8 @@ class Workspace:
         self._quarantine = quarantine
         self._bundles = bundles
         self._doors = doors
+        self._images = images
+        self._start = Start()
         self._snapshots = snapshots
         self._snapshot: Snapshot | None = None
         self._door: Door | None = None
@@ -92,7 +97,7 @@ class Workspace:
     async def open(self) -> None:
         """The box is there, with the repository in it and the author's name on its git.
 
-        Emits: SandboxReady; NoteAdded when a set-up command failed.
+        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed.
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
@@ -109,12 +114,12 @@ class Workspace:
         if not await git.is_laid_out():
             self.is_new = True
             restored = await self._furnish(git)
-            notes = await self._set_up(git)
-        elif made and self._snapshot is not None:
-            restored = await self._catch_up(git, self._snapshot)
-            notes = await self._follow_base(git)
-        elif await git.base_sha(self._base.branch) != self._base.sha:
-            notes = await self._follow_base(git)
+            notes = [*self._note(), *await self._set_up(git)]
+        else:
+            if made and self._snapshot is not None:
+                restored = await self._catch_up(git, self._snapshot)
+            if await git.base_sha(self._base.branch) != self._base.sha:
+                notes = await self._follow_base(git)
         origin = origin_url(self._base.repository)
         await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
@@ -122,7 +127,7 @@ class Workspace:
             backend=self._environment.name,
             isolation=self._environment.isolation,
             box=self._spec.name,
-            image=self._spec.image or "",
+            image=self._image or "",
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
@@ -135,8 +140,12 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
         name = box_name(self._turn.session_id)
-        self._door = await self._doors.open(self._turn.session_id, name, self._base.repository)
-        self._snapshot = await self._snapshots.usable(self._turn.session_id, self._base.repository.slug)
+        repository = self._base.repository
+        self._start = await self._images.start(self._base)
+        # What an image of the repository's own says of package indexes, the repository could have said.
+        chosen = repository.image if self._start.image and repository.image else None
+        self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
+        self._snapshot = await self._snapshots.usable(self._turn.session_id, repository.slug)
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -201,9 +210,18 @@ class Workspace:
     def _spec(self) -> SandboxSpec:
         name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
-        env = placeholders(self._base.repository)
-        image = self._snapshot.reference if self._snapshot else None
-        return SandboxSpec(self._turn.session_id, name, image, self._inbound, env=env, door=door)
+        env = {**self._start.variables, **placeholders(self._base.repository)}
+        image = self._snapshot.reference if self._snapshot else self._start.image
+        labels = {IMAGE_LABEL: self._start.image} if self._start.image else {}
+        return SandboxSpec(
+            self._turn.session_id, name, image, self._inbound, env=env, labels=labels, door=door
+        )
+
+    @property
+    def _image(self) -> str | None:
+        """The repository's image that the box was made from just now; of an older box it is not known."""
+        fresh = self._opened.origin == "created" and self._snapshot is None
+        return self._start.image if fresh else None
 
     @property
     def _git(self) -> BoxGit:
@@ -211,8 +229,7 @@ class Workspace:
 
     async def _furnish(self, git: BoxGit) -> str:
         """The repository laid out in a new box; what of the session's earlier work came back, in words."""
-        await self._bundles.place_base(self._base, self._inbound)
-        await git.lay_out(self._base.branch, base_bundle=BASE_BUNDLE, base_sha=self._base.sha)
+        await lay_out(git, self._bundles, self._base, self._start if self._image else Start(), self._inbound)
         if await self._quarantine.resolve(CHECKPOINT_REF) is None:
             return ""
         await self._take_checkpoint(git)
@@ -248,7 +265,14 @@ class Workspace:
         )
         return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
 
+    def _note(self) -> list[e.Event]:
+        if not self._start.note:
+            return []
+        return [e.NoteAdded(turn_id=self._turn.turn_id, text=self._start.note)]
+
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
+        if self._image is not None:
+            return []  # the image has had it
         for command in self._base.setup:
             result = await git.run(command, SETUP_SECONDS)
             if result.exit_code != 0:
@@ -258,6 +282,20 @@ class Workspace:
                 )
                 return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
         return []
+
+
+async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start, inbound: Path) -> None:
+    """The repository at its base commit in a new box: all of it, or what the box's image lacks.
+
+    Raises: SandboxFailed, GitFailed.
+    """
+    if start.image is None:
+        await bundles.place_base(base, inbound)
+        await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
+        return
+    has_news = await bundles.place_since(base, start.sha, inbound)
+    bundle = BASE_BUNDLE if has_news else None
+    await git.catch_up(base.branch, base_bundle=bundle, base_sha=base.sha)
 
 
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:

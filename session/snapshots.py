@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from session.database import Database, Row, Transaction, when
 
 NOT_YET = datetime.min.replace(tzinfo=UTC)
-_COLUMNS = "reference, session_id, host, repository, turns, checkpoint, runner, taken_at"
+_COLUMNS = "reference, session_id, place, repository, turns, checkpoint, runner, taken_at"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A copy of a session's box as it was after a turn.
 
-    reference: what the environment of `host` calls it. repository: slug of what lies in its workspace. turns:
+    reference: what the environment at `place` calls it. repository: slug of what is in its workspace. turns:
     how many turns the session had had. checkpoint: SHA of the workspace as saved then. runner: version of the
     program that runs in the box; another one cannot go on from what it wrote.
     """
 
     reference: str
     session_id: str
-    host: str
+    place: str
     repository: str
     turns: int
     checkpoint: str
@@ -46,7 +46,7 @@ class Snapshots:
                 "checkpoint = excluded.checkpoint, runner = excluded.runner, taken_at = excluded.taken_at",
                 snapshot.reference,
                 snapshot.session_id,
-                snapshot.host,
+                snapshot.place,
                 snapshot.repository,
                 snapshot.turns,
                 snapshot.checkpoint,
@@ -55,22 +55,22 @@ class Snapshots:
 
         await self._database.run(work)
 
-    async def of(self, session_id: str, host: str) -> list[Snapshot]:
-        """The session's snapshots on that host, the newest first."""
+    async def of(self, session_id: str, place: str) -> list[Snapshot]:
+        """The session's snapshots at that place, the newest first."""
         return _read(
             await self._database.rows(
-                f"SELECT {_COLUMNS} FROM snapshots WHERE session_id = ? AND host = ? "
+                f"SELECT {_COLUMNS} FROM snapshots WHERE session_id = ? AND place = ? "
                 "ORDER BY turns DESC, taken_at DESC",
                 session_id,
-                host,
+                place,
             )
         )
 
-    async def on(self, host: str) -> list[Snapshot]:
-        """All snapshots on that host, the newest first."""
+    async def on(self, place: str) -> list[Snapshot]:
+        """All snapshots at that place, the newest first."""
         return _read(
             await self._database.rows(
-                f"SELECT {_COLUMNS} FROM snapshots WHERE host = ? ORDER BY taken_at DESC", host
+                f"SELECT {_COLUMNS} FROM snapshots WHERE place = ? ORDER BY taken_at DESC", place
             )
         )
 
@@ -84,7 +84,7 @@ def _read(rows: list[Row]) -> list[Snapshot]:
         Snapshot(
             reference=row["reference"],
             session_id=row["session_id"],
-            host=row["host"],
+            place=row["place"],
             repository=row["repository"],
             turns=int(row["turns"]),
             checkpoint=row["checkpoint"],

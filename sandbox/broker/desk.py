@@ -98,6 +98,7 @@ class ForgeDesk:
         worker: frozenset[Part] = frozenset({"worker"})
         return [
             Operation("forge.prepare", wire.InSession, worker, self.prepare_for),
+            Operation("forge.fetch_for_build", wire.OfRepository, worker, self.fetch_for_build),
             Operation("forge.may_write", wire.MayWrite, worker, self.may_write),
             Operation("forge.find_pull_request", wire.OfBranch, worker, self.find_pull_request),
             Operation("forge.pull_request", wire.OfNumber, worker, self.pull_request),
@@ -119,6 +120,20 @@ class ForgeDesk:
         path = self._parts.places.quarantine(session_id, case.repository.slug)
         await Quarantine.create(path, mirror.path)
         return wire.Prepared(mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path))
+
+    async def fetch_for_build(self, asked: wire.OfRepository, caller: Caller) -> wire.Fetched:
+        """A repository of the catalogue, fetched for its image: for no session and in nobody's name."""
+        await self._parts.switch.check()
+        repository = self._parts.catalogue.get(asked.repository)
+        entry = AuditEntry(
+            actor=f"{caller.name} for an image",
+            action="forge.fetch",
+            target=repository.slug,
+            outcome="allowed",
+        )
+        await self._parts.audit.write(entry)
+        mirror = await self._parts.forges[repository.forge].sync_mirror(_where(repository))
+        return wire.Fetched(mirror=str(mirror.path), head_sha=mirror.head_sha)
 
     async def repository(self, session_id: str) -> Repository:
         """The session's repository. Raises: NoSuchSession, UnknownRepository."""
@@ -244,8 +259,7 @@ class ForgeDesk:
         view = await self._parts.log.view(session_id)
         slug = view.repository.slug if view.repository else ""
         repository = self._parts.catalogue.get(slug)
-        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
-        return _Case(view, repository, self._parts.forges[repository.forge], where)
+        return _Case(view, repository, self._parts.forges[repository.forge], _where(repository))
 
     async def _base_of(self, case: _Case, quarantine: Quarantine) -> BaseCommit:
         """The forge's own base, and what the repository protects there: no worker names where to begin."""
@@ -320,3 +334,7 @@ class ForgeDesk:
                 detail={"why": why} if why else {},
             )
         )
+
+
+def _where(repository: Repository) -> ForgeRepository:
+    return ForgeRepository(repository.slug, repository.url, repository.default_branch)

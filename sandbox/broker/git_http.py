@@ -105,6 +105,8 @@ class GitThroughDoor:
 
     async def handle(self, request: GitRequest) -> GitAnswer:
         """git's answer, or one sentence that git shows its user."""
+        if not request.session_id:
+            return _refusal(403, "A build has its repository in its box already; git is served to sessions.")
         try:
             repository = await self._parts.repository(request.session_id)
             found = _GITS.fullmatch(request.path)

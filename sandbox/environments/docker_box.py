@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from uuid import uuid4
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.docker_containers import ENGINE_ERRORS
+from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.images import ImageTag, KeptImage
 from sandbox.environments.open_box import OpenBox
 from sandbox.environments.protocol import Environment, Origin, SandboxFailed
-from sandbox.environments.runner_client import RunnerClient
+from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.environments.runner_launch import STATE
+
+FORGET_SECONDS = 60.0
 
 
 class DockerSandbox(OpenBox):
@@ -23,14 +30,32 @@ class DockerSandbox(OpenBox):
         name: str,
         runner: RunnerClient,
         origin: Origin,
+        images: DockerImages,
     ) -> None:
         super().__init__(name, runner, origin)
         self._environment = environment
         self._container = container
+        self._images = images
 
     async def snapshot(self, tag: str) -> str:
         """An image of the container's filesystem. Raises: EnvironmentUnavailable, SandboxFailed."""
         return await self._environment.snapshot(self._name, tag)
+
+    async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """An image of the container, which has ended. Raises: SandboxFailed."""
+        try:
+            # What was called and printed here is nothing to the boxes that are made from it.
+            await self._runner.exec(
+                f"keep-{uuid4().hex}", f"find {STATE} -type f -delete", timeout_seconds=FORGET_SECONDS
+            )
+        except RunnerError as error:
+            raise SandboxFailed(f"box {self._name}: it cannot be kept as an image: {error}") from error
+        await self._runner.aclose()
+        await self.kill()
+        try:
+            return await asyncio.to_thread(self._images.keep, self._container, tag, labels)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {self._name}: it cannot be kept as an image: {error}") from error
 
     async def stop(self) -> None:
         """The container has ended; its filesystem stays. Raises: SandboxFailed."""

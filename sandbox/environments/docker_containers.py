@@ -6,6 +6,7 @@ import io
 import secrets
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 import requests
@@ -35,17 +36,18 @@ from sandbox.environments.runner_launch import (
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL
+from sandbox.images.machine_packages import NPM_FILE, PIP_FILE, write_settings
 from sandbox.runner import VERSION
 
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
 OWNER_LABEL = "bellhop.owner"
+RUNNER_LABEL = "bellhop.runner"
+# What the SDK lets through of the connection below it.
+ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 # A box that moves into a new container has two for a moment; no box's name has a dot.
 NEXT = ".next"
 MOVED_REPOSITORY = "bellhop/moved"
 SNAPSHOT_REPOSITORY = "bellhop/snapshot"
-RUNNER_LABEL = "bellhop.runner"
-# What the SDK lets through of the connection below it.
-ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 
 
 class Containers:
@@ -178,6 +180,8 @@ class Containers:
             raise ImageMissing(f"box {spec.name}: there is no image {image} in the engine") from error
         if container.labels.get(READY_LABEL) is None:
             container.put_archive("/", own_directories())
+        if spec.machine_packages:
+            container.put_archive("/", _package_settings())
         return container
 
 
@@ -187,6 +191,29 @@ def door_of(container: Container) -> str | None:
         if mount["Destination"] == DOOR:
             return str(mount["Source"])
     return None
+
+
+def _package_settings() -> bytes:
+    """A tar archive of this machine's settings of pip and npm, over those that a stranger's image brings.
+
+    Which indexes a box may read is known from the machine; apt is left alone, whose sources belong to the
+    image's own release.
+    """
+    with tempfile.TemporaryDirectory(prefix="bellhop-packages-") as directory, io.BytesIO() as buffer:
+        write_settings(Path(directory), "of another release")
+        for file in (PIP_FILE, NPM_FILE):
+            # An empty one stands in for the image's own, where this machine goes by what the tools know.
+            (Path(directory) / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(directory) / file).touch()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for path in sorted(Path(directory).iterdir()):
+                archive.add(path, arcname=path.name, filter=_as_root)
+        return buffer.getvalue()
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
 
 
 def own_directories() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from docker.models.containers import Container
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.docker_box import DockerSandbox
 from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers
+from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -57,7 +60,7 @@ class DockerEnvironment:
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._client: DockerClient | None = None
-        self._engine_id: str | None = None
+        self._place: str | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -72,16 +75,6 @@ class DockerEnvironment:
     @property
     def forgetful(self) -> bool:
         return True
-
-    async def host(self) -> str:
-        """The engine's own id and whose boxes in it are meant. Raises: EnvironmentUnavailable."""
-        if self._engine_id is None:
-            client = await asyncio.to_thread(self._engine)
-            try:
-                self._engine_id = str((await asyncio.to_thread(client.info))["ID"])
-            except ENGINE_ERRORS as error:
-                raise EnvironmentUnavailable(f"The Docker engine does not say who it is: {error}") from error
-        return f"{self._engine_id}/{self._owner}"
 
     async def check(self) -> None:
         """Returns when the engine answers. Raises: EnvironmentUnavailable."""
@@ -158,7 +151,38 @@ class DockerEnvironment:
         except ImageNotFound:
             return
         except APIError as error:
-            raise SandboxFailed(f"snapshot {reference} cannot be removed: {error.explanation}") from error
+            raise SandboxFailed(f"{reference} cannot be removed: {error.explanation}") from error
+
+    async def place(self) -> str:
+        """This installation in this very engine. Raises: EnvironmentUnavailable."""
+        if self._place is None:
+            client = await asyncio.to_thread(self._engine)
+            engine = (await asyncio.to_thread(client.info))["ID"]
+            self._place = f"docker:{engine[:36]}:{self._owner}"
+        return self._place
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
+        EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        images = DockerImages(client, self._owner)
+        if wanted.build is not None:
+            with tempfile.TemporaryDirectory(prefix="bellhop-context-") as directory:
+                archive = Path(directory) / "context.tar"
+                await wanted.build.context(archive)
+                return await asyncio.to_thread(images.built, wanted.build, archive)
+        if wanted.image:
+            return await asyncio.to_thread(images.named, wanted.image)
+        return await asyncio.to_thread(images.named, await self._base(client))
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image of this run directory's. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(DockerImages(client, self._owner).list)
+
+    async def remove_image(self, reference: str) -> None:
+        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        await self.remove_snapshot(reference)
 
     async def aclose(self) -> None:
         """Closes the connection to the engine; boxes go on."""
@@ -196,12 +220,12 @@ class DockerEnvironment:
         if container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
-                return self._box(container, spec, runner, "adopted")
+                return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
-        return self._box(container, spec, runner, origin)
+        return self._box(client, container, spec, runner, origin)
 
     async def _base(self, client: DockerClient) -> str:
         return await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
@@ -210,9 +234,14 @@ class DockerEnvironment:
         return Containers(client, self._owner, self._run_directory, self._runtime)
 
     def _box(
-        self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
+        self,
+        client: DockerClient,
+        container: Container,
+        spec: SandboxSpec,
+        runner: RunnerClient,
+        origin: Origin,
     ) -> DockerSandbox:
-        return DockerSandbox(self, container, spec.name, runner, origin)
+        return DockerSandbox(self, container, spec.name, runner, origin, DockerImages(client, self._owner))
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
+from sandbox.environments.images import ImageTag, KeptImage
 from sandbox.environments.local_processes import BoxRecord
 from sandbox.environments.open_box import OpenBox
 from sandbox.environments.protocol import Origin
@@ -22,6 +24,8 @@ class LocalKeeper(Protocol):
 
     async def snapshot(self, name: str, tag: str) -> str: ...
 
+    async def keep_box(self, name: str, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage: ...
+
 
 class LocalSandbox(OpenBox):
     """One box of namespaces. Made by `LocalEnvironment.open`."""
@@ -33,6 +37,11 @@ class LocalSandbox(OpenBox):
     async def snapshot(self, tag: str) -> str:
         """A copy of workspace, home and journal. Raises: SandboxFailed."""
         return await self._environment.snapshot(self._name, tag)
+
+    async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A copy of workspace and home; the box's processes have ended. Raises: SandboxFailed."""
+        await self.stop()
+        return await self._environment.keep_box(self._name, tag, labels)
 
     async def stop(self) -> None:
         """The box's processes have ended; its files stay."""

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import zlib
@@ -18,8 +17,10 @@ from pathlib import Path
 
 from sandbox.environments.bubblewrap_builder import bubblewrap_command
 from sandbox.environments.choice import Backend, EnvironmentSettings
+from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.local_box import LocalSandbox
 from sandbox.environments.local_files import KEPT, copy_box
+from sandbox.environments.local_images import PREFIX, LocalImages
 from sandbox.environments.local_plan import box_plan, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
@@ -49,7 +50,7 @@ UIDS = 60_000
 
 
 class LocalEnvironment:
-    """Boxes in `directory`, one folder each; snapshots are copies beside them.
+    """Boxes in `directory`, one folder each; snapshots and images are copies beside them.
 
     `program` builds the boxes: "bwrap" or "unshare"; None takes the better one that is installed.
     """
@@ -57,6 +58,7 @@ class LocalEnvironment:
     def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
         self._snapshots = directory.absolute() / "snapshots"
+        self._images = LocalImages(directory.absolute() / "images")
         self._settings = directory.absolute() / "settings"
         self._packages: Path | None = None
         self._placing = asyncio.Lock()
@@ -78,10 +80,6 @@ class LocalEnvironment:
     @property
     def forgetful(self) -> bool:
         return False
-
-    async def host(self) -> str:
-        """This machine's name and the directory of the boxes."""
-        return f"{socket.gethostname()}:{self._boxes.parent}"
 
     async def check(self) -> None:
         """Returns when an empty box can be made. Raises: EnvironmentUnavailable."""
@@ -119,6 +117,26 @@ class LocalEnvironment:
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
         await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)
+
+    async def place(self) -> str:
+        """This directory on this machine."""
+        return await asyncio.to_thread(self._images.place)
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The machine's own programs; a note says what else was wanted."""
+        return await asyncio.to_thread(self._images.base, wanted)
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image in the directory."""
+        return await asyncio.to_thread(self._images.list)
+
+    async def remove_image(self, reference: str) -> None:
+        """The copy is gone; boxes have copies of their own. Raises: SandboxFailed."""
+        await asyncio.to_thread(self._images.remove, reference)
+
+    async def keep_box(self, name: str, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A copy of the box's folders as an image. Raises: SandboxFailed."""
+        return await asyncio.to_thread(self._images.keep, self._boxes / name, tag, labels)
 
     async def aclose(self) -> None:
         """Nothing is held: boxes go on."""
@@ -173,6 +191,8 @@ class LocalEnvironment:
             await asyncio.to_thread(end_from, plan.pid_file, spec.name)
             said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
             raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
+        if record is not None:
+            spec = replace(spec, labels={**spec.labels, **record.labels})
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
@@ -184,7 +204,7 @@ class LocalEnvironment:
         if origin == "created":
             shutil.rmtree(folder, ignore_errors=True)
             if spec.image is not None:
-                copy_box(self._snapshot_path(spec.image), folder, uid)
+                copy_box(self._copy_path(spec.image), folder, uid)
         for name in (*KEPT, "socket"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             if uid is not None:
@@ -239,6 +259,10 @@ class LocalEnvironment:
         return [
             BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
         ]
+
+    def _copy_path(self, reference: str) -> Path:
+        kept = reference.startswith(PREFIX)
+        return self._images.path(reference) if kept else self._snapshot_path(reference)
 
     def _snapshot_path(self, reference: str) -> Path:
         name, _, tag = reference.removeprefix("local:").partition("/")

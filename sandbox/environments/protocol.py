@@ -8,11 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.runner_client import BoxStats, RunnerClient
 
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
+PURPOSE_LABEL = "bellhop.purpose"
+"""What a box is for that is no session's own: "verification" or "build"."""
+
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
 DOOR = "/run/bellhop-door"
@@ -63,6 +67,7 @@ class SandboxSpec:
     or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
     directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it. `door` is
     the directory that the broker made for this box alone, seen read-only at `DOOR`; None: no way out at all.
+    `machine_packages`: a new box has this machine's package indexes in place of those of a stranger's image.
     """
 
     session_id: str
@@ -73,6 +78,7 @@ class SandboxSpec:
     limits: SandboxLimits = field(default_factory=SandboxLimits)
     labels: Mapping[str, str] = field(default_factory=dict)
     door: Path | None = None
+    machine_packages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,14 @@ class Sandbox(Protocol):
         """The reference of a copy of this box as it is now; see `Environment.snapshot`."""
         ...
 
+    async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A repository image of the box, whose processes are ended for it: its files, but neither what was
+        called there nor its environment. The same tag replaces the older image.
+
+        Raises: SandboxFailed.
+        """
+        ...
+
     async def stop(self) -> None:
         """Ends every process and keeps the filesystem; `Environment.open` with the same name resumes it."""
         ...
@@ -160,11 +174,6 @@ class Environment(Protocol):
     def forgetful(self) -> bool:
         """Whether an engine keeps the boxes' files, which may lose them; else they lie on this host's disk,
         where a copy beside them would keep nothing that they do not."""
-        ...
-
-    async def host(self) -> str:
-        """Where boxes and snapshots of this environment are: the same for as long as they can be found
-        again, and nobody else's. Raises: EnvironmentUnavailable."""
         ...
 
     async def check(self) -> None:
@@ -215,6 +224,31 @@ class Environment(Protocol):
 
     async def remove_snapshot(self, reference: str) -> None:
         """The snapshot is gone; no error when there is none."""
+        ...
+
+    async def place(self) -> str:
+        """What tells this host's images and snapshots from those of all others: they are nowhere else.
+
+        Raises: EnvironmentUnavailable.
+        """
+        ...
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The image that boxes are to be made from, there to be used; may take minutes.
+
+        Raises: ImageUnavailable, EnvironmentUnavailable.
+        """
+        ...
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image that was kept here."""
+        ...
+
+    async def remove_image(self, reference: str) -> None:
+        """The repository image is gone; no error when there is none.
+
+        Raises: SandboxFailed while a box stands on it.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,12 +30,17 @@ from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
+from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
+from sandbox.images.builder import ImageBuilder
+from sandbox.images.ready_images import ReadyImages
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.snapshots import SnapshotKeeper
@@ -49,7 +55,9 @@ from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
 from session.halt import KillSwitch
+from session.image_builds import ImageBuilds
 from session.leases import Leases
+from session.locks import Locks
 from session.log import Log
 from session.mcp_pins import McpPins
 from session.people import Attachment, Identity, Origin, Person, Prompt, ThreadLine
@@ -104,6 +112,36 @@ class Household:
     ada: Person
     grace: Person
     sessions: list[str] = field(default_factory=list)
+
+    def builder(self, lease_seconds: float = 20) -> ImageBuilder:
+        """What builds images here."""
+        places = self.parts.places
+        return ImageBuilder(
+            BuilderParts(
+                environment=self.environment,
+                forge=self.parts.forge,
+                doors=self.parts.doors,
+                bundles=Bundles(places.bundles),
+                builds=ImageBuilds(self.database),
+                locks=Locks(self.database),
+                switch=self.parts.switch,
+                catalogue=self.parts.catalogue,
+                inbound=places.inbound,
+                lease=timedelta(seconds=lease_seconds),
+            )
+        )
+
+    def image_reaper(self) -> ImageReaper:
+        """What takes images away here."""
+        parts = self.parts
+        return ImageReaper(
+            self.environment,
+            ImageBuilds(self.database),
+            Locks(self.database),
+            parts.catalogue,
+            parts.doors,
+            parts.places.inbound,
+        )
 
     async def opened(
         self,
@@ -273,6 +311,7 @@ async def household(
             broker=broker,
             switch=switch,
             doors=WorkerDoors(broker, place, home / "inbound"),
+            images=ReadyImages(place, ImageBuilds(database)),
             snapshots=SnapshotKeeper(place, log, Snapshots(database)),
             catalogue=catalogue,
             directory=directory,

@@ -175,6 +175,7 @@ async def test_no_call_begins_while_all_is_halted() -> None:
             prepared.quarantine,
             Bundles(parts.places.bundles),
             parts.doors,
+            parts.images,
             parts.snapshots,
             parts.places.inbound,
         )

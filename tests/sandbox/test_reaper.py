@@ -23,6 +23,7 @@ def reaper(house: Household) -> Reaper:
         parts.doors,
         parts.snapshots,
         parts.places.inbound,
+        house.image_reaper(),
         Lifetimes(),
     )
 

@@ -48,7 +48,7 @@ async def worked(
         try:
             yield house, session_id
         finally:
-            for snapshot in await record(house).on(await environment.host()):
+            for snapshot in await record(house).on(await environment.place()):
                 await environment.remove_snapshot(snapshot.reference)
             await environment.aclose()
 
@@ -58,7 +58,7 @@ def record(house: Household) -> Snapshots:
 
 
 async def newest(house: Household, session_id: str) -> list[Snapshot]:
-    return await record(house).of(session_id, await house.environment.host())
+    return await record(house).of(session_id, await house.environment.place())
 
 
 async def followed_up(house: Household, session_id: str) -> tuple[SessionView, str]:

@@ -92,7 +92,7 @@ async def test_artifacts_come_back_as_they_were_and_only_to_their_session(room: 
         await room.artifacts.put(view.id, "log", "big", "text/plain", b"x" * (MAX_BYTES + 1))
 
 
-async def test_snapshots_are_found_by_session_and_host_the_newest_first(room: Room, ada: Person) -> None:
+async def test_snapshots_are_found_by_session_and_place_the_newest_first(room: Room, ada: Person) -> None:
     snapshots, view = Snapshots(room.database), await room.opened(ada)
     first = Snapshot("copy:t1", view.id, "engine/a", "acme/web", 1, "c" * 40, 2)
     second = replace(first, reference="copy:t2", turns=2)

@@ -8,10 +8,12 @@ import signal
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandbox.environments.images import ImageTag, WantedBase
 from sandbox.environments.protocol import Sandbox, SandboxFailed
 from sandbox.environments.runner_client import RunnerGone, ToolRefused
 from tests.sandbox.environments.boxes import Bench, call_id, run
@@ -281,6 +283,51 @@ async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_jour
         await bench.environment.remove_snapshot(reference)
     with pytest.raises(SandboxFailed):
         await bench.environment.open(bench.spec(image=reference))
+
+
+async def test_a_box_kept_as_an_image_gives_others_its_files_and_nothing_of_its_calls(bench: Bench) -> None:
+    tag, done_id = ImageTag("acme/Billing", "0123-abcd"), call_id()
+    async with bench.box() as box:
+        job = await box.runner.background_start(call_id(), "sleep 300")
+        await box.runner.exec(done_id, "echo made > file; echo mine > ~/cache", timeout_seconds=10)
+        kept = await box.keep(tag, {"bellhop.sha": "0123"})
+        assert await box.cause_of_death() is not None, "nothing writes while it is kept"
+    assert kept.labels["bellhop.sha"] == "0123"
+    assert kept.size_bytes > 0
+    try:
+        assert kept.reference in [image.reference for image in await bench.environment.images()]
+        spec = bench.spec(image=kept.reference)
+        async with bench.box(spec) as made:
+            assert (made.origin, (await run(made, "cat file ~/cache")).output) == ("created", "made\nmine\n")
+            again = await made.runner.exec(done_id, "echo anew > file", timeout_seconds=10)
+            assert (again.exit_code, again.replayed) == (0, False)
+            with pytest.raises(ToolRefused, match="no background job"):
+                await made.runner.background_status(job.job_id)
+            await made.stop()
+            other = replace(spec, labels={"bellhop.test": "2"})
+            async with await bench.environment.open(other):
+                (info,) = [info for info in await bench.environment.list() if info.name == spec.name]
+            assert info.labels["bellhop.test"] == "1", "a box keeps the labels that it was made with"
+        # Another repository's image of the same tag is another one.
+        async with bench.box() as box:
+            beside = await box.keep(ImageTag("acme-billing", "0123-abcd"), {})
+        await bench.environment.remove_image(beside.reference)
+        async with bench.box(bench.spec(image=kept.reference)) as made:
+            assert (await run(made, "cat file")).output == "made\n"
+    finally:
+        await bench.environment.remove_image(kept.reference)
+    await bench.environment.remove_image(kept.reference)
+    assert kept.reference not in [image.reference for image in await bench.environment.images()]
+    with pytest.raises(SandboxFailed):
+        await bench.environment.open(bench.spec(image=kept.reference))
+
+
+async def test_the_base_of_boxes_is_named_and_known_again(bench: Bench) -> None:
+    base = await bench.environment.base(WantedBase())
+    assert base == await bench.environment.base(WantedBase())
+    assert (base.note, await bench.environment.place()) == ("", await bench.environment.place())
+    async with bench.box(bench.spec(image=base.reference)) as box:
+        assert (await run(box, "pwd")).output == "/workspace\n"
 
 
 async def test_boxes_are_listed_with_session_and_labels_until_they_are_removed(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("session", "0002_governance")]
+    dependencies = [("session", "0003_images")]
 
     operations = [
         ops.CreateModel(
@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("reference", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255)),
                 ("session_id", fields.CharField(max_length=64)),
-                ("host", fields.CharField(max_length=255)),
+                ("place", fields.CharField(max_length=255)),
                 ("repository", fields.CharField(max_length=255)),
                 ("turns", fields.IntField()),
                 ("checkpoint", fields.CharField(max_length=64)),
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 "app": "session",
                 "indexes": [
                     Index(fields=["session_id"], name="snapshots_of_session"),
-                    Index(fields=["host", "taken_at"], name="snapshots_of_host"),
+                    Index(fields=["place", "taken_at"], name="snapshots_at_place"),
                 ],
                 "pk_attr": "reference",
                 "table_description": "A copy of a session's box, in the engine of one host.",
