@@ -25,23 +25,31 @@ class ImageBuilder:
 
         Raises: UnknownRepository, DatabaseDown.
         """
-        return await self._alone(slug, only_if_due=True)
+        return await self._alone(slug, only_if_due=True, wait=True)
 
-    async def build(self, slug: str, listen: Callable[[str], None] | None = None) -> ImageBuild | None:
+    async def build(
+        self, slug: str, listen: Callable[[str], None] | None = None, *, wait: bool = False
+    ) -> ImageBuild | None:
         """A build from the base, whether anything changed or not; None while another worker builds it.
 
-        `listen` is told what the build says. Raises: UnknownRepository, DatabaseDown.
+        `listen` is told what the build says. wait: for another worker that only looks.
+        Raises: UnknownRepository, DatabaseDown.
         """
-        return await self._alone(slug, only_if_due=False, listen=listen)
+        return await self._alone(slug, only_if_due=False, wait=wait, listen=listen)
 
     async def _alone(
-        self, slug: str, *, only_if_due: bool, listen: Callable[[str], None] | None = None
+        self,
+        slug: str,
+        *,
+        only_if_due: bool,
+        wait: bool,
+        listen: Callable[[str], None] | None = None,
     ) -> ImageBuild | None:
         parts, repository = self._parts, self._parts.catalogue.get(slug)
         if await parts.switch.halted():
             return None
         lock, holder = lock_name(repository.slug), uuid4().hex
-        take = parts.locks.outlast if only_if_due else parts.locks.take
+        take = parts.locks.outlast if wait else parts.locks.take
         if not await take(lock, holder, parts.lease):
             return None
         running = RunningBuild(parts, repository, lock, holder, BuildLog(listen))

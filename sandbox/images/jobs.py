@@ -31,7 +31,7 @@ class ImageJobs:
     async def build_image(self, slug: str) -> None:
         """The repository's image, built anew from its base because somebody asked."""
         try:
-            await self._builder.build(slug)
+            await self._builder.build(slug, wait=True)
         except (UnknownRepository, DatabaseDown) as error:
             log.warning("image not built", repository=slug, reason=str(error))
         except Exception:  # the edge of a job

@@ -11,9 +11,9 @@ import pytest
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.hardening import SECCOMP_PROFILE, softened
 from sandbox.environments.images import IMAGE_LABEL
-from sandbox.environments.protocol import SandboxSpec
+from sandbox.environments.protocol import PURPOSE_LABEL, SandboxSpec
 from sandbox.images.jobs import ImageJobs
-from sandbox.images.running_build import STOPPED, WORKER_LOST
+from sandbox.images.running_build import BUILD, BUILD_LABEL, STOPPED, WORKER_LOST
 from sandbox.workspace import box_name
 from session import events as e
 from session.audit import read_row
@@ -23,6 +23,7 @@ from session.locks import Locks
 from tests.emulators.model.turns import tool
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
+from tests.sandbox.test_reaper import reaper
 from tests.sandbox.workbench import git
 
 SETUP = ("echo set-up >> .venv-log; mkdir -p ~/tools; echo tool > ~/tools/bin", "env | grep -i proxy; true")
@@ -152,7 +153,11 @@ async def test_one_build_at_a_time_and_a_dead_worker_s_is_taken_over() -> None:
         assert sorted(build is None for build in both) == [False, True]
         # As a worker leaves it that is killed: its lock runs out, its box and its record stay.
         left = await builds.begin(Made(slug, place, "a" * 40))
-        spec = SandboxSpec("", f"build-{left}", None, house.home / "in", labels={"bellhop.purpose": "build"})
+        labels = {PURPOSE_LABEL: BUILD, BUILD_LABEL: left}
+        spec = SandboxSpec("", f"build-{left}", None, house.home / "in", labels=labels)
+        async with await house.environment.open(spec):
+            pass
+        assert await reaper(house).sweep() == 1, "nobody has the lock, so nobody builds in it"
         async with await house.environment.open(spec):
             pass
         assert await locks.take(lock_name(slug), "dead", timedelta(seconds=1))
@@ -179,6 +184,7 @@ async def test_a_build_that_is_stopped_or_loses_its_lock_says_so_and_leaves_noth
 
         running = asyncio.create_task(house.builder().build(slug, listen))
         await asyncio.wait_for(begun.wait(), 20)
+        assert await reaper(house).sweep() == 0, "its build lives"
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
