@@ -81,7 +81,8 @@ async def _entries(repository: Path, commits: Sequence[str], variables: Mapping[
         "--no-abbrev",
         stdin=_lines(commits), variables=variables,
     )  # fmt: skip
-    fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+    # What is found travels as JSON and is read by people, who need no byte-exact names.
+    fields = listed.stdout.decode("utf-8", "replace").split("\0")
     entries: list[_Entry] = []
     commit = ""
     position = 0
@@ -167,7 +168,7 @@ async def _targets(repository: Path, blobs: Sequence[str], variables: Mapping[st
         end = answer.stdout.index(b"\n", position)
         blob, size = answer.stdout[position:end].decode().split(" ")
         content = answer.stdout[end + 1 : end + 1 + int(size)]
-        targets[blob] = content.decode("utf-8", "surrogateescape")
+        targets[blob] = content.decode("utf-8", "replace")
         position = end + 1 + int(size) + 1
     return targets
 
@@ -184,8 +185,8 @@ async def _secrets(repository: Path, commits: Sequence[str], variables: Mapping[
     patch = await run_git(
         repository, "diff-tree", "--stdin", "-r", "--cc", "--root", "-p", "-U0", "--text", "--no-renames",
         "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-        stdin=listed, variables=variables, max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
-        timeout_seconds=SCAN_TIMEOUT_SECONDS,
+        stdin=listed, config={"core.quotePath": "false"}, variables=variables,
+        max_output_bytes=MAX_SCANNED_BYTES, truncate=True, timeout_seconds=SCAN_TIMEOUT_SECONDS,
     )  # fmt: skip
     messages = await run_git(
         repository, "rev-list", "--stdin", "--no-walk=unsorted", "--format=raw",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.broker.protected_paths import ProtectedPaths
 from sandbox.broker.quarantine import Quarantine
 from sandbox.broker.secret_patterns import secrets_in
+from sandbox.broker.wire import TakenIn
 from tests.sandbox.workbench import Workbench, git
 
 # Put together here so that no scanner takes this file for a leak.
@@ -111,13 +113,20 @@ async def test_a_secret_that_was_there_before_is_not_the_sessions(
     assert await found(quarantine, box, tmp_path) == []
 
 
-async def test_a_secret_in_a_binary_file_and_odd_name_is_found(
+async def test_a_secret_in_a_binary_file_and_odd_names_are_found_and_can_be_told(
     quarantine: Quarantine, box: Workbench, tmp_path: Path
 ) -> None:
-    box.commit("Binary", {"ü.bin": b"\x00\x01" + AWS_KEY.encode() + b"\x00"})
+    not_utf_8 = os.fsdecode(b"b\xffg.sql")
+    box.commit("Odd", {"ü.bin": b"\x00\x01" + AWS_KEY.encode() + b"\x00", not_utf_8: "x" * 100_001})
     received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
-    assert [finding.kind for finding in received.findings] == ["secret"]
-    assert AWS_KEY not in received.findings[0].detail
+    assert [(each.kind, each.path) for each in received.findings] == [
+        ("large_file", "b\ufffdg.sql"),
+        ("secret", "ü.bin"),
+    ]
+    told = TakenIn(
+        references=received.references, commits=received.commits, findings=received.findings
+    ).model_dump_json()
+    assert AWS_KEY not in told
 
 
 async def test_what_only_a_merge_adds_is_found(
