@@ -83,7 +83,7 @@ def _(event: e.SessionArchived, view: SessionView, record: e.Recorded) -> Sessio
 
 @rule.register
 def _(event: e.BranchPublished, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, published=event)
+    return changed(view, published=event, held_back=())
 
 
 @rule.register

@@ -215,7 +215,7 @@ def _failed(look: _Look) -> list[Event]:
         failed = MergeFailed(cause=cause, advice="Merge it on the forge, or ask me to merge again.")
         given = [a for a in view.approvals if a.state == "given" and a.request.kind == "merge"]
         return [*(ApprovalVoided(approval_id=a.request.approval_id, reason=cause) for a in given), failed]
-    advice = "Your work so far is saved. Try again with 🔁, or ask an admin to look at the worker's log."
+    advice = "The work is saved. Try again with 🔁, or ask an admin to look at the worker's log."
     if view.state == "paused":
         cause = f"I waited for an outside part to come back and it did not ({view.last_action})"
     else:

@@ -7,7 +7,7 @@ approved, the desk reads in the log itself: a worker cannot publish what nobody 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class StorePlaces:
 
 @dataclass(frozen=True, slots=True)
 class DeskParts:
-    """What the desk works with. `forges` is by the forge's name."""
+    """What the desk works with. `forges` is by the forge's name; `limits`: how much a box may hand over."""
 
     log: Log
     catalogue: Catalogue
@@ -62,6 +62,7 @@ class DeskParts:
     audit: Audit
     switch: KillSwitch
     places: StorePlaces
+    limits: QuarantineLimits = field(default_factory=QuarantineLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +254,8 @@ class ForgeDesk:
         return await read_base(case.repository, mirror, case.base)
 
     def _quarantine(self, case: _Case) -> Quarantine:
-        return Quarantine(
-            self._parts.places.quarantine(case.view.id, case.repository.slug), QuarantineLimits()
-        )
+        path = self._parts.places.quarantine(case.view.id, case.repository.slug)
+        return Quarantine(path, self._parts.limits)
 
     async def _approved(self, case: _Case, asked: wire.Outward) -> ApprovalView | None:
         """The approval that lets the proposal out; None where the policy asks for none."""

@@ -103,7 +103,7 @@ def _check_branch(publication: Publication) -> None:
 
 def _sentence(findings: Iterable[Finding]) -> str:
     listed = [
-        f"{finding.path or 'the commit'} in {finding.commit[:12]} ({finding.detail})" for finding in findings
+        f"{finding.path or 'the commit'} in {finding.commit[:12]} {finding.what}" for finding in findings
     ]
     more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
     return "; ".join(listed[:5]) + more

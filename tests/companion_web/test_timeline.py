@@ -86,6 +86,11 @@ def every_other_event() -> list[e.Event]:
             question_id="q1", turn_id="t2", call_id="c8", text="Which?", options=("this", "that")
         ),
         e.QuestionAnswered(question_id="q1", text="this", by=ada),
+        e.WorkHeldBack(
+            holds=(e.Hold(kind="secret", what="holds a key", path="k", commit="c" * 40),), saved=True
+        ),
+        e.WorkHeldBack(holds=(e.Hold(kind="handover", what="It is too large."),), saved=False),
+        e.HoldsLifted(holds=(e.Hold(kind="secret", what="holds a key", path="k", commit="c" * 40),)),
         e.PartDegraded(part="model", detail="slow"),
         e.PartRecovered(part="model"),
         e.TurnPaused(turn_id="t2", cause="the model is away"),

@@ -12,6 +12,7 @@ from sandbox.broker.protected_paths import ProtectedPaths
 from sandbox.broker.quarantine import Quarantine
 from sandbox.broker.secret_patterns import secrets_in
 from sandbox.broker.wire import TakenIn
+from sandbox.holds import MOST_CHARACTERS, MOST_TOLD, NAMELESS, WORDLESS, holds_of, refusal
 from tests.sandbox.workbench import Workbench, git
 
 # Put together here so that no scanner takes this file for a leak.
@@ -153,8 +154,34 @@ async def test_findings_name_their_commit(quarantine: Quarantine, box: Workbench
     box.commit("Plain again", {"a.txt": "2"})
     received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
     assert received.findings == (
-        Finding("secret", guilty, "b.txt", "looks like an AWS access key: AKIAABCD…", True),
+        Finding(
+            kind="secret",
+            commit=guilty,
+            path="b.txt",
+            detail="looks like an AWS access key: AKIAABCD…",
+            blocking=True,
+            what="holds what looks like an AWS access key",
+        ),
     )
+
+
+async def test_people_are_told_each_file_once_and_no_name_that_is_a_secret(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    first = box.commit("One", {f"{AWS_KEY}.txt": f"{AWS_KEY}\n", "AGENTS.md": "x\n"})
+    box.commit("Two", {f"{AWS_KEY}.txt": f"{AWS_KEY}2\n{GITHUB_TOKEN}\n"})
+    box.commit("Many", {f"{n}.sql": "x" * 100_001 for n in range(MOST_TOLD)})
+    received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    holds = holds_of(received.findings)
+    assert [(hold.kind, hold.path, hold.what) for hold in holds[:3]] == [
+        ("secret", NAMELESS, "holds what looks like an AWS access key"),
+        ("secret", NAMELESS, "holds what looks like a GitHub token"),
+        ("commit", "0.sql", "is larger than the 0.0954 MB that one file may have"),
+    ]
+    assert holds[0].commit == first
+    assert len(holds) == MOST_TOLD
+    assert refusal("publication", f"They said\n{AWS_KEY}.").what == WORDLESS
+    assert len(refusal("publication", "so it is " * 99).what) == MOST_CHARACTERS
 
 
 @pytest.mark.parametrize(
