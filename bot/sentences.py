@@ -255,15 +255,21 @@ def unsaved(part: e.PartDegraded) -> str:
     return f"{degraded(part).rstrip('.')}. Tell me here what can be left out, or to try again."
 
 
-def stopped(by: str, waiting: int, saved: bool) -> str:
-    """Said when everything stands still. `saved`: there is work, and it is."""
+def stopped(by: str, waiting: int, saved: bool, halt: str | None) -> str:
+    """Said when everything stands still. `saved`: there is work, and it is. `halt`: why all work was stopped,
+    None where only this session is."""
     first = f"Stopped by {by}."
+    after = ""
+    if halt is not None:
+        why = one_line(halt, 300).rstrip(".")
+        first = f"{by} stopped all work{': ' if why else ''}{why}."
+        after = " once an admin has resumed work"
     kept = " The work so far is saved." if saved else ""
     if waiting:
         line = "1 follow-up is" if waiting == 1 else f"{waiting} follow-ups are"
-        kept += f" {line} kept in line; 🔁 on the card, or a new message, gets me going again."
+        kept += f" {line} kept in line; 🔁 on the card, or a new message, gets me going again{after}."
     else:
-        kept += " 🔁 on the card tries again."
+        kept += f" 🔁 on the card tries again{after}."
     return first + kept
 
 

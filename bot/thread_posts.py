@@ -110,10 +110,9 @@ class ThreadPosts:
                 return [Say(self._failure(sid, seq, text, retry=True))]
             case e.MergeFailed(cause=cause, advice=advice):
                 return [Say(self._failure(sid, seq, sentences.merge_failure(cause, advice), retry=False))]
-            case e.SessionStopped(by=by, turn_id=turn):
-                text = sentences.stopped(
-                    by.name, len(after.waiting_prompts), turn is not None and after.saved
-                )
+            case e.SessionStopped(by=by, turn_id=turn, halt=halt):
+                saved = turn is not None and after.saved
+                text = sentences.stopped(by.name, len(after.waiting_prompts), saved, halt)
                 return [Say(Post("notice", sid, text, seq, tone="stopped"))]
             case e.PullRequestStateChanged(number=number, state="merged", by=login):
                 return [Say(Post("notice", sid, sentences.merged(number, login), seq, tone="done"))]

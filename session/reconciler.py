@@ -201,7 +201,7 @@ def _progress(view: SessionView) -> str:
 def _stopped(view: SessionView) -> list[Event]:
     assert view.turn is not None
     assert view.stop_requested is not None
-    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested)]
+    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested, halt=view.stop_halt)]
 
 
 def _failed(look: _Look) -> list[Event]:

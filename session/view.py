@@ -116,6 +116,7 @@ class SessionView(Declared):
     answer: str = ""
     failure: Failure | None = None
     stop_requested: Person | None = None
+    stop_halt: str | None = None
     stopped_by: Person | None = None
     degraded: tuple[e.PartDegraded, ...] = ()
     input_tokens: int = 0

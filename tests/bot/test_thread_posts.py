@@ -105,6 +105,12 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.StopRequested(by=GRACE),
         e.SessionStopped(turn_id="t1", by=GRACE),
     ),
+    "all work is stopped": (*RUNNING, e.SessionStopped(turn_id="t1", by=GRACE, halt="a key\nleaked.")),
+    "all work is stopped, with a follow-up and no reason": (
+        *RUNNING,
+        e.PromptQueued(prompt=FROM_PAGE),
+        e.SessionStopped(turn_id="t1", by=GRACE, halt=""),
+    ),
     "a failure, then routing fails, then a merge": (
         *RUNNING,
         FAILED,

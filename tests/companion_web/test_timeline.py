@@ -96,7 +96,7 @@ def every_other_event() -> list[e.Event]:
         e.TurnPaused(turn_id="t2", cause="the model is away"),
         e.StopRequested(by=ada),
         e.TurnFailed(turn_id="t2", cause="gone", advice="try again"),
-        e.SessionStopped(turn_id=None, by=ada),
+        e.SessionStopped(turn_id=None, by=ada, halt="a key leaked"),
         e.RepositoryAsked(reason="two fit", candidates=(e.Candidate(slug="acme/web"),)),
         e.RoutingFailed(cause="none fits", advice="name one"),
         e.MergeFailed(cause="conflict", advice="rebase"),
