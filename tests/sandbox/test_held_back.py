@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sandbox.broker.desk import StorePlaces
 from sandbox.broker.quarantine import QuarantineLimits
-from sandbox.forge.local import LocalForge
-from sandbox.forge.protocol import ForgeRefused, ForgeRepository
+from sandbox.forge.protocol import ForgeRefused
 from session import events as e
 from session.catalogue import Approvals
 from tests.emulators.model.turns import tool
+from tests.sandbox.hooked_forge import HookedForge, fails
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
 from tests.sandbox.workbench import git
@@ -133,17 +133,10 @@ async def test_a_stop_whose_work_cannot_be_saved_says_so() -> None:
         assert not view.saved
 
 
-class ShutForge(LocalForge):
-    """Takes no branch, as a hosted forge does that has found something in it."""
-
-    async def publish(
-        self, repository: ForgeRepository, quarantine: Path, sha: str, branch: str, expected: str | None
-    ) -> None:
-        raise ForgeRefused("The branch was refused: push protection found AKIA" + "ZQ3DR7XWMT5KPL2N.", 422)
-
-
 async def test_what_the_forge_refuses_is_told_without_what_it_quotes(tmp_path: Path) -> None:
-    async with household(approvals=AUTO, verify=(), forge=ShutForge(tmp_path)) as house:
+    refused = ForgeRefused(f"The branch was refused: push protection found {AWS_KEY}.", 422)
+    forge = HookedForge(tmp_path, publishing=fails(refused))
+    async with household(approvals=AUTO, verify=(), forge=forge) as house:
         house.model.script(MODEL, FIX, PROPOSE, PROPOSE, FINISH)
         session_id = await house.opened()
         view = await house.run(session_id)
