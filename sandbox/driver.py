@@ -148,7 +148,10 @@ class TurnDriver:
 
     async def still(self, turn: TurnLog) -> None:
         """After a stop: the work saved, and every process of the box ended. Nothing is made that is not
-        there."""
+        there.
+
+        Emits: PartDegraded where the work could not be saved.
+        """
         environment = self._parts.environment
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):
@@ -164,7 +167,9 @@ class TurnDriver:
         workspace = Workspace(turn, environment, base, quarantine, self._bundles, self._parts.doors, inbound)
         try:
             await workspace.attach()
-            await save_quietly(workspace, turn.session_id)
+            unsaved = await save_quietly(workspace, turn.session_id)
+            if unsaved:
+                await turn.note(lambda view: away(view, "sandbox", unsaved))
         finally:
             await workspace.close()
 
