@@ -42,7 +42,7 @@ REACH: dict[str, str] = {
 }
 """How far an approval of that kind reaches, where its commit does not say so."""
 
-_PARTS = {"broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
+_PARTS = {"sandbox": "Sandbox", "broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
 
 WAITING_FOR_PEOPLE: tuple[State, ...] = ("awaiting_repository", "awaiting_approval", "awaiting_answer")
 """States that end only when a person says something."""

@@ -29,6 +29,7 @@ from sandbox.broker.github_sign_in import GitHubSignIn
 from sandbox.broker.operations import Operation, Part, application
 from sandbox.broker.people_desk import GrantGone, LinkedAccounts, PeopleDesk
 from sandbox.broker.presence import presence
+from sandbox.broker.refused_pushes import RefusedPushes
 from sandbox.broker.rights import Rights
 from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.socket_server import serving
@@ -121,6 +122,7 @@ def _door_parts(
             repository=desk.repository,
             refresh=desk.refresh,
             hooks=core.settings.bellhop_home / "hooks",
+            tell=RefusedPushes(core.log).tell,
         )
     )
 

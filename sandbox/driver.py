@@ -150,7 +150,10 @@ class TurnDriver:
 
     async def still(self, turn: TurnLog) -> None:
         """After a stop: the work saved, and every process of the box ended. Nothing is made that is not
-        there."""
+        there.
+
+        Emits: PartDegraded where the work could not be saved.
+        """
         environment = self._parts.environment
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):
@@ -165,7 +168,10 @@ class TurnDriver:
         workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.attach()
-            if await save_quietly(workspace, turn.session_id) is None:
+            unsaved = await save_quietly(workspace, turn.session_id)
+            if unsaved:
+                await turn.note(lambda view: away(view, "sandbox", unsaved))
+            else:
                 workspace.ask_for_snapshot()
         finally:
             await workspace.close()

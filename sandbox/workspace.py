@@ -27,6 +27,7 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
 from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
@@ -299,10 +300,11 @@ async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start,
 
 
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:
-    """None when the workspace was saved; otherwise a sentence saying why it was not."""
+    """None when the workspace was saved; otherwise what people should know of it, said of the sandbox."""
     try:
         await workspace.save()
     except (SandboxFailed, RunnerError, QuarantineRefused, GitFailed) as error:
         log.warning("workspace not saved", session_id=session_id, error=str(error))
-        return f"The workspace could not be saved outside its sandbox: {error}"
+        why = refusal("handover", str(error)).what.rstrip(".")
+        return f"the work could not be saved outside of it, and would be lost with it. {why}"
     return None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from session.people import Person
-from session.vocabulary import CheckResult, Event, PlanItem, ToolRequest, ToolStatus, Verdict
+from session.vocabulary import CheckResult, Event, Hold, PlanItem, ToolRequest, ToolStatus, Verdict
 
 
 class TurnStarted(Event):
@@ -152,6 +152,20 @@ class ChangesRecorded(Event):
     insertions: int
     deletions: int
     diff_artifact: str | None = None
+
+
+class WorkHeldBack(Event):
+    """Work was to leave the sandbox and must not, for reasons that were not told yet. `saved` says that it is
+    kept outside of the box too."""
+
+    holds: tuple[Hold, ...]
+    saved: bool
+
+
+class HoldsLifted(Event):
+    """These no longer keep the work back."""
+
+    holds: tuple[Hold, ...]
 
 
 class VerificationFinished(Event):

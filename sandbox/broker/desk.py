@@ -7,14 +7,14 @@ approved, the desk reads in the log itself: a worker cannot publish what nobody 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker import wire
 from sandbox.broker.operations import Caller, Operation, Part
-from sandbox.broker.publishing import Publication, approval_digest, publish
+from sandbox.broker.publishing import Publication, inspected, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
 from sandbox.broker.still_text import still
@@ -52,7 +52,7 @@ class StorePlaces:
 
 @dataclass(frozen=True, slots=True)
 class DeskParts:
-    """What the desk works with. `forges` is by the forge's name."""
+    """What the desk works with. `forges` is by the forge's name; `limits`: how much a box may hand over."""
 
     log: Log
     catalogue: Catalogue
@@ -62,6 +62,7 @@ class DeskParts:
     audit: Audit
     switch: KillSwitch
     places: StorePlaces
+    limits: QuarantineLimits = field(default_factory=QuarantineLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +187,11 @@ class ForgeDesk:
         quarantine = self._quarantine(case)
         base = await self._base_of(case, quarantine)
         outgoing = Publication(case.view.id, asked.head_sha, asked.branch, base.sha, asked.expected)
-        digests: tuple[str, ...] = ()
-        if approval is not None:
-            findings = await quarantine.inspect(base.sha, asked.head_sha, protected=base.protected_paths)
-            digests = (approval_digest(case.where, outgoing, findings),)
+        work = await inspected(case.where, quarantine, outgoing, protected=base.protected_paths)
         await self._audited(case, caller.name, "forge.publish", target)
-        await publish(
-            case.forge,
-            case.where,
-            quarantine,
-            outgoing,
-            approved_digests=digests,
-            protected=base.protected_paths,
-        )
+        # The approval names this very commit, so it covers what was found in it.
+        digests = (work.digest,) if approval is not None else ()
+        await publish(case.forge, work, approved_digests=digests)
         return wire.BranchIsOut(compare_url=case.forge.compare_url(case.where, case.base, asked.branch))
 
     async def open_pull_request(self, asked: wire.Outward, caller: Caller) -> wire.PullRequestIs:
@@ -267,9 +260,8 @@ class ForgeDesk:
         return await read_base(case.repository, mirror, case.base)
 
     def _quarantine(self, case: _Case) -> Quarantine:
-        return Quarantine(
-            self._parts.places.quarantine(case.view.id, case.repository.slug), QuarantineLimits()
-        )
+        path = self._parts.places.quarantine(case.view.id, case.repository.slug)
+        return Quarantine(path, self._parts.limits)
 
     async def _approved(self, case: _Case, asked: wire.Outward) -> ApprovalView | None:
         """The approval that lets the proposal out; None where the policy asks for none."""

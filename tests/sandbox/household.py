@@ -26,6 +26,8 @@ from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.mcp_connection import Ways
 from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
 from sandbox.broker.operations import application
+from sandbox.broker.quarantine import QuarantineLimits
+from sandbox.broker.refused_pushes import RefusedPushes
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
@@ -230,9 +232,11 @@ async def household(
     turn_limit_seconds: float = 60,
     others: tuple[str, ...] = (),
     policy: Mapping[str, object] | None = None,
+    limits: QuarantineLimits | None = None,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
-    repositories, with just a README. `policy`: fields of the repository as the catalogue has them."""
+    repositories, with just a README. `policy`: fields of the repository as the catalogue has them. `limits`:
+    how much may leave a box; None: the usual."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -260,6 +264,7 @@ async def household(
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
         effects, directory = Effects(database), Directory(database)
+        own_limits = limits or QuarantineLimits()
         audit, switch = Audit(database), KillSwitch(database)
         desk = ForgeDesk(
             DeskParts(
@@ -271,10 +276,14 @@ async def household(
                 audit=audit,
                 switch=switch,
                 places=StorePlaces.under(home),
+                limits=own_limits,
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
-        git = GitThroughDoor(GitDoorParts(catalogue, desk.repository, desk.refresh, home / "hooks"))
+        pushes = RefusedPushes(log)
+        git = GitThroughDoor(
+            GitDoorParts(catalogue, desk.repository, desk.refresh, home / "hooks", pushes.tell, own_limits)
+        )
         door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets), git=git)
         doors = Doors(home / "doors", door_parts)
         stack.push_async_callback(doors.aclose)

@@ -140,7 +140,7 @@ async def test_a_turn_at_work_ends_in_the_name_of_whoever_stopped_it() -> None:
             assert view.state == "stopped"
             events = await house.events(session_id)
             stopped = next(event for event in events if isinstance(event, e.SessionStopped))
-            assert stopped.by.name == "Grace"
+            assert (stopped.by.name, stopped.halt) == ("Grace", "a key leaked")
             returned = [event.status for event in events if isinstance(event, e.ToolReturned)]
             assert returned == ["cancelled"]
 
