@@ -288,6 +288,7 @@ def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:
         setup=base.setup,
         verify=base.verify,
         instructions=base.instructions.root,
+        services=base.services.names,
     )
     return system_prompt(facts, skills.skills)
 

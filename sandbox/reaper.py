@@ -1,5 +1,5 @@
 """Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows
-them."""
+them. Services whose box has gone from under them go too."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Reaper:
         self._lifetimes = lifetimes or Lifetimes()
 
     async def sweep(self, now: datetime | None = None) -> int:
-        """How many boxes were stopped or removed. A box whose session has a live lease is left alone.
+        """How many boxes were stopped or removed, and services removed that have no running box. A box whose
+        session has a live lease is left alone.
 
         `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
         """
@@ -69,7 +70,7 @@ class Reaper:
                 reaped += await self._look(box, now or datetime.now(UTC))
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
-        return reaped
+        return reaped + await self._environment.sweep_services()
 
     async def run(self, every_seconds: float = 60.0) -> None:
         """Sweep for ever; an outage is waited out."""

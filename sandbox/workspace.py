@@ -19,6 +19,7 @@ from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
 from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.services import open_services
 from session import events as e
 from session.people import Person
 
@@ -79,7 +80,7 @@ class Workspace:
     async def open(self) -> None:
         """The box is there, with the repository in it and the author's name on its git.
 
-        Emits: SandboxReady; NoteAdded when a set-up command failed.
+        Emits: SandboxReady; NoteAdded when a set-up command failed; what `OpenedServices.events` says.
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
@@ -91,12 +92,15 @@ class Workspace:
         git = self._git
         restored = ""
         notes: list[e.Event] = []
-        if not await git.is_laid_out():
+        laid_out = await git.is_laid_out()
+        if not laid_out:
             self.is_new = True
             restored = await self._furnish(git)
-            notes = await self._set_up(git)
         elif await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
+        services = await open_services(self._environment, self._opened, self._base.services)
+        if not laid_out:
+            notes = await self._set_up(git)
         origin = origin_url(self._base.repository)
         await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
@@ -108,8 +112,10 @@ class Workspace:
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
+            services=services.running,
         )
-        await self._turn.append(ready, *notes)
+        told = services.events(self._turn.view, self._turn.turn_id, is_new=not laid_out)
+        await self._turn.append(ready, *notes, *told)
 
     async def attach(self) -> None:
         """The box that is there, as it is, with its door open.
@@ -167,7 +173,8 @@ class Workspace:
         name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
         env = placeholders(self._base.repository)
-        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door)
+        hosts = self._base.services.names
+        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door, hosts=hosts)
 
     @property
     def _git(self) -> BoxGit:
