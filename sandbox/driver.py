@@ -316,6 +316,7 @@ def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:
         verify=base.verify,
         instructions=base.instructions.root,
         plan_first=base.repository.approvals.plan == "ask",
+        services=base.services.names,
     )
     return system_prompt(facts, skills.skills)
 

@@ -1,5 +1,5 @@
 """Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows
-them."""
+them. Services whose box has gone from under them go too."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Reaper:
         self._lifetimes = lifetimes or Lifetimes()
 
     async def sweep(self, now: datetime | None = None) -> int:
-        """How many boxes and snapshots were stopped or removed. A box whose session has a live lease is left
-        alone.
+        """How many boxes, snapshots and services without a running box were stopped or removed. A box whose
+        session has a live lease is left alone.
 
         `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
         """
@@ -79,6 +79,7 @@ class Reaper:
                 reaped += await self._look(box, now)
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
+        reaped += await self._environment.sweep_services()
         return reaped + await self._snapshots.sweep(now)
 
     async def run(self, every_seconds: float = 60.0) -> None:

@@ -31,7 +31,9 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerError
+from sandbox.environments.service import BoxProgram
 from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.services import OpenedServices, open_services
 from sandbox.workspace import lay_out
 from session.events import CheckResult, Verdict, VerificationFinished
 
@@ -81,7 +83,9 @@ class Verifier:
                 await lay_out(git, self._bundles, base, start, inbound)
                 await git.take_in(WORK_BUNDLE, HEAD_REF)
                 await git.check_out(head_sha)
-                checks = await self._checks(git, base.setup if start.image is None else start.again, base)
+                services = await open_services(self._environment, sandbox, base.services)
+                setup = base.setup if start.image is None else start.again
+                checks = _not_started(services) or await self._checks(git, setup, base)
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))
             return VerificationFinished(
@@ -94,8 +98,9 @@ class Verifier:
             await self._environment.remove(name)
             await self._doors.close(name)
             await to_thread(shutil.rmtree, inbound, ignore_errors=True)
+        verdict, reason = _verdict(checks, services)
         return VerificationFinished(
-            turn_id=turn_id, head_sha=head_sha, verdict=_verdict(checks), checks=tuple(checks)
+            turn_id=turn_id, head_sha=head_sha, verdict=verdict, checks=tuple(checks), reason=reason
         )
 
     async def _checks(self, git: BoxGit, setup: Sequence[str], base: BaseCommit) -> list[CheckResult]:
@@ -131,11 +136,44 @@ def _spec(
 ) -> SandboxSpec:
     labels = {PURPOSE_LABEL: "verification", **({IMAGE_LABEL: start.image} if start.image else {})}
     env = {**start.variables, **placeholders(base.repository)}
-    return SandboxSpec(session_id, name, start.image, inbound, env=env, labels=labels, door=door)
+    return SandboxSpec(
+        session_id,
+        name,
+        start.image,
+        inbound,
+        env=env,
+        labels=labels,
+        door=door,
+        hosts=base.services.names,
+    )
 
 
-def _verdict(checks: list[CheckResult]) -> Verdict:
-    return "passed" if all(check.verdict == "passed" for check in checks) else "failed"
+def _not_started(services: OpenedServices) -> list[CheckResult]:
+    """The box's own programs that do not run: what starts them may be what was changed, as with a set-up."""
+    return [
+        CheckResult(
+            command=program.command,
+            verdict="failed",
+            exit_code=None,
+            duration_seconds=0,
+            output=str(services.failures[program.name])[-OUTPUT_CHARACTERS:],
+        )
+        for program in services.wanted.services
+        if isinstance(program, BoxProgram) and program.name in services.failures
+    ]
+
+
+def _verdict(checks: list[CheckResult], services: OpenedServices) -> tuple[Verdict, str]:
+    """The verdict, and what is to be said with it: red without a service beside the box says nothing of the
+    change."""
+    if _not_started(services):
+        return "failed", ""
+    missing = " ".join(services.problems)
+    if all(check.verdict == "passed" for check in checks):
+        return "passed", f"They passed without all of their services. {missing}" if missing else ""
+    if missing:
+        return "not_run", f"The checks need what is not there. {missing}"
+    return "failed", ""
 
 
 def failures(verification: VerificationFinished) -> str:

@@ -29,6 +29,7 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerClient, RunnerError
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.services import open_services
 from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
@@ -98,7 +99,8 @@ class Workspace:
     async def open(self) -> None:
         """The box is there, with the repository in it and the author's name on its git.
 
-        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed.
+        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed; what
+        `OpenedServices.events` says.
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
@@ -112,15 +114,17 @@ class Workspace:
         notes: list[e.Event] = []
         made = self._opened.origin == "created"
         self.is_new = self.is_new or made
-        if not await git.is_laid_out():
+        laid_out = await git.is_laid_out()
+        if not laid_out:
             self.is_new = True
             restored = await self._furnish(git)
+        elif made and self._snapshot is not None:
+            restored = await self._catch_up(git, self._snapshot)
+        if laid_out and await git.base_sha(self._base.branch) != self._base.sha:
+            notes = await self._follow_base(git)
+        services = await open_services(self._environment, self._opened, self._base.services)
+        if not laid_out:
             notes = [*self._note(), *await self._set_up(git)]
-        else:
-            if made and self._snapshot is not None:
-                restored = await self._catch_up(git, self._snapshot)
-            if await git.base_sha(self._base.branch) != self._base.sha:
-                notes = await self._follow_base(git)
         origin = origin_url(self._base.repository)
         await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
@@ -132,8 +136,10 @@ class Workspace:
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
+            services=services.running,
         )
-        await self._turn.append(ready, *notes)
+        told = services.events(self._turn.view, self._turn.turn_id, is_new=not laid_out)
+        await self._turn.append(ready, *notes, *told)
 
     async def attach(self) -> None:
         """The box that is there, as it is, with its door open.
@@ -215,7 +221,14 @@ class Workspace:
         image = self._snapshot.reference if self._snapshot else self._start.image
         labels = {IMAGE_LABEL: self._start.image} if self._start.image else {}
         return SandboxSpec(
-            self._turn.session_id, name, image, self._inbound, env=env, labels=labels, door=door
+            self._turn.session_id,
+            name,
+            image,
+            self._inbound,
+            env=env,
+            labels=labels,
+            door=door,
+            hosts=self._base.services.names,
         )
 
     @property

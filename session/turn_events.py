@@ -28,7 +28,8 @@ class TurnResumed(Event):
 
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
-    earlier session, `restored` what came back in it, `secrets` names what the box may read as files."""
+    earlier session, `restored` what came back in it, `secrets` names what the box may read as files,
+    `services` what runs for it beside it or in it."""
 
     backend: str
     isolation: str
@@ -37,6 +38,7 @@ class SandboxReady(Event):
     replaced: bool = False
     restored: str = ""
     secrets: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 class SandboxLost(Event):

@@ -65,6 +65,7 @@ class RepositoryFacts:
     verify: tuple[str, ...]
     instructions: str
     plan_first: bool = False
+    services: tuple[str, ...] = ()
 
 
 def system_prompt(repository: RepositoryFacts, skills: Sequence[Skill]) -> str:
@@ -86,6 +87,9 @@ def _repository(facts: RepositoryFacts) -> str:
         lines.append(f"What it is: {facts.description}")
     if facts.setup:
         lines.append(f"Set up with: {'; '.join(facts.setup)}")
+    if facts.services:
+        names = ", ".join(facts.services)
+        lines.append(f"Services that run for it, at localhost and under their names: {names}")
     if facts.verify:
         lines.append(f"Its checks, run for every pull request: {'; '.join(facts.verify)}")
     else:

@@ -11,6 +11,7 @@ from docker.models.containers import Container
 
 from sandbox.environments.docker_containers import ENGINE_ERRORS
 from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.images import ImageTag, KeptImage
 from sandbox.environments.open_box import OpenBox
 from sandbox.environments.protocol import Environment, Origin, SandboxFailed
@@ -31,11 +32,13 @@ class DockerSandbox(OpenBox):
         runner: RunnerClient,
         origin: Origin,
         images: DockerImages,
+        services: DockerServices,
     ) -> None:
         super().__init__(name, runner, origin)
         self._environment = environment
         self._container = container
         self._images = images
+        self._services = services
 
     async def snapshot(self, tag: str) -> str:
         """An image of the container's filesystem. Raises: EnvironmentUnavailable, SandboxFailed."""
@@ -58,21 +61,19 @@ class DockerSandbox(OpenBox):
             raise SandboxFailed(f"box {self._name}: it cannot be kept as an image: {error}") from error
 
     async def stop(self) -> None:
-        """The container has ended; its filesystem stays. Raises: SandboxFailed."""
+        """The container and its services have ended; its filesystem stays. Raises: SandboxFailed."""
         await self._runner.aclose()
         try:
             await asyncio.to_thread(self._container.stop, timeout=2)
+            await asyncio.to_thread(self._services.end, self._name)
         except ENGINE_ERRORS as error:
             raise SandboxFailed(f"box {self._name} does not stop: {error}") from error
 
     async def kill(self) -> None:
-        """The container was killed; its filesystem stays. Raises: SandboxFailed."""
+        """The container and its services were killed; its filesystem stays. Raises: SandboxFailed."""
         try:
-            await asyncio.to_thread(self._container.kill)
-            await asyncio.to_thread(self._container.wait)
-        except APIError as error:
-            if error.status_code not in (404, 409):
-                raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+            await asyncio.to_thread(self._kill)
+            await asyncio.to_thread(self._services.end, self._name)
         except ENGINE_ERRORS as error:
             raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
 
@@ -80,6 +81,15 @@ class DockerSandbox(OpenBox):
         """The container is gone. Raises: EnvironmentUnavailable."""
         await self._runner.aclose()
         await self._environment.remove(self._name)
+
+    def _kill(self) -> None:
+        try:
+            self._container.kill()
+            self._container.wait()
+        except APIError as error:
+            # It does not run, or is not there.
+            if error.status_code not in (404, 409):
+                raise
 
     async def cause_of_death(self) -> str | None:
         """Why the container is not running; None when it is. Raises: SandboxFailed."""

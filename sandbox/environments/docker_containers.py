@@ -120,7 +120,7 @@ class Containers:
         return f"{repository}:{tag}"
 
     def _title(self, name: str) -> str:
-        return f"bellhop-{self._owner}-{name}"
+        return container_name(self._owner, name)
 
     def _get(self, title: str) -> Container | None:
         try:
@@ -167,7 +167,8 @@ class Containers:
                 entrypoint=runner_command(secrets.token_hex(8), *options),
                 command=[],
                 working_dir=WORKSPACE,
-                environment={"HOME": HOME, **door_environment(spec.door), **spec.env},
+                environment={"HOME": HOME, **door_environment(spec.door, spec.hosts), **spec.env},
+                extra_hosts=dict.fromkeys(spec.hosts, "127.0.0.1"),
                 labels={
                     **spec.labels,
                     NAME_LABEL: spec.name,
@@ -183,6 +184,11 @@ class Containers:
         if spec.machine_packages:
             container.put_archive("/", _package_settings())
         return container
+
+
+def container_name(owner: str, box: str) -> str:
+    """What the container of that box is called in the engine."""
+    return f"bellhop-{owner}-{box}"
 
 
 def door_of(container: Container) -> str | None:

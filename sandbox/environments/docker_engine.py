@@ -15,8 +15,9 @@ from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.docker_box import DockerSandbox
-from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers
+from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers, container_name
 from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
@@ -29,6 +30,7 @@ from sandbox.environments.protocol import (
 )
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
+from sandbox.environments.service import ServiceSpec
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
@@ -130,14 +132,32 @@ class DockerEnvironment:
         return await asyncio.to_thread(self._containers(client).snapshot, name, tag)
 
     async def end(self, name: str) -> None:
-        """The container was killed; its filesystem stays. Raises: EnvironmentUnavailable, SandboxFailed."""
+        """The container and its services were killed; its filesystem stays. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
         client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(_kill, client, f"bellhop-{self._owner}-{name}")
+        await asyncio.to_thread(_kill, client, container_name(self._owner, name))
+        await self._end_services(client, name)
 
     async def remove(self, name: str) -> None:
-        """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
+        """The container, its services and its socket directory are gone. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
         client = await asyncio.to_thread(self._engine)
         await asyncio.to_thread(self._containers(client).remove, name)
+        await self._end_services(client, name)
+
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """The service runs in a container in the box's network. Raises: ServiceFailed,
+        EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(self._services(client).open, box, service)
+
+    async def sweep_services(self) -> int:
+        """Services of boxes that do not run are gone. Raises: EnvironmentUnavailable, SandboxFailed."""
+        client = await asyncio.to_thread(self._engine)
+        try:
+            return await asyncio.to_thread(self._services(client).sweep)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"services without a box cannot be removed: {error}") from error
 
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone, or goes with the last box that stands on it.
@@ -223,6 +243,9 @@ class DockerEnvironment:
                 return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
+        if origin == "restarted":
+            # They are in the network of the box's former life, which nothing reaches.
+            await self._end_services(client, spec.name)
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(client, container, spec, runner, origin)
@@ -233,6 +256,15 @@ class DockerEnvironment:
     def _containers(self, client: DockerClient) -> Containers:
         return Containers(client, self._owner, self._run_directory, self._runtime)
 
+    def _services(self, client: DockerClient) -> DockerServices:
+        return DockerServices(client, self._owner, self._runtime)
+
+    async def _end_services(self, client: DockerClient, name: str) -> None:
+        try:
+            await asyncio.to_thread(self._services(client).end, name)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {name}: its services cannot be ended: {error}") from error
+
     def _box(
         self,
         client: DockerClient,
@@ -241,7 +273,8 @@ class DockerEnvironment:
         runner: RunnerClient,
         origin: Origin,
     ) -> DockerSandbox:
-        return DockerSandbox(self, container, spec.name, runner, origin, DockerImages(client, self._owner))
+        images, services = DockerImages(client, self._owner), self._services(client)
+        return DockerSandbox(self, container, spec.name, runner, origin, images, services)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:

@@ -48,6 +48,9 @@ class DockerImages:
                     f"The image {reference} is not in the engine and could not be fetched ({_said(error)}). "
                     "Let the engine reach its registry, load the image under that name, or name another one."
                 ) from error
+        if found.labels.get(OWNER_LABEL):
+            # It holds the code of its repository, which may not be that of whoever names it.
+            raise ImageUnavailable(f"The image {reference} is a box that was kept: name another.")
         return BaseImage(reference, str(found.id))
 
     def built(self, build: DockerfileBuild, context: Path) -> BaseImage:

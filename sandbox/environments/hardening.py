@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from sandbox.environments.protocol import DOOR, INBOUND, SandboxLimits
 from sandbox.environments.runner_launch import RUNNER_MOUNT, SOCKET_MOUNT
 
 BOX_USER = 10001
+SERVICE_DATA_BYTES = 512 * 1024**2
 # What a container may see of the host, and whether it may write there.
 MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, SOCKET_MOUNT: True}
+SERVICE_DATA = f"rw,noexec,nosuid,nodev,mode=0700,uid={BOX_USER},gid={BOX_USER},size={SERVICE_DATA_BYTES}"
 SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
 
 
@@ -64,10 +66,29 @@ def hardened_options(
     }
 
 
-def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
-    """What a container's HostConfig lacks of the above; empty when it is as it should be."""
+def service_options(
+    limits: SandboxLimits, box_id: str, data: Sequence[str], runtime: str | None, seccomp: str
+) -> Mapping[str, Any]:
+    """The same for a service beside the box with that id: in its network, and with nothing of the host.
+
+    `data` are the paths that its image declares as volumes. They are memory, which the limits count, and
+    belong to the container's user.
+    """
+    options = hardened_options(limits, (), runtime, seccomp)
+    tmpfs = {**dict.fromkeys(data, SERVICE_DATA), **options["tmpfs"]}
+    return {**options, "network_mode": f"container:{box_id}", "tmpfs": tmpfs}
+
+
+def softened(
+    host_config: Mapping[str, Any], seccomp: str, network: str = "none", data: Sequence[str] = ()
+) -> list[str]:
+    """What a container's HostConfig lacks of the above; empty when it is as it should be.
+
+    A service's `network` is `container:` with the id of its box, its `data` what its image declares as
+    volumes.
+    """
     expected: dict[str, object] = {
-        "NetworkMode": "none",
+        "NetworkMode": network,
         "CapDrop": ["ALL"],
         "CapAdd": None,
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
@@ -97,12 +118,19 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
     limits = {limit["Name"]: limit["Hard"] for limit in host_config.get("Ulimits") or []}
     if limits.get("core") != 0 or not limits.get("nofile"):
         wrong.append(f"Ulimits are {limits!r}")
-    if set(host_config.get("Tmpfs") or {}) != {"/tmp"}:
-        wrong.append(f"Tmpfs is {host_config.get('Tmpfs')!r}")
+    tmpfs = host_config.get("Tmpfs") or {}
+    private = {path: options for path, options in tmpfs.items() if path != "/tmp"}
+    if "/tmp" not in tmpfs or private != {path: SERVICE_DATA for path in data if path != "/tmp"}:
+        wrong.append(f"Tmpfs is {tmpfs!r}")
+    # A box has names for itself and for nobody else.
+    if any(not entry.endswith(":127.0.0.1") for entry in host_config.get("ExtraHosts") or []):
+        wrong.append(f"ExtraHosts are {host_config.get('ExtraHosts')!r}")
     if host_config.get("Binds"):
         wrong.append(f"Binds are {host_config.get('Binds')!r}")
+    # A service sees nothing of the host.
+    allowed = MOUNTS if network == "none" else {}
     for mount in host_config.get("Mounts") or []:
         writable = not mount.get("ReadOnly", False)
-        if mount["Type"] != "bind" or MOUNTS.get(mount["Target"]) not in (True, writable):
+        if mount["Type"] != "bind" or allowed.get(mount["Target"]) not in (True, writable):
             wrong.append(f"Mounts has {mount!r}")
     return wrong

@@ -21,7 +21,7 @@ from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBa
 from sandbox.environments.local_box import LocalSandbox
 from sandbox.environments.local_files import KEPT, copy_box
 from sandbox.environments.local_images import PREFIX, LocalImages
-from sandbox.environments.local_plan import box_plan, placed_packages
+from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
@@ -35,6 +35,7 @@ from sandbox.environments.protocol import (
 )
 from sandbox.environments.runner_client import RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
+from sandbox.environments.service import ServiceFailed, ServiceSpec
 from sandbox.environments.unshare_builder import unshare_command
 
 Builder = Callable[[BoxPlan], list[str]]
@@ -113,6 +114,19 @@ class LocalEnvironment:
         await self.end(name)
         if NAMES.fullmatch(name):
             await asyncio.to_thread(shutil.rmtree, self._boxes / name, ignore_errors=True)
+
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """Never: there are no containers here. Raises: ServiceFailed."""
+        raise ServiceFailed(
+            service.name,
+            f"needs a container of the image {service.image}, and sandboxes made of this machine's "
+            "namespaces have none beside them: start a Docker engine, or give it, in place of `image`, a "
+            "`command` that runs in the sandbox.",
+        )
+
+    async def sweep_services(self) -> int:
+        """None: what runs in a box ends with it."""
+        return 0
 
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
@@ -210,6 +224,8 @@ class LocalEnvironment:
             if uid is not None:
                 os.chown(folder / name, uid, uid)
         spec.inbound.mkdir(parents=True, exist_ok=True)
+        (folder / HOSTS).write_text(hosts_file(spec.hosts))
+        (folder / HOSTS).chmod(0o644)
         (folder / "socket" / SOCKET_NAME).unlink(missing_ok=True)
         return box_plan(spec, box, folder, uid, packages)
 

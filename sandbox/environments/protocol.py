@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self
 
 from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.runner_client import BoxStats, RunnerClient
+from sandbox.environments.service import ServiceSpec
 
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
@@ -68,6 +69,7 @@ class SandboxSpec:
     directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it. `door` is
     the directory that the broker made for this box alone, seen read-only at `DOOR`; None: no way out at all.
     `machine_packages`: a new box has this machine's package indexes in place of those of a stranger's image.
+    `hosts` are the names of services: a new box finds itself under them.
     """
 
     session_id: str
@@ -79,6 +81,7 @@ class SandboxSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     door: Path | None = None
     machine_packages: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,21 @@ class Environment(Protocol):
 
     async def remove(self, name: str) -> None:
         """The box of that name is gone, with everything that ran in it; no error when there is none."""
+        ...
+
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """The service runs beside the running box of that name, and answers there on the loopback; whether
+        it began only now. It is gone when the box is stopped, ended or removed.
+
+        Raises: ServiceFailed, EnvironmentUnavailable.
+        """
+        ...
+
+    async def sweep_services(self) -> int:
+        """How many services were removed because their box is gone, or does not run.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def remove_snapshot(self, reference: str) -> None:

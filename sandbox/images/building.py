@@ -17,17 +17,21 @@ class SetUpFailed(Exception):
     """A command of the repository's set-up did not succeed; the message names it and what it said last."""
 
 
-async def make_ready(git: BoxGit, plan: Plan, log: BuildLog, *, whole: bool, has_news: bool) -> None:
-    """The box is as the image is to be.
+async def lay_out_commit(git: BoxGit, plan: Plan, *, whole: bool, has_news: bool) -> None:
+    """The box has the commit that the image is to be of.
 
     whole: it has nothing yet; else it is an earlier image's. has_news: a bundle with commits lies ready.
-    Raises: SetUpFailed, SandboxFailed, RunnerError.
+    Raises: SandboxFailed.
     """
     branch, sha = plan.base.branch, plan.base.sha
     if whole:
         await git.lay_out(branch, base_bundle=BASE_BUNDLE, base_sha=sha)
     else:
         await git.catch_up(branch, base_bundle=BASE_BUNDLE if has_news else None, base_sha=sha)
+
+
+async def make_ready(git: BoxGit, plan: Plan, log: BuildLog, *, whole: bool) -> None:
+    """The box with that commit is as the image is to be. Raises: SetUpFailed, SandboxFailed, RunnerError."""
     for command in plan.recipe.at_first if whole else plan.recipe.again:
         await _set_up(git, command, log)
     await git.note_files()

@@ -17,7 +17,7 @@ from sandbox.images.jsonc import NotJson, line_of, read_jsonc
 FILES = (".devcontainer/devcontainer.json", ".devcontainer.json")
 """Where it may lie; the first one that is there counts."""
 
-UNUSED = ("dockerComposeFile", "features", "initializeCommand", "postStartCommand", "postAttachCommand")
+UNUSED = ("features", "initializeCommand", "postStartCommand", "postAttachCommand")
 """Settings that would shape the box elsewhere and do not here; a build's log names those that are there."""
 
 RESERVED = re.compile(

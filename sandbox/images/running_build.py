@@ -38,9 +38,10 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerError
 from sandbox.forge.protocol import ForgeError, ForgeUnavailable
 from sandbox.images.build_log import BuildLog
-from sandbox.images.building import SetUpFailed, make_ready
+from sandbox.images.building import SetUpFailed, lay_out_commit, make_ready
 from sandbox.images.devcontainer import BadDevcontainer
 from sandbox.images.plan import NotAllowed, Plan, due, make_plan, start_from
+from sandbox.services import open_services
 from session.catalogue import Catalogue, Repository
 from session.database import DatabaseDown
 from session.halt import KillSwitch
@@ -190,11 +191,16 @@ class RunningBuild:
                 },
                 door=door.directory,
                 machine_packages=plan.by_strangers,
+                hosts=plan.base.services.names,
             )
             has_news = await self._place(plan, former, inbound)
             async with await parts.environment.open(spec) as box:
                 git = BoxGit(box.runner, box.inbound_path)
-                await make_ready(git, plan, self._said, whole=former is None, has_news=has_news)
+                await lay_out_commit(git, plan, whole=former is None, has_news=has_news)
+                services = await open_services(parts.environment, box, plan.base.services)
+                for problem in services.problems:
+                    self._said.line(problem)
+                await make_ready(git, plan, self._said, whole=former is None)
                 self._said.line("Everything is in place; the box is kept as the image.")
                 return await box.keep(ImageTag(self._repository.slug, plan.tag), _labels(plan, former))
         finally:

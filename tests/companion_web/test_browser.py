@@ -159,7 +159,14 @@ async def test_hostile_texts_are_inert_first_and_live(stage: Stage, browser: Bro
             e.WorkHeldBack(holds=(e.Hold(kind="commit", what=payload, commit=payload),), saved=True),
             e.UntrustedRead(source=payload),
             e.BudgetWarned(budget=payload, text=payload),
-            e.SandboxReady(backend="local", isolation=payload, box="b", image="i", secrets=(payload,)),
+            e.SandboxReady(
+                backend="local",
+                isolation=payload,
+                box="b",
+                image="i",
+                secrets=(payload,),
+                services=(payload,),
+            ),
             story.governance_approval(f"g{call_id}", "egress", payload, payload, payload).model_copy(
                 update={"blocking": False}
             ),

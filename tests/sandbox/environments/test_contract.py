@@ -16,6 +16,8 @@ import pytest
 from sandbox.environments.images import ImageTag, WantedBase
 from sandbox.environments.protocol import Sandbox, SandboxFailed
 from sandbox.environments.runner_client import RunnerGone, ToolRefused
+from sandbox.environments.service import BoxProgram, WantedServices
+from sandbox.services import open_services
 from tests.sandbox.environments.boxes import Bench, call_id, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -359,6 +361,33 @@ async def test_figures_of_the_box_are_told(box: Sandbox) -> None:
     assert stats.workspace_bytes >= 1024 * 1024
     assert stats.memory_bytes is not None
     assert stats.memory_bytes > 1024 * 1024
+
+
+async def test_a_program_of_the_box_answers_under_its_name_until_the_box_stops(bench: Bench) -> None:
+    listen = "import socket; s = socket.create_server(('127.0.0.1', 8231))\nwhile True: s.accept()"
+    ask = "python3 -c \"import socket; socket.create_connection(('{}', 8231))\""
+    store = BoxProgram("store", f'exec python3 -c "{listen}"', ask.format("localhost"), ready_seconds=20)
+    broken = BoxProgram("queue", "echo no such table; exit 3", "false", {"A": "1"}, ready_seconds=20)
+    spec = replace(bench.spec(), hosts=("store", "queue"))
+    async with bench.box(spec) as box:
+        opened = await open_services(bench.environment, box, WantedServices((store, broken)))
+        assert (opened.running, opened.began) == (("store",), ("store",))
+        (problem,) = opened.problems
+        assert problem.startswith(
+            "The service queue ended when it was started: `echo no such table; exit 3`."
+        )
+        assert problem.endswith("Its last output:\nno such table")
+        for name in ("store", "STORE", "localhost"):
+            assert (await run(box, ask.format(name))).exit_code == 0, name
+        again = await open_services(bench.environment, box, WantedServices((store,)))
+        assert (again.running, again.began, again.problems) == (("store",), (), ())
+        await box.stop()
+    async with await bench.environment.open(spec) as box:
+        assert (await run(box, ask.format("store"))).exit_code != 0
+        opened = await open_services(bench.environment, box, WantedServices((store,)))
+        assert opened.began == ("store",)
+        assert (await run(box, ask.format("store"))).exit_code == 0
+    await bench.environment.remove(spec.name)
 
 
 async def test_isolation_is_one_sentence(bench: Bench) -> None:

@@ -79,6 +79,10 @@ async def test_a_kept_image_holds_nothing_of_the_door_or_the_box(
             reference = await box.snapshot("turn-1")
             assert [each.reference for each in await containers.environment.images()] == [first.reference]
             assert "placeholder" not in (await run(box, "env; ls /run/bellhop-door")).output
+        # And nobody starts from them by name: they hold the code of their repository.
+        for named in (first.reference, reference):
+            with pytest.raises(ImageUnavailable, match="a box that was kept"):
+                await containers.environment.base(WantedBase(image=named))
         await containers.environment.remove_snapshot(reference)
     finally:
         await containers.environment.remove_image(first.reference)
