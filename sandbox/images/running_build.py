@@ -121,8 +121,16 @@ class RunningBuild:
             if not await self._parts.locks.keep(self._lock, self._holder, self._parts.lease):
                 raise BuildLost("its lock ran out")
             if self._build_id is not None and told != (now := self._said.text):
-                await self._parts.builds.tell(self._build_id, now)
+                await self._tell(self._build_id, now)
                 told = now
+
+    async def _tell(self, build_id: str, said: str) -> None:
+        try:
+            await self._parts.builds.tell(build_id, said)
+        except BuildLost:
+            if self._build_id is not None:
+                raise
+            # It has come to its end meanwhile, and its last words are on record.
 
     async def _go(self, only_if_due: bool) -> ImageBuild | None:
         place = await self._parts.environment.place()
@@ -166,7 +174,7 @@ class RunningBuild:
             await self._fail(build_id, f"Something went wrong inside Bellhop ({type(error).__name__}).")
         else:
             layers = former.layers + 1 if former else 1
-            await self._parts.builds.tell(build_id, self._said.text)
+            await self._last_words(build_id)
             whole_at = former.whole_at if former else None
             await self._parts.builds.ready(build_id, kept.reference, layers, kept.size_bytes, whole_at)
             log.info("image ready", repository=self._repository.slug, reference=kept.reference)
@@ -254,9 +262,14 @@ class RunningBuild:
         await self._fail(build_id, str(error), passing=passing)
         return await self._parts.builds.find(build_id)
 
+    async def _last_words(self, build_id: str) -> None:
+        # From here on there is nothing for the heartbeat to tell.
+        self._build_id = None
+        await self._parts.builds.tell(build_id, self._said.text)
+
     async def _fail(self, build_id: str, cause: str, *, passing: bool = False) -> None:
         self._said.line(cause)
-        await self._parts.builds.tell(build_id, self._said.text)
+        await self._last_words(build_id)
         await self._parts.builds.fail(build_id, cause, passing=passing)
         log.warning("image not built", repository=self._repository.slug, build=build_id, cause=cause)
 
