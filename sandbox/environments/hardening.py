@@ -13,8 +13,11 @@ from sandbox.environments.protocol import DOOR, INBOUND, SandboxLimits
 from sandbox.environments.runner_launch import RUNNER_MOUNT, SOCKET_MOUNT
 
 BOX_USER = 10001
+HOSTS = "/etc/hosts"
 # What a container may see of the host, and whether it may write there.
-MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, SOCKET_MOUNT: True}
+MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, HOSTS: False, SOCKET_MOUNT: True}
+# As an engine leaves a loopback that has nothing beside it. A kernel without IPv6 knows no such setting.
+NO_IPV6 = {"net.ipv6.conf.all.disable_ipv6": "1"} if Path("/proc/sys/net/ipv6").is_dir() else {}
 SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
 
 
@@ -39,6 +42,10 @@ def hardened_options(
     return {
         "user": f"{BOX_USER}:{BOX_USER}",
         "network_mode": "none",
+        # The kernel's new, empty network is all there is. To add nothing to it, the engine would start a copy
+        # of itself.
+        "network_disabled": True,
+        "sysctls": NO_IPV6,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp}"],
         "privileged": False,
@@ -76,6 +83,7 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
         "PidMode": "",
         "UTSMode": "",
         "Init": True,
+        "Sysctls": NO_IPV6,
         "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
         "PublishAllPorts": False,
         "PortBindings": {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
+import sys
 import time
 from typing import Awaitable, Callable, Union
 
@@ -118,7 +118,7 @@ class Operations:
         return {
             "version": VERSION,
             "pid": os.getpid(),
-            "python": platform.python_version(),
+            "python": ".".join(map(str, sys.version_info[:3])),
             "box": self._box,
         }
 
