@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import ctypes
 import os
 import resource
 import sys
-from typing import Coroutine
 
-from .journal import Journal
 from .kernel_filter import CannotFilter, hold_system_calls
-from .limits import Limits
-from .operations import Operations
-from .places import Places
-from .processes import Processes
-from .relay import CannotListen, Relay
-from .server import serve
+from .starter import split_off
 
 # Source: prctl(2) and capset(2).
 PR_SET_DUMPABLE = 4
@@ -68,50 +60,6 @@ def hold_limits(arguments: argparse.Namespace) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (arguments.open_files, arguments.open_files))
 
 
-def tool_environment() -> dict[str, str]:
-    """What every command finds in its environment; nothing that waits for a key press."""
-    quiet = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true"}
-    own = {name: value for name, value in os.environ.items() if not name.startswith("BELLHOP_")}
-    return {**quiet, **own}
-
-
-def written_to(places: Places, socket: str) -> list[str]:
-    """Every directory on a disk that the box's user may write to."""
-    home = os.path.expanduser("~")
-    return [places.workspace, places.state, os.path.dirname(os.path.abspath(socket)), home, "/var/tmp"]
-
-
-async def end_strays_over(limits: Limits, processes: Processes) -> None:
-    """Ends what finished calls left behind once the box is over a limit; a call under way hears it itself."""
-    over = asyncio.Event()
-    watching = asyncio.get_event_loop().create_task(limits.watch(lambda _: over.set()))
-    try:
-        while True:
-            await over.wait()
-            over.clear()
-            await processes.end_strays()
-    finally:
-        watching.cancel()
-
-
-async def run(arguments: argparse.Namespace) -> None:
-    """Serves until the process is ended. Raises: CannotListen."""
-    serving: list[Coroutine[object, object, None]] = []
-    if arguments.door is not None:
-        relay = Relay(arguments.door_port, arguments.door)
-        # Before anything else runs in the box: whoever had the port first would hear all that leaves it.
-        relay.start()
-        serving.append(relay.serve())
-    places = Places(arguments.workspace, arguments.state, arguments.readable)
-    journal = Journal(os.path.join(places.state, "journal"))
-    processes = Processes(tool_environment(), arguments.box, arguments.most_processes)
-    processes.watch()
-    limits = Limits(written_to(places, arguments.socket), arguments.memory_bytes, arguments.disk_bytes)
-    serving.append(end_strays_over(limits, processes))
-    serving.append(serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal)))
-    await asyncio.gather(*serving)
-
-
 def main() -> None:
     """The program."""
     arguments = read_arguments()
@@ -122,9 +70,13 @@ def main() -> None:
     try:
         if arguments.filter:
             hold_system_calls()
-        asyncio.run(run(arguments))
-    except (CannotListen, CannotFilter) as error:
+    except CannotFilter as error:
         sys.exit(f"The runner does not start: {error}.")
+    starter = split_off()
+    # Only now: what this loads is the most of the runner, and the starter must stay without it.
+    from .serving import serve_box
+
+    serve_box(arguments, starter)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from .journal import Journal
 from .limits import Limits
 from .measure import cgroup_memory_bytes, disk_bytes, oom_kills, resident_bytes
 from .places import Places
-from .processes import Processes, process_table
+from .process_table import process_table
+from .processes import Processes
 from .refusal import Failed, Refused
 from .search import Search
 

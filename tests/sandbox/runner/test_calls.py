@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from sandbox.environments.runner_client import RunnerClient, RunnerGone, ToolRefused
+from sandbox.environments.runner_client import RunnerClient, RunnerError, RunnerGone, ToolRefused
 from tests.sandbox.runner.conftest import Place
 
 
@@ -181,6 +183,36 @@ async def test_a_client_does_not_repeat_its_call_in_another_box(place: Place, tm
             with pytest.raises(RunnerGone, match="another box"):
                 await client.exec("c1", "touch done", timeout_seconds=5)
             assert not (other.workspace / "done").exists()
+
+
+async def test_a_command_starts_as_from_a_plain_shell(runner: RunnerClient) -> None:
+    done = await runner.exec(
+        "c1", "yes | head -n 1; echo ${PIPESTATUS[0]}; ls /proc/self/fd | wc -l; umask", timeout_seconds=9
+    )
+    assert done.output.split() == ["y", "141", "4", "0022"]
+    with pytest.raises(RunnerError, match=r"cannot start .*: .*Argument list too long"):
+        await runner.exec("c2", "#" + "x" * 200_000, timeout_seconds=9)
+
+
+async def test_a_starter_that_is_killed_is_replaced_and_what_it_started_goes_on(
+    runner: RunnerClient,
+) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    command = "echo $PPID; until [ -e go ]; do sleep 0.02; done; exit 3"
+    under_way = asyncio.create_task(runner.exec("c1", command, timeout_seconds=20, on_output=told.put_nowait))
+    async with asyncio.timeout(10):
+        starter = int(await told.get())
+    watched = os.pidfd_open(starter)
+    os.kill(starter, signal.SIGKILL)
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(watched, gone.set)
+    async with asyncio.timeout(10):
+        await gone.wait()
+    asyncio.get_running_loop().remove_reader(watched)
+    os.close(watched)
+    again = await runner.exec("c2", "touch go; echo $PPID", timeout_seconds=9)
+    assert (again.exit_code, int(again.output) == starter) == (0, False)
+    assert (await under_way).exit_code == 3
 
 
 async def test_background_jobs_run_beside_the_calls(runner: RunnerClient) -> None:
