@@ -9,7 +9,7 @@ from typing import Iterable, Mapping
 
 from .process_table import TAG, descendants, process_table, tagged
 from .refusal import Failed
-from .starter import PR_SET_CHILD_SUBREAPER, Starter, StarterGone, prctl, split_off
+from .starter import PR_SET_CHILD_SUBREAPER, Starter, StarterGone, clone_number, libc, split_off
 
 KILL_SECONDS = 2.0
 
@@ -34,7 +34,7 @@ class Processes:
     def __init__(
         self, starter: Starter, environment: Mapping[str, str], mark: str, most: int | None = None
     ) -> None:
-        self._starter: Starter | None = starter
+        self._starter = starter
         self._environment = dict(environment)
         self._mark = mark
         self._most = most
@@ -45,11 +45,8 @@ class Processes:
     def watch(self) -> None:
         """Ends are heard of from now on. Call once, in the running loop."""
         # What a finished call leaves behind comes to the runner, however it hides.
-        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        loop = asyncio.get_event_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
-        if self._starter is not None:
-            loop.add_reader(self._starter.answers, self._hear)
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        asyncio.get_event_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     async def start_shell(self, command: str, directory: str, env: Mapping[str, str], tag: str) -> Process:
         """A fresh shell that runs `command`. Raises: Failed."""
@@ -135,58 +132,35 @@ class Processes:
     def _spawn(
         self, arguments: list[str], directory: str, env: Mapping[str, str], tag: str, errors: bool
     ) -> Process:
-        # A starter that has gone without anybody having heard of it would not start anything.
-        self._hear()
         own = {**self._environment, **env, TAG: tag}
         reading, writing = os.pipe()
         try:
             pid = self._ask_starter(arguments, directory, own, writing, errors)
+        except StarterGone as error:
+            os.close(reading)
+            raise Failed(f"cannot start {arguments[0]}: {error}") from error
         except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
-        loop = asyncio.get_event_loop()
-        ended: asyncio.Future[int] = loop.create_future()
+        ended: asyncio.Future[int] = asyncio.get_event_loop().create_future()
         self._waiting[pid] = ended
         self._live[tag] = pid
-        # While its start was waited for, others may have been said to have ended.
-        loop.call_soon(self._hear)
         return Process(pid, reading, tag, ended)
 
     def _ask_starter(
-        self, arguments: list[str], directory: str, env: Mapping[str, str], output: int, errors: bool
+        self, arguments: list[str], directory: str, env: dict[str, str], output: int, errors: bool
     ) -> int:
-        if self._starter is None:
-            # One that is split off now is as large as the runner is, and starts processes all the same.
-            self._starter = split_off()
-            asyncio.get_event_loop().add_reader(self._starter.answers, self._hear)
         try:
             return self._starter.start(arguments, directory, env, output, errors)
         except StarterGone as error:
-            self._lose_starter(self._starter)
-            raise Failed(f"cannot start {arguments[0]}: {error}") from error
-
-    def _hear(self) -> None:
-        """The ends that the starter tells of."""
-        if self._starter is None:
-            return
-        try:
-            for pid, status in self._starter.ended():
-                self._has_ended(pid, status)
-        except StarterGone:
-            self._lose_starter(self._starter)
-
-    def _lose_starter(self, starter: Starter) -> None:
-        """The next start makes another. What this one started comes to the runner, which reaps it itself."""
-        asyncio.get_event_loop().remove_reader(starter.answers)
-        starter.close()
-        self._starter = None
-
-    def _has_ended(self, pid: int, status: int) -> None:
-        ended = self._waiting.pop(pid, None)
-        if ended is not None and not ended.done():
-            ended.set_result(status)
+            self._starter.close()
+            # One that is split off now is as large as the runner is, and starts processes all the same.
+            self._starter = split_off(clone_number())
+            if error.asked:
+                raise
+        return self._starter.start(arguments, directory, env, output, errors)
 
     def _reap(self) -> None:
         while True:
@@ -196,7 +170,9 @@ class Processes:
                 return
             if pid == 0:
                 return
-            self._has_ended(pid, status)
+            ended = self._waiting.pop(pid, None)
+            if ended is not None and not ended.done():
+                ended.set_result(status)
 
     async def end_strays(self) -> None:
         """Ends what finished calls left behind, for when the box has no room for more."""
@@ -205,8 +181,7 @@ class Processes:
             table = process_table()
             live = {pid for pid, tag in tagged(table, self._mark + ":").items() if tag in self._live}
             live |= set(self._live.values())
-            strays = descendants(table, {os.getpid()}) - live - descendants(table, live)
-            strays -= {self._starter.pid} if self._starter is not None else set()
+            strays = descendants(table, {os.getpid()}) - live - descendants(table, live) - {self._starter.pid}
             if not strays:
                 return
             _signal(strays, signal.SIGSTOP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -11,6 +10,7 @@ from typing import Coroutine
 from .journal import Journal
 from .limits import Limits
 from .operations import Operations
+from .options import Options
 from .places import Places
 from .processes import Processes
 from .relay import CannotListen, Relay
@@ -18,10 +18,10 @@ from .server import serve
 from .starter import Starter
 
 
-def serve_box(arguments: argparse.Namespace, starter: Starter) -> None:
+def serve_box(options: Options, starter: Starter) -> None:
     """Serves until the process is ended; leaves the program where it cannot."""
     try:
-        asyncio.run(run(arguments, starter))
+        asyncio.run(run(options, starter))
     except CannotListen as error:
         sys.exit(f"The runner does not start: {error}.")
 
@@ -52,19 +52,19 @@ async def end_strays_over(limits: Limits, processes: Processes) -> None:
         watching.cancel()
 
 
-async def run(arguments: argparse.Namespace, starter: Starter) -> None:
+async def run(options: Options, starter: Starter) -> None:
     """Serves until the process is ended. Raises: CannotListen."""
     serving: list[Coroutine[object, object, None]] = []
-    if arguments.door is not None:
-        relay = Relay(arguments.door_port, arguments.door)
+    if options.door is not None:
+        relay = Relay(options.door_port, options.door)
         # Before anything else runs in the box: whoever had the port first would hear all that leaves it.
         relay.start()
         serving.append(relay.serve())
-    places = Places(arguments.workspace, arguments.state, arguments.readable)
+    places = Places(options.workspace, options.state, options.readable)
     journal = Journal(os.path.join(places.state, "journal"))
-    processes = Processes(starter, tool_environment(), arguments.box, arguments.most_processes)
+    processes = Processes(starter, tool_environment(), options.box, options.most_processes)
     processes.watch()
-    limits = Limits(written_to(places, arguments.socket), arguments.memory_bytes, arguments.disk_bytes)
+    limits = Limits(written_to(places, options.socket), options.memory_bytes, options.disk_bytes)
     serving.append(end_strays_over(limits, processes))
-    serving.append(serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal)))
+    serving.append(serve(options.socket, Operations(options.box, processes, places, limits, journal)))
     await asyncio.gather(*serving)

@@ -1,20 +1,19 @@
 """The small process that every other one is started from.
 
 To start a process the kernel copies the one that asks, and copying the runner takes longer than many a
-command runs. So a process is split off before the runner loads what it needs, and stays small.
+command runs. So a process is split off before the runner loads what it needs, and stays small: what is loaded
+here is in every box twice. It copies itself on the runner's behalf, so that the copy is the runner's child.
 """
 
 from __future__ import annotations
 
+# Without the Python side of `socket`, which is larger than all else here.
+import _socket
 import ctypes
 import errno
 import marshal
 import os
-import select
-import signal
-import socket
 import struct
-from typing import Mapping, NoReturn, Sequence
 
 # Source: prctl(2). Set before exec it stays with the shell, so that whatever its descendants orphan comes
 # back to the shell and cannot leave the tree, not even through setsid.
@@ -24,115 +23,99 @@ TOOL_OOM_SCORE = b"800"
 # A starter that takes longer was stopped by somebody, and will not answer.
 ANSWER_SECONDS = 5.0
 
-LENGTH, DESCRIPTOR, NUMBER = struct.Struct(">I"), struct.Struct("i"), struct.Struct("i")
-# What happened, to which process, and its wait status or the error that prevented it.
-ANSWER = struct.Struct("cii")
-STARTED, FAILED, ENDED = b"s", b"f", b"e"
+# Source: clone(2), signal(7), and the kernel's system-call tables.
+CLONE_PARENT, SIGCHLD, SIGPIPE, SIGXFSZ, SIG_DFL = 0x8000, 17, 13, 25, None
+CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
+LENGTH, DESCRIPTOR = struct.Struct(">I"), struct.Struct("i")
+# The new process, and the error that there is none for.
+ANSWER = struct.Struct("ii")
 
-prctl = ctypes.CDLL(None).prctl
+# It keeps the interpreter's lock during calls, which a copy of this process would find taken.
+libc = ctypes.PyDLL(None, use_errno=True)
 
 
 class StarterGone(Exception):
-    """The starter has ended, or does not answer: whether it did what it was asked last is not known."""
+    """The starter has ended or does not answer. `asked`: it may have started what it was asked to."""
+
+    def __init__(self, asked: bool) -> None:
+        super().__init__("the process that starts the others does not answer")
+        self.asked = asked
 
 
 class Starter:
-    """The runner's end. `answers` is readable when something has ended, and when the starter has."""
+    """The runner's end of a starter."""
 
-    def __init__(self, pid: int, requests: socket.socket, answers: int) -> None:
+    def __init__(self, pid: int, line: _socket.socket) -> None:
         self.pid = pid
-        self.answers = answers
-        self._requests = requests
-        self._ended: list[tuple[int, int]] = []
+        self._line = line
+        line.settimeout(ANSWER_SECONDS)
 
     def start(
-        self, arguments: Sequence[str], directory: str, env: Mapping[str, str], output: int, errors: bool
+        self, arguments: list[str], directory: str, env: dict[str, str], output: int, errors: bool
     ) -> int:
-        """The process id of a new process in a session of its own, which writes to `output`.
+        """The process id of a new child of this process, in a session of its own, that writes to `output`.
 
         `errors` False throws away what it writes to stderr.
 
         Raises: OSError as the kernel gave it, StarterGone.
         """
-        content = marshal.dumps((list(arguments), directory, dict(env), errors))
-        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, DESCRIPTOR.pack(output))]
+        content = marshal.dumps((arguments, directory, env, errors))
+        passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, DESCRIPTOR.pack(output))]
         try:
-            self._requests.sendmsg([LENGTH.pack(len(content))], passed)
-            self._requests.sendall(content)
+            self._line.sendmsg([LENGTH.pack(len(content))], passed)
+            self._line.sendall(content)
         except OSError as error:
-            raise StarterGone(str(error)) from error
-        while True:
-            kind, pid, number = self._answer()
-            if kind == STARTED:
-                return pid
-            if kind == FAILED:
-                raise OSError(number, os.strerror(number))
-            self._ended.append((pid, number))
-
-    def ended(self) -> list[tuple[int, int]]:
-        """Process id and wait status of those that have ended since the last time. Raises: StarterGone."""
-        while _readable(self.answers, 0):
-            _, pid, status = self._answer()
-            self._ended.append((pid, status))
-        found, self._ended = self._ended, []
-        return found
+            raise StarterGone(asked=False) from error
+        try:
+            answer = self._line.recv(ANSWER.size)
+        except OSError as error:
+            raise StarterGone(asked=True) from error
+        if len(answer) < ANSWER.size:
+            raise StarterGone(asked=True)
+        pid, failure = ANSWER.unpack(answer)
+        if failure:
+            raise OSError(failure, os.strerror(failure))
+        return int(pid)
 
     def close(self) -> None:
         """The starter ends; what it started goes on."""
-        self._requests.close()
-        os.close(self.answers)
-
-    def _answer(self) -> tuple[bytes, int, int]:
-        if not _readable(self.answers, ANSWER_SECONDS):
-            raise StarterGone("the process that starts the others does not answer")
-        data = os.read(self.answers, ANSWER.size)
-        if len(data) < ANSWER.size:
-            raise StarterGone("the process that starts the others has ended")
-        kind, pid, number = ANSWER.unpack(data)
-        return kind, pid, number
+        self._line.close()
 
 
-def _readable(descriptor: int, seconds: float) -> bool:
-    waiting = select.poll()
-    waiting.register(descriptor, select.POLLIN)
-    return bool(waiting.poll(seconds * 1000))
+def clone_number() -> int | None:
+    """The number of the system call that copies a process for its parent; None where it is not known."""
+    return CLONE_NUMBERS.get(os.uname().machine) if struct.calcsize("P") == 8 else None
 
 
-def split_off() -> Starter:
-    """A starter that is a copy of this process as it is now. Raises: OSError."""
-    ours, theirs = socket.socketpair()
-    reading, writing = os.pipe()
+def split_off(clone: int | None) -> Starter:
+    """A starter that is a copy of this process as it is now. Raises: OSError.
+
+    `clone` is from `clone_number`; with None every start takes twice as long.
+    """
+    ours, theirs = _socket.socketpair()
     try:
         pid = os.fork()
+        if pid == 0:
+            _serve(theirs, clone)
     except OSError:
         ours.close()
-        os.close(reading)
         raise
-    else:
-        if pid == 0:
-            _serve(theirs, writing)
     finally:
         theirs.close()
-        os.close(writing)
-    return Starter(pid, ours, reading)
+    return Starter(pid, ours)
 
 
-def _serve(requests: socket.socket, answers: int) -> NoReturn:
+def _serve(line: _socket.socket, clone: int | None) -> None:
     """The starter's life: until the runner has gone."""
     try:
-        _close_all_but({0, 1, 2, requests.fileno(), answers})
-        ends = _heard_ends()
+        line.settimeout(None)
+        _close_all_but({0, 1, 2, line.fileno()})
+        # Python ignores these, and what is ignored stays so in every program that is run.
+        for number in (SIGPIPE, SIGXFSZ):
+            libc.signal(number, SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)
-        waiting = select.poll()
-        for descriptor in (requests.fileno(), ends):
-            waiting.register(descriptor, select.POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in waiting.poll()}
-            if ends in ready:
-                os.read(ends, 4096)
-                _tell_ends(answers)
-            if requests.fileno() in ready:
-                os.write(answers, _started(requests, null))
+            line.sendall(_started(line, null, clone))
     finally:
         os._exit(0)
 
@@ -146,67 +129,81 @@ def _close_all_but(kept: set[int]) -> None:
                 pass
 
 
-def _heard_ends() -> int:
-    """Readable once a child has ended. The other signals are as a program finds them that nobody prepared."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    # Python ignores these, and what is ignored stays so in every program that is run.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    return reading
-
-
-def _tell_ends(answers: int) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        os.write(answers, ANSWER.pack(ENDED, pid, status))
-
-
-def _started(requests: socket.socket, null: int) -> bytes:
+def _started(line: _socket.socket, null: int, clone: int | None) -> bytes:
     """The answer to the next request; the starter ends when there is none."""
-    space = socket.CMSG_SPACE(DESCRIPTOR.size)
-    head, passed, _, _ = requests.recvmsg(LENGTH.size, space, socket.MSG_CMSG_CLOEXEC)
+    space = _socket.CMSG_SPACE(DESCRIPTOR.size)
+    head, passed, _, _ = line.recvmsg(LENGTH.size, space, _socket.MSG_CMSG_CLOEXEC)
     if not passed:
         os._exit(0)
     (output,) = DESCRIPTOR.unpack(passed[0][2])
     (length,) = LENGTH.unpack(head)
     content = b""
     while len(content) < length:
-        content += requests.recv(length - len(content)) or os._exit(0)
+        content += line.recv(length - len(content)) or os._exit(0)
     arguments, directory, env, errors = marshal.loads(content)
     reading, writing = os.pipe()
     try:
-        pid = os.fork()
+        pid = _copy(clone)
         if pid == 0:
             _become(arguments, directory, env, (null, output, output if errors else null), writing)
-        os.close(writing)
-        failure = os.read(reading, NUMBER.size)
     except OSError as error:
-        os.close(writing)
-        return ANSWER.pack(FAILED, 0, error.errno or errno.EIO)
+        return ANSWER.pack(0, error.errno or errno.EIO)
     finally:
-        os.close(reading)
+        os.close(writing)
         os.close(output)
-    if not failure:
-        return ANSWER.pack(STARTED, pid, 0)
-    os.waitpid(pid, 0)
-    return ANSWER.pack(FAILED, 0, *NUMBER.unpack(failure))
+        # Nothing comes where the program took the process over, which closed the other end.
+        failure = os.read(reading, DESCRIPTOR.size)
+        os.close(reading)
+    return ANSWER.pack(pid, DESCRIPTOR.unpack(failure)[0] if failure else 0)
+
+
+def _copy(clone: int | None) -> int:
+    """As fork, but for the parent: the copy is a child of the runner. Raises: OSError."""
+    if clone is None:
+        return _copy_of_a_copy()
+    nothing = ctypes.c_long(0)
+    pid = int(libc.syscall(clone, ctypes.c_long(CLONE_PARENT | SIGCHLD), nothing, nothing, nothing, nothing))
+    failure = ctypes.get_errno()
+    if pid >= 0:
+        return pid
+    if failure in (errno.EINVAL, errno.ENOSYS):
+        # A kernel that is not Linux itself.
+        return _copy_of_a_copy()
+    raise OSError(failure, os.strerror(failure))
+
+
+def _copy_of_a_copy() -> int:
+    """The same where no system call is known for it: whoever loses its parent comes to the runner."""
+    reading, writing = os.pipe()
+    try:
+        between = os.fork()
+        if between == 0:
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    return 0
+                os.write(writing, ANSWER.pack(pid, 0))
+            except OSError as error:
+                os.write(writing, ANSWER.pack(0, error.errno or errno.EIO))
+            os._exit(0)
+    finally:
+        os.close(writing)
+    answer = os.read(reading, ANSWER.size)
+    os.close(reading)
+    os.waitpid(between, 0)
+    pid, failure = ANSWER.unpack(answer)
+    if failure:
+        raise OSError(failure, os.strerror(failure))
+    return int(pid)
 
 
 def _become(
     arguments: list[str], directory: str, env: dict[str, str], streams: tuple[int, int, int], failure: int
-) -> NoReturn:
+) -> None:
     """This process is that program from now on, or tells `failure` why not and ends."""
     try:
         os.setsid()
-        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         os.write(score, TOOL_OOM_SCORE)
         os.close(score)
@@ -215,8 +212,8 @@ def _become(
             os.dup2(descriptor, number)
         os.execvpe(arguments[0], arguments, env)
     except OSError as error:
-        os.write(failure, NUMBER.pack(error.errno or errno.EIO))
-    except (ValueError, UnicodeError):
-        os.write(failure, NUMBER.pack(errno.EINVAL))
+        os.write(failure, DESCRIPTOR.pack(error.errno or errno.EIO))
+    except ValueError:
+        os.write(failure, DESCRIPTOR.pack(errno.EINVAL))
     finally:
         os._exit(127)

@@ -27,7 +27,7 @@ from tests.sandbox.environments.boxes import LIMITS, MIB, Bench, call_id, run
 CONTROLS = (
     Control(
         "sandbox/runner/__main__.py",
-        (("resource.setrlimit(resource.RLIMIT_NPROC, (arguments.pids, arguments.pids))", "pass"),),
+        (("resource.setrlimit(resource.RLIMIT_NPROC, (options.pids, options.pids))", "pass"),),
     ),
 )
 PROOF = "test_processes and local"

@@ -194,25 +194,41 @@ async def test_a_command_starts_as_from_a_plain_shell(runner: RunnerClient) -> N
         await runner.exec("c2", "#" + "x" * 200_000, timeout_seconds=9)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_starter_that_is_killed_is_replaced_and_what_it_started_goes_on(
-    runner: RunnerClient,
+    place: Place, how: signal.Signals
 ) -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
-    command = "echo $PPID; until [ -e go ]; do sleep 0.02; done; exit 3"
-    under_way = asyncio.create_task(runner.exec("c1", command, timeout_seconds=20, on_output=told.put_nowait))
+    async with place.runner() as (runner, process):
+        (starter,) = children(process.pid)
+        told: asyncio.Queue[str] = asyncio.Queue()
+        command = "echo up; until [ -e go ]; do sleep 0.02; done; exit 3"
+        under_way = asyncio.create_task(
+            runner.exec("c1", command, timeout_seconds=20, on_output=told.put_nowait)
+        )
+        async with asyncio.timeout(10):
+            await told.get()
+        await gone(starter, how)
+        again = await runner.exec("c2", "touch go; echo again", timeout_seconds=9)
+        assert (again.exit_code, again.output) == (0, "again\n")
+        assert (await under_way).exit_code == 3
+        (other,) = children(process.pid)
+        assert other != starter
+
+
+def children(pid: int) -> list[int]:
+    """The process's own, if nothing else runs."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def gone(pid: int, how: signal.Signals) -> None:
+    """The process has ended, of that signal."""
+    watched, ended = os.pidfd_open(pid), asyncio.Event()
+    os.kill(pid, how)
+    asyncio.get_running_loop().add_reader(watched, ended.set)
     async with asyncio.timeout(10):
-        starter = int(await told.get())
-    watched = os.pidfd_open(starter)
-    os.kill(starter, signal.SIGKILL)
-    gone = asyncio.Event()
-    asyncio.get_running_loop().add_reader(watched, gone.set)
-    async with asyncio.timeout(10):
-        await gone.wait()
+        await ended.wait()
     asyncio.get_running_loop().remove_reader(watched)
     os.close(watched)
-    again = await runner.exec("c2", "touch go; echo $PPID", timeout_seconds=9)
-    assert (again.exit_code, int(again.output) == starter) == (0, False)
-    assert (await under_way).exit_code == 3
 
 
 async def test_background_jobs_run_beside_the_calls(runner: RunnerClient) -> None:
