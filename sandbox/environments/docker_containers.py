@@ -15,19 +15,19 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.door_environment import door_environment, door_options
-from sandbox.environments.hardening import BOX_USER, SECCOMP_PROFILE, BoxMount, hardened_options
+from sandbox.environments.hardening import BOX_USER, HOSTS, SECCOMP_PROFILE, BoxMount, hardened_options
 from sandbox.environments.protocol import (
     DOOR,
     INBOUND,
     NAME_LABEL,
     SESSION_LABEL,
     WORKSPACE,
-    ImageMissing,
     SandboxFailed,
     SandboxSpec,
 )
 from sandbox.environments.runner_launch import (
     HOME,
+    HOSTS_FILE,
     RUNNER_MOUNT,
     SOCKET_MOUNT,
     SOCKET_NAME,
@@ -62,14 +62,17 @@ class Containers:
     def find(self, name: str) -> Container | None:
         """The container of that box, running or not."""
         found = self._get(self._title(name))
-        if found is None and (moving := self._get(self._title(name) + NEXT)) is not None:
+        # Only a box that was made before has a directory, and a box that starts waits for each question.
+        if found is not None or not (self._run_directory / name).exists():
+            return found
+        if (moving := self._get(self._title(name) + NEXT)) is not None:
             # A worker died between the end of the old container and the new one's taking its name.
             moving.rename(self._title(name))
             return self._get(self._title(name))
-        return found
+        return None
 
     def create(self, spec: SandboxSpec, image: str) -> Container:
-        """A new container of that image, not started. Raises: SandboxFailed without the image."""
+        """A new container of that image, not started. Raises: ImageNotFound."""
         return self._create(spec, image, self._title(spec.name))
 
     def with_door(self, container: Container, spec: SandboxSpec) -> Container:
@@ -103,6 +106,7 @@ class Containers:
             # Someone else is removing it.
             if error.status_code != 409:
                 raise
+        self._own_hosts(name).unlink(missing_ok=True)
         shutil.rmtree(self._run_directory / name, ignore_errors=True)
 
     def snapshot(self, name: str, tag: str) -> str:
@@ -145,8 +149,10 @@ class Containers:
         sockets.chmod(0o777)
         (sockets / SOCKET_NAME).unlink(missing_ok=True)
         spec.inbound.mkdir(parents=True, exist_ok=True)
+        runner = placed_runner(self._run_directory)
         mounts = (
-            BoxMount(placed_runner(self._run_directory), RUNNER_MOUNT, read_only=True),
+            BoxMount(runner, RUNNER_MOUNT, read_only=True),
+            BoxMount(self._hosts(spec, runner / HOSTS_FILE), HOSTS, read_only=True),
             BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
             BoxMount(sockets, SOCKET_MOUNT, read_only=False),
         )
@@ -155,30 +161,39 @@ class Containers:
         # The directory and not the socket in it, which a broker that starts again makes anew.
         return (*mounts, BoxMount(spec.door.absolute(), DOOR, read_only=True))
 
+    def _hosts(self, spec: SandboxSpec, usual: Path) -> Path:
+        """The file of names of the box: the usual one, or one of its own where it has services."""
+        if not spec.hosts:
+            return usual
+        own = self._own_hosts(spec.name)
+        own.write_text(f"{usual.read_text()}127.0.0.1 {' '.join(spec.hosts)}\n")
+        own.chmod(0o644)
+        return own
+
+    def _own_hosts(self, name: str) -> Path:
+        # Beside the box's directory, which the box may write to; no box's name has a dot.
+        return self._run_directory / f"{name}.hosts"
+
     def _create(self, spec: SandboxSpec, image: str, title: str) -> Container:
         mounts, seccomp = self._mounts(spec), SECCOMP_PROFILE.read_text()
         options = ["--disk-bytes", str(spec.limits.disk_bytes), "--readable", INBOUND]
         options += ["--most-processes", str(spec.limits.pids), *door_options(spec.door)]
-        try:
-            container = self._client.containers.create(
-                image,
-                name=title,
-                hostname="bellhop",
-                entrypoint=runner_command(secrets.token_hex(8), *options),
-                command=[],
-                working_dir=WORKSPACE,
-                environment={"HOME": HOME, **door_environment(spec.door, spec.hosts), **spec.env},
-                extra_hosts=dict.fromkeys(spec.hosts, "127.0.0.1"),
-                labels={
-                    **spec.labels,
-                    NAME_LABEL: spec.name,
-                    SESSION_LABEL: spec.session_id,
-                    OWNER_LABEL: self._owner,
-                },
-                **hardened_options(spec.limits, mounts, self._runtime, seccomp),
-            )
-        except ImageNotFound as error:
-            raise ImageMissing(f"box {spec.name}: there is no image {image} in the engine") from error
+        container = self._client.containers.create(
+            image,
+            name=title,
+            hostname="bellhop",
+            entrypoint=runner_command(secrets.token_hex(8), *options),
+            command=[],
+            working_dir=WORKSPACE,
+            environment={"HOME": HOME, **door_environment(spec.door, spec.hosts), **spec.env},
+            labels={
+                **spec.labels,
+                NAME_LABEL: spec.name,
+                SESSION_LABEL: spec.session_id,
+                OWNER_LABEL: self._owner,
+            },
+            **hardened_options(spec.limits, mounts, self._runtime, seccomp),
+        )
         if container.labels.get(READY_LABEL) is None:
             container.put_archive("/", own_directories())
         if spec.machine_packages:

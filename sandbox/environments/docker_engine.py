@@ -24,6 +24,7 @@ from sandbox.environments.protocol import (
     SESSION_LABEL,
     BoxInfo,
     EnvironmentUnavailable,
+    ImageMissing,
     Origin,
     SandboxFailed,
     SandboxSpec,
@@ -233,8 +234,7 @@ class DockerEnvironment:
         socket_path = self._run_directory / spec.name / SOCKET_NAME
         origin: Origin = "created" if container is None else "restarted"
         if container is None:
-            image = spec.image or await self._base(client)
-            container = await asyncio.to_thread(containers.create, spec, image)
+            container = await self._created(client, containers, spec)
         else:
             container = await asyncio.to_thread(containers.with_door, container, spec)
         if container.status == "running":
@@ -249,6 +249,16 @@ class DockerEnvironment:
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(client, container, spec, runner, origin)
+
+    async def _created(self, client: DockerClient, containers: Containers, spec: SandboxSpec) -> Container:
+        try:
+            return await asyncio.to_thread(containers.create, spec, spec.image or self._base_image)
+        except ImageNotFound as error:
+            if spec.image is not None:
+                message = f"box {spec.name}: there is no image {spec.image} in the engine"
+                raise ImageMissing(message) from error
+        # Looked for only now: it is there nearly always, and a box that starts does not wait for the answer.
+        return await asyncio.to_thread(containers.create, spec, await self._base(client))
 
     async def _base(self, client: DockerClient) -> str:
         return await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)

@@ -9,6 +9,7 @@ import posixpath
 import time
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 import requests
 from docker import DockerClient
@@ -19,7 +20,7 @@ from docker.models.images import Image
 from sandbox.agent.output import strip_terminal
 from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, container_name
 from sandbox.environments.docker_images import DockerImages
-from sandbox.environments.hardening import SECCOMP_PROFILE, service_options
+from sandbox.environments.hardening import HOSTS, SECCOMP_PROFILE, service_options
 from sandbox.environments.images import ImageUnavailable
 from sandbox.environments.protocol import SandboxLimits
 from sandbox.environments.service import (
@@ -114,7 +115,7 @@ class DockerServices:
                 BESIDE_LABEL: str(box.name),
                 SPEC_LABEL: _digest(service),
             },
-            **service_options(LIMITS, str(box.id), data, self._runtime, seccomp),
+            **service_options(LIMITS, str(box.id), _hosts(box), data, self._runtime, seccomp),
         )
 
     def _image(self, service: ServiceSpec) -> Image:
@@ -192,6 +193,11 @@ def _remove(container: Container) -> bool:
             raise
         return False
     return True
+
+
+def _hosts(box: Container) -> Path:
+    """The file of names that the box sees."""
+    return next(Path(mount["Source"]) for mount in box.attrs["Mounts"] if mount["Destination"] == HOSTS)
 
 
 def _follows(service: Container, box: Container) -> bool:

@@ -13,9 +13,12 @@ from sandbox.environments.protocol import DOOR, INBOUND, SandboxLimits
 from sandbox.environments.runner_launch import RUNNER_MOUNT, SOCKET_MOUNT
 
 BOX_USER = 10001
+HOSTS = "/etc/hosts"
 SERVICE_DATA_BYTES = 512 * 1024**2
 # What a container may see of the host, and whether it may write there.
-MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, SOCKET_MOUNT: True}
+MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, HOSTS: False, SOCKET_MOUNT: True}
+# As an engine leaves a loopback that has nothing beside it. A kernel without IPv6 knows no such setting.
+NO_IPV6 = {"net.ipv6.conf.all.disable_ipv6": "1"} if Path("/proc/sys/net/ipv6").is_dir() else {}
 SERVICE_DATA = f"rw,noexec,nosuid,nodev,mode=0700,uid={BOX_USER},gid={BOX_USER},size={SERVICE_DATA_BYTES}"
 SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
 
@@ -41,6 +44,10 @@ def hardened_options(
     return {
         "user": f"{BOX_USER}:{BOX_USER}",
         "network_mode": "none",
+        # The kernel's new, empty network is all there is. To add nothing to it, the engine would start a copy
+        # of itself.
+        "network_disabled": True,
+        "sysctls": NO_IPV6,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp}"],
         "privileged": False,
@@ -67,14 +74,22 @@ def hardened_options(
 
 
 def service_options(
-    limits: SandboxLimits, box_id: str, data: Sequence[str], runtime: str | None, seccomp: str
+    limits: SandboxLimits,
+    box_id: str,
+    hosts: Path,
+    data: Sequence[str],
+    runtime: str | None,
+    seccomp: str,
 ) -> Mapping[str, Any]:
-    """The same for a service beside the box with that id: in its network, and with nothing of the host.
+    """The same for a service beside the box with that id: in its network, with its names, and with nothing
+    else of the host.
 
     `data` are the paths that its image declares as volumes. They are memory, which the limits count, and
     belong to the container's user.
     """
-    options = hardened_options(limits, (), runtime, seccomp)
+    options = dict(hardened_options(limits, (BoxMount(hosts, HOSTS, read_only=True),), runtime, seccomp))
+    # The network is the box's, as it was made for that.
+    del options["network_disabled"], options["sysctls"]
     tmpfs = {**dict.fromkeys(data, SERVICE_DATA), **options["tmpfs"]}
     return {**options, "network_mode": f"container:{box_id}", "tmpfs": tmpfs}
 
@@ -97,10 +112,12 @@ def softened(
         "PidMode": "",
         "UTSMode": "",
         "Init": True,
+        "Sysctls": NO_IPV6 if network == "none" else None,
         "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
         "PublishAllPorts": False,
         "PortBindings": {},
         "Devices": None,
+        "ExtraHosts": None,
         "AutoRemove": False,
     }
     wrong = [
@@ -122,13 +139,10 @@ def softened(
     private = {path: options for path, options in tmpfs.items() if path != "/tmp"}
     if "/tmp" not in tmpfs or private != {path: SERVICE_DATA for path in data if path != "/tmp"}:
         wrong.append(f"Tmpfs is {tmpfs!r}")
-    # A box has names for itself and for nobody else.
-    if any(not entry.endswith(":127.0.0.1") for entry in host_config.get("ExtraHosts") or []):
-        wrong.append(f"ExtraHosts are {host_config.get('ExtraHosts')!r}")
     if host_config.get("Binds"):
         wrong.append(f"Binds are {host_config.get('Binds')!r}")
-    # A service sees nothing of the host.
-    allowed = MOUNTS if network == "none" else {}
+    # A service sees nothing of the host but the file of its box's names.
+    allowed = MOUNTS if network == "none" else {HOSTS: False}
     for mount in host_config.get("Mounts") or []:
         writable = not mount.get("ReadOnly", False)
         if mount["Type"] != "bind" or allowed.get(mount["Target"]) not in (True, writable):

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import ctypes
 import os
 import resource
 import sys
-from typing import Coroutine
 
-from .journal import Journal
 from .kernel_filter import CannotFilter, hold_system_calls
-from .limits import Limits
-from .operations import Operations
-from .places import Places
-from .processes import Processes
-from .relay import CannotListen, Relay
-from .server import serve
+from .options import BadOption, Options, read_options
+from .starter import clone_number, libc, split_off
 
 # Source: prctl(2) and capset(2).
 PR_SET_DUMPABLE = 4
 CAPABILITY_VERSION = 0x20080522
-
-
-def read_arguments() -> argparse.Namespace:
-    """What the program was called with."""
-    parser = argparse.ArgumentParser(prog="runner", description="Serves one box over its Unix socket.")
-    parser.add_argument("--box", required=True, help="an id that another box never has")
-    parser.add_argument("--workspace", default="/workspace", help="where the work is")
-    parser.add_argument("--state", default="/bellhop/state", help="where journal and long outputs go")
-    parser.add_argument("--socket", default="/run/bellhop/runner.sock", help="where to listen")
-    parser.add_argument("--readable", action="append", default=[], help="a further directory to read from")
-    parser.add_argument("--door", help="the socket that is the box's only way out")
-    parser.add_argument("--door-port", type=int, default=3128, help="the loopback port in front of it")
-    parser.add_argument("--filter", action="store_true", help="refuse system calls that no box needs")
-    parser.add_argument("--uid", type=int, help="the user to become, when started as root")
-    parser.add_argument("--memory-bytes", type=int, help="watched limit of all processes together")
-    parser.add_argument("--disk-bytes", type=int, help="watched limit of all that the box writes")
-    parser.add_argument("--pids", type=int, help="limit of processes of the user")
-    parser.add_argument(
-        "--most-processes", type=int, help="how many the box may have, whoever holds it to that"
-    )
-    parser.add_argument("--open-files", type=int, help="limit of open files of a process")
-    return parser.parse_args()
 
 
 def become(uid: int) -> None:
@@ -51,7 +21,6 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    libc = ctypes.CDLL(None)
     # What root could hand on to the programs it runs is not cleared by the change of user.
     none = (ctypes.c_uint32 * 6)()
     libc.capset((ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), none)
@@ -59,72 +28,32 @@ def become(uid: int) -> None:
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
-def hold_limits(arguments: argparse.Namespace) -> None:
+def hold_limits(options: Options) -> None:
     """Limits that the kernel holds for each process from here on."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if arguments.pids is not None:
-        resource.setrlimit(resource.RLIMIT_NPROC, (arguments.pids, arguments.pids))
-    if arguments.open_files is not None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (arguments.open_files, arguments.open_files))
-
-
-def tool_environment() -> dict[str, str]:
-    """What every command finds in its environment; nothing that waits for a key press."""
-    quiet = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true"}
-    own = {name: value for name, value in os.environ.items() if not name.startswith("BELLHOP_")}
-    return {**quiet, **own}
-
-
-def written_to(places: Places, socket: str) -> list[str]:
-    """Every directory on a disk that the box's user may write to."""
-    home = os.path.expanduser("~")
-    return [places.workspace, places.state, os.path.dirname(os.path.abspath(socket)), home, "/var/tmp"]
-
-
-async def end_strays_over(limits: Limits, processes: Processes) -> None:
-    """Ends what finished calls left behind once the box is over a limit; a call under way hears it itself."""
-    over = asyncio.Event()
-    watching = asyncio.get_event_loop().create_task(limits.watch(lambda _: over.set()))
-    try:
-        while True:
-            await over.wait()
-            over.clear()
-            await processes.end_strays()
-    finally:
-        watching.cancel()
-
-
-async def run(arguments: argparse.Namespace) -> None:
-    """Serves until the process is ended. Raises: CannotListen."""
-    serving: list[Coroutine[object, object, None]] = []
-    if arguments.door is not None:
-        relay = Relay(arguments.door_port, arguments.door)
-        # Before anything else runs in the box: whoever had the port first would hear all that leaves it.
-        relay.start()
-        serving.append(relay.serve())
-    places = Places(arguments.workspace, arguments.state, arguments.readable)
-    journal = Journal(os.path.join(places.state, "journal"))
-    processes = Processes(tool_environment(), arguments.box, arguments.most_processes)
-    processes.watch()
-    limits = Limits(written_to(places, arguments.socket), arguments.memory_bytes, arguments.disk_bytes)
-    serving.append(end_strays_over(limits, processes))
-    serving.append(serve(arguments.socket, Operations(arguments.box, processes, places, limits, journal)))
-    await asyncio.gather(*serving)
+    if options.pids is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (options.pids, options.pids))
+    if options.open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (options.open_files, options.open_files))
 
 
 def main() -> None:
     """The program."""
-    arguments = read_arguments()
-    if arguments.uid is not None and os.geteuid() == 0:
-        become(arguments.uid)
-    hold_limits(arguments)
-    os.umask(0o022)
     try:
-        if arguments.filter:
+        options = read_options(sys.argv[1:])
+        if options.uid is not None and os.geteuid() == 0:
+            become(options.uid)
+        hold_limits(options)
+        os.umask(0o022)
+        if options.filter:
             hold_system_calls()
-        asyncio.run(run(arguments))
-    except (CannotListen, CannotFilter) as error:
+    except (BadOption, CannotFilter) as error:
         sys.exit(f"The runner does not start: {error}.")
+    starter = split_off(clone_number())
+    # Only now: what this loads is the most of the runner, and the starter stays without it.
+    from .serving import serve_box
+
+    serve_box(options, starter)
 
 
 if __name__ == "__main__":

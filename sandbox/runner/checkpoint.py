@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from .arguments import Args, Result, optional_text, text
 from .places import Places
@@ -62,6 +61,9 @@ class Checkpoints:
             raise Refused(f"{self._places.shown(directory)} is not the top of its git repository")
         own = os.path.join(directory, own)
         if os.path.exists(own):
+            # As in search: not before it is needed.
+            import shutil
+
             shutil.copyfile(own, index)
 
     async def _head(self, directory: str) -> str | None:

@@ -22,7 +22,7 @@ class Entry:
 
 
 class Journal:
-    """The journal in `directory`."""
+    """The journal in `directory`: a file for each call, with a line for its begin and a line for its end."""
 
     def __init__(self, directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
@@ -33,16 +33,18 @@ class Journal:
         """The entry of that id, None when it is new. Raises: Refused when the id was of another call."""
         try:
             with open(self._path(call_id), encoding="ascii") as file:
-                content: dict[str, object] = json.load(file)
+                lines = file.read().split("\n")
+            begun: dict[str, object] = json.loads(lines[0])
+            # An end that was cut short does not count; the journals of earlier runners have all in one line.
+            result = json.loads(lines[1]) if len(lines) > 2 else begun.get("result")
         except FileNotFoundError:
             return None
         except ValueError:
             # Cut short by the death of the machine: it was begun, and how it ended is not known.
             return Entry(operation, digest_of(operation, args), None)
-        result = content.get("result")
         entry = Entry(
-            str(content.get("operation")),
-            str(content.get("digest")),
+            str(begun.get("operation")),
+            str(begun.get("digest")),
             result if isinstance(result, dict) else None,
         )
         if entry.operation != operation or entry.digest != digest_of(operation, args):
@@ -51,7 +53,12 @@ class Journal:
 
     def begin(self, call_id: str, operation: str, args: Args) -> None:
         """Written before anything is done."""
-        self._write(call_id, operation, args, None)
+        try:
+            self._write(call_id, os.O_CREAT, {"operation": operation, "digest": digest_of(operation, args)})
+        except OSError:
+            # The disk is full: what is not written in full must not look like a call that was begun.
+            self.forget(call_id)
+            raise
         self._names.append(os.path.basename(self._path(call_id)))
         while len(self._names) > KEPT_ENTRIES:
             try:
@@ -59,9 +66,13 @@ class Journal:
             except FileNotFoundError:
                 pass
 
-    def finish(self, call_id: str, operation: str, args: Args, result: Result) -> None:
+    def finish(self, call_id: str, result: Result) -> None:
         """Written when it is done: from now on the same id gets `result`."""
-        self._write(call_id, operation, args, result)
+        try:
+            self._write(call_id, os.O_APPEND, result)
+        except FileNotFoundError:
+            # So many calls have begun since that this one is forgotten.
+            pass
 
     def forget(self, call_id: str) -> None:
         """The call was refused before it changed anything: the id is free again."""
@@ -73,12 +84,10 @@ class Journal:
     def _path(self, call_id: str) -> str:
         return os.path.join(self._directory, hashlib.sha256(call_id.encode()).hexdigest()[:40] + ".json")
 
-    def _write(self, call_id: str, operation: str, args: Args, result: Result | None) -> None:
-        path = self._path(call_id)
-        content = {"operation": operation, "digest": digest_of(operation, args), "result": result}
-        with open(path + ".new", "w", encoding="ascii") as file:
-            file.write(json.dumps(content))
-        os.replace(path + ".new", path)
+    def _write(self, call_id: str, how: int, content: Result) -> None:
+        descriptor = os.open(self._path(call_id), os.O_WRONLY | os.O_CLOEXEC | how, 0o644)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(json.dumps(content) + "\n")
 
     def _oldest_first(self) -> list[str]:
         entries = [entry for entry in os.scandir(self._directory) if entry.name.endswith(".json")]

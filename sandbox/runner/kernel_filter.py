@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 
 # Numbers on x86_64, and in the table that arm64 shares with all newer architectures; None: no such call.
@@ -81,7 +80,7 @@ def hold_system_calls() -> None:
 
     Raises: CannotFilter.
     """
-    found = ARCHITECTURES.get(platform.machine())
+    found = ARCHITECTURES.get(os.uname().machine)
     if found is None:
         return
     program = _program(*found)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Callable, Sequence
+from typing import Callable, NamedTuple, Sequence
 
-from .measure import disk_bytes, hidden_disk_bytes, resident_bytes
+from .measure import ENTRY_BYTES, disk_bytes, hidden_disk_bytes, resident_bytes
 
 LOOK_SECONDS = 0.25
 # Counting a large workspace costs: it is done once this much of the file system has gone since the last time.
 DISK_STEP_BYTES = 64 * 1024 * 1024
+
+
+class Room(NamedTuple):
+    """What is left on the disks."""
+
+    bytes: int
+    files: int
 
 
 class Limits:
@@ -26,24 +33,30 @@ class Limits:
 
     async def watch(self, over: Callable[[str], None]) -> None:
         """Calls `over` with the cause once a limit is passed; ends only by being cancelled."""
-        free = self._free_bytes()
+        free = self._free()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            left = self._free()
             # What a neighbour frees on the same disk must not hide what is written here.
-            free = max(free, self._free_bytes())
+            free = Room(max(free.bytes, left.bytes), max(free.files, left.files))
             if self._memory_bytes is not None and resident_bytes() > self._memory_bytes:
                 over("out of memory")
-            if self._disk_bytes is not None and free - self._free_bytes() > self._step_bytes():
+            gone = max(free.bytes - left.bytes, (free.files - left.files) * ENTRY_BYTES)
+            if self._disk_bytes is not None and gone > self._step_bytes():
                 if await self._used_bytes() > self._disk_bytes:
-                    over(f"disk full: the box is over its {self._disk_bytes} bytes")
-                free = self._free_bytes()
+                    over(
+                        f"disk full: the box is over its {self._disk_bytes} bytes,"
+                        f" of which each file counts for {ENTRY_BYTES} at least"
+                    )
+                free = self._free()
 
     async def _used_bytes(self) -> int:
         return hidden_disk_bytes() + sum([await disk_bytes(path) for path in self._directories])
 
-    def _free_bytes(self) -> int:
-        disks = {os.stat(path).st_dev: os.statvfs(path) for path in self._directories}
-        return sum(figures.f_bfree * figures.f_frsize for figures in disks.values())
+    def _free(self) -> Room:
+        disks = {os.stat(path).st_dev: os.statvfs(path) for path in self._directories}.values()
+        blocks = sum(figures.f_bfree * figures.f_frsize for figures in disks)
+        return Room(blocks, sum(figures.f_ffree for figures in disks))
 
     def _step_bytes(self) -> int:
         return min(DISK_STEP_BYTES, (self._disk_bytes or 0) // 4)

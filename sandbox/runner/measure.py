@@ -6,10 +6,12 @@ import asyncio
 import os
 import stat
 
-from .processes import descendants, process_table
+from .process_table import descendants, process_table
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 ENTRIES_PER_SLICE = 500
+# What a name counts for at least: a disk has only so many, and an empty file takes one and no block.
+ENTRY_BYTES = 4096
 # Source: the kernel's cgroup documentation; the first of each pair is version 2, the other version 1.
 OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 MEMORY_FILES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
@@ -46,7 +48,7 @@ def resident_bytes() -> int:
 
 
 async def disk_bytes(directory: str) -> int:
-    """Disk blocks that everything below `directory` takes, counted in slices so that calls go on."""
+    """What everything below `directory` takes of the disk, counted in slices so that calls go on."""
     total, seen, waiting = 0, 0, [directory]
     while waiting:
         try:
@@ -55,7 +57,7 @@ async def disk_bytes(directory: str) -> int:
             continue
         for entry in entries:
             try:
-                total += entry.stat(follow_symlinks=False).st_blocks * 512
+                total += max(entry.stat(follow_symlinks=False).st_blocks * 512, ENTRY_BYTES)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
             except OSError:

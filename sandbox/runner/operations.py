@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
+import sys
 import time
 from typing import Awaitable, Callable, Union
 
@@ -18,7 +18,8 @@ from .journal import Journal
 from .limits import Limits
 from .measure import cgroup_memory_bytes, disk_bytes, oom_kills, resident_bytes
 from .places import Places
-from .processes import Processes, process_table
+from .process_table import process_table
+from .processes import Processes
 from .refusal import Failed, Refused
 from .search import Search
 
@@ -90,7 +91,7 @@ class Operations:
     async def _journalled(self, call_id: str, operation: str, args: Args) -> Result:
         try:
             result = await self._changes[operation](call_id, args)
-            self._journal.finish(call_id, operation, args, result)
+            self._journal.finish(call_id, result)
             return result
         except (Refused, Failed):
             self._journal.forget(call_id)
@@ -118,7 +119,7 @@ class Operations:
         return {
             "version": VERSION,
             "pid": os.getpid(),
-            "python": platform.python_version(),
+            "python": ".".join(map(str, sys.version_info[:3])),
             "box": self._box,
         }
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
-import subprocess
-from typing import Iterable, Mapping, NamedTuple
+from typing import Iterable, Mapping
 
+from .process_table import TAG, descendants, process_table, tagged
 from .refusal import Failed
+from .starter import PR_SET_CHILD_SUBREAPER, Starter, StarterGone, clone_number, libc, split_off
 
-# Source: prctl(2). Set before exec it stays with the shell, so that whatever its descendants orphan comes
-# back to the shell and cannot leave the tree, not even through setsid.
-PR_SET_CHILD_SUBREAPER = 36
-TAG = "BELLHOP_CALL"
-# The kernel's out-of-memory killer shall choose the tool and not the runner.
-TOOL_OOM_SCORE = b"800"
 KILL_SECONDS = 2.0
 
 
@@ -30,14 +24,6 @@ class Process:
         self.ended = ended
 
 
-class Seen(NamedTuple):
-    """One line of the process table."""
-
-    pid: int
-    parent: int
-    state: str
-
-
 class Processes:
     """Every process of the box that the runner started.
 
@@ -45,19 +31,21 @@ class Processes:
     `most` is how many the box may have; None: nobody says.
     """
 
-    def __init__(self, environment: Mapping[str, str], mark: str, most: int | None = None) -> None:
+    def __init__(
+        self, starter: Starter, environment: Mapping[str, str], mark: str, most: int | None = None
+    ) -> None:
+        self._starter = starter
         self._environment = dict(environment)
         self._mark = mark
         self._most = most
         self._waiting: dict[int, asyncio.Future[int]] = {}
         self._live: dict[str, int] = {}
         self._shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
-        self._prctl = ctypes.CDLL(None).prctl
 
     def watch(self) -> None:
         """Ends are heard of from now on. Call once, in the running loop."""
         # What a finished call leaves behind comes to the runner, however it hides.
-        self._prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         asyncio.get_event_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     async def start_shell(self, command: str, directory: str, env: Mapping[str, str], tag: str) -> Process:
@@ -74,11 +62,11 @@ class Processes:
             return self._spawn(arguments, directory, env, tag, keep_errors)
         except BlockingIOError:
             await self.end_strays()
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             raise Failed(f"cannot start {arguments[0]}: {error}") from error
         try:
             return self._spawn(arguments, directory, env, tag, keep_errors)
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             raise Failed(f"cannot start {arguments[0]}: the box is at its limit of processes") from error
 
     async def output_of(
@@ -142,37 +130,37 @@ class Processes:
             await asyncio.wait([process.ended], timeout=KILL_SECONDS)
 
     def _spawn(
-        self, arguments: list[str], directory: str, env: Mapping[str, str], tag: str, keep_errors: bool
+        self, arguments: list[str], directory: str, env: Mapping[str, str], tag: str, errors: bool
     ) -> Process:
+        own = {**self._environment, **env, TAG: tag}
         reading, writing = os.pipe()
         try:
-            child = subprocess.Popen(
-                arguments,
-                cwd=directory,
-                env={**self._environment, **env, TAG: tag},
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=writing if keep_errors else subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=self._before_exec,
-            )
+            pid = self._ask_starter(arguments, directory, own, writing, errors)
+        except StarterGone as error:
+            os.close(reading)
+            raise Failed(f"cannot start {arguments[0]}: {error}") from error
         except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
-        # The runner reaps every child itself; without a return code the object would complain at its end.
-        child.returncode = 0
         ended: asyncio.Future[int] = asyncio.get_event_loop().create_future()
-        self._waiting[child.pid] = ended
-        self._live[tag] = child.pid
-        return Process(child.pid, reading, tag, ended)
+        self._waiting[pid] = ended
+        self._live[tag] = pid
+        return Process(pid, reading, tag, ended)
 
-    def _before_exec(self) -> None:
-        self._prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(descriptor, TOOL_OOM_SCORE)
-        os.close(descriptor)
+    def _ask_starter(
+        self, arguments: list[str], directory: str, env: dict[str, str], output: int, errors: bool
+    ) -> int:
+        try:
+            return self._starter.start(arguments, directory, env, output, errors)
+        except StarterGone as error:
+            self._starter.close()
+            # One that is split off now is as large as the runner is, and starts processes all the same.
+            self._starter = split_off(clone_number())
+            if error.asked:
+                raise
+        return self._starter.start(arguments, directory, env, output, errors)
 
     def _reap(self) -> None:
         while True:
@@ -193,7 +181,7 @@ class Processes:
             table = process_table()
             live = {pid for pid, tag in tagged(table, self._mark + ":").items() if tag in self._live}
             live |= set(self._live.values())
-            strays = descendants(table, {os.getpid()}) - live - descendants(table, live)
+            strays = descendants(table, {os.getpid()}) - live - descendants(table, live) - {self._starter.pid}
             if not strays:
                 return
             _signal(strays, signal.SIGSTOP)
@@ -204,54 +192,6 @@ class Processes:
 def _entries() -> int:
     """How many the box has, those included that nobody has collected."""
     return sum(name.isdigit() for name in os.listdir("/proc"))
-
-
-def process_table() -> list[Seen]:
-    """Every process of the box that is not yet a zombie."""
-    table = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if fields[0] not in (b"Z", b"X"):
-            table.append(Seen(int(name), int(fields[1]), fields[0].decode()))
-    return table
-
-
-def descendants(table: list[Seen], roots: set[int]) -> set[int]:
-    """Every process below `roots`."""
-    children: dict[int, list[int]] = {}
-    for seen in table:
-        children.setdefault(seen.parent, []).append(seen.pid)
-    found: set[int] = set()
-    waiting = list(roots)
-    while waiting:
-        for pid in children.get(waiting.pop(), []):
-            if pid not in found:
-                found.add(pid)
-                waiting.append(pid)
-    return found
-
-
-def tagged(table: list[Seen], start: str) -> dict[int, str]:
-    """Processes whose environment has a tag that begins with `start`, and the tag."""
-    found = {}
-    for seen in table:
-        try:
-            with open(f"/proc/{seen.pid}/environ", "rb") as file:
-                environment = file.read()
-        except OSError:
-            continue
-        for line in environment.split(b"\0"):
-            name, _, value = line.partition(b"=")
-            tag = value.decode("utf-8", "replace")
-            if name == TAG.encode() and tag.startswith(start):
-                found[seen.pid] = tag
-    return found
 
 
 def exit_code_of(status: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from typing import Iterator
 
 from .arguments import Args, Result, flag, optional_text, text, whole
@@ -24,15 +23,16 @@ class Search:
     def __init__(self, processes: Processes, places: Places, ripgrep: bool = True) -> None:
         self._processes = processes
         self._places = places
-        self._ripgrep = shutil.which("rg") if ripgrep else None
+        self._may_use_ripgrep = ripgrep
 
     async def grep(self, args: Args) -> Result:
         """Lines that match, as `path:line:text`, in the order of the paths."""
         pattern, limit = text(args, "pattern"), whole(args, "limit", 200, 1, 10_000)
         directory = self._places.readable(optional_text(args, "path") or ".")
         file_glob, ignore_case = optional_text(args, "glob"), flag(args, "ignore_case")
-        if self._ripgrep:
-            lines = await self._with_ripgrep(pattern, directory, file_glob, ignore_case)
+        ripgrep = _ripgrep() if self._may_use_ripgrep else None
+        if ripgrep is not None:
+            lines = await self._with_ripgrep(ripgrep, pattern, directory, file_glob, ignore_case)
         else:
             lines = await self._by_hand(pattern, directory, file_glob, ignore_case, limit)
         return {"lines": lines[:limit], "truncated": len(lines) > limit}
@@ -47,9 +47,9 @@ class Search:
         return {"paths": shown, "truncated": len(paths) > limit}
 
     async def _with_ripgrep(
-        self, pattern: str, directory: str, file_glob: str | None, ignore_case: bool
+        self, ripgrep: str, pattern: str, directory: str, file_glob: str | None, ignore_case: bool
     ) -> list[str]:
-        command = [str(self._ripgrep), "--no-config", "--no-heading", "--with-filename", "--line-number"]
+        command = [ripgrep, "--no-config", "--no-heading", "--with-filename", "--line-number"]
         command += ["--color=never", "--hidden", "--glob=!.git", "--sort=path", "--no-messages"]
         command += [f"--glob={file_glob}"] if file_glob else []
         command += ["--ignore-case"] if ignore_case else []
@@ -104,6 +104,13 @@ class Search:
             return sorted(_walked(directory))
         listed = [os.fsdecode(name) for name in output.split(b"\0") if name]
         return sorted(path for path in listed if os.path.isfile(os.path.join(directory, path)))
+
+
+def _ripgrep() -> str | None:
+    # With this come the compression libraries, and a box that starts need not wait for them.
+    import shutil
+
+    return shutil.which("rg")
 
 
 def glob_expression(pattern: str) -> re.Pattern[str]:

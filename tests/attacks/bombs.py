@@ -17,6 +17,7 @@ HOLD_SECONDS = 20
 MOST_PROCESSES = 400
 MOST_BYTES = 320 * MIB
 MOST_SOCKETS = 1000
+MOST_FILES = 200_000
 
 
 def forks() -> None:
@@ -71,6 +72,18 @@ def hidden_disk() -> None:
     with open("hidden", "wb") as file:
         os.unlink("hidden")
         hold(f"{_pour(file.fileno()) // MIB} MiB of disk")
+
+
+def inodes(path: str) -> None:
+    """Files without content, each in want of an inode."""
+    os.makedirs(path, exist_ok=True)
+    for number in range(MOST_FILES):
+        try:
+            os.close(os.open(f"{path}/{number}", os.O_CREAT | os.O_WRONLY))
+        except OSError as error:
+            say(f"refused: {error.strerror}")
+            return
+    hold(f"{MOST_FILES} files")
 
 
 def open_files() -> None:

@@ -27,7 +27,7 @@ from tests.sandbox.environments.boxes import LIMITS, MIB, Bench, call_id, run
 CONTROLS = (
     Control(
         "sandbox/runner/__main__.py",
-        (("resource.setrlimit(resource.RLIMIT_NPROC, (arguments.pids, arguments.pids))", "pass"),),
+        (("resource.setrlimit(resource.RLIMIT_NPROC, (options.pids, options.pids))", "pass"),),
     ),
 )
 PROOF = "test_processes and local"
@@ -95,6 +95,10 @@ async def test_disk_is_bounded_wherever_the_box_may_write(bench: Bench) -> None:
             await run(box, f"rm -f {path}")
         done = await run(box, "exec python3 bombs.py hidden_disk", 60)
         refuted("kept" not in done.output, f"a file without a name: {done.output}")
+        done = await run(box, "exec python3 bombs.py inodes many", 60)
+        refuted("kept" not in done.output, f"files without content: {done.output}")
+        assert (done.cause or "").startswith("disk full"), done
+        await run(box, "rm -rf many")
         await run(box, "python3 bombs.py nameless disk /workspace/full")
         await ended(box, "writing")
         await run(box, "rm -f full")

@@ -24,7 +24,15 @@ from tests.attacks.outside import Sink, attack, own_addresses, program, sink
 from tests.sandbox.environments.boxes import Bench, call_id, run
 
 CONTROLS = (
-    Control("sandbox/environments/hardening.py", (('"network_mode": "none",', '"network_mode": "host",'),)),
+    Control(
+        "sandbox/environments/hardening.py",
+        (
+            ('"network_mode": "none",', '"network_mode": "host",'),
+            ('"network_disabled": True,', ""),
+            # The engine refuses it where the network is the host's.
+            ('"sysctls": NO_IPV6,', ""),
+        ),
+    ),
     Control("sandbox/environments/bubblewrap_builder.py", (('"--unshare-net", ', ""),)),
     Control("sandbox/environments/unshare_builder.py", (('"--net", ', ""),)),
 )

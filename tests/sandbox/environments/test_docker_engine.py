@@ -75,11 +75,13 @@ async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine
     for box in found:
         assert softened(box.attrs["HostConfig"], seccomp) == []
         assert box.attrs["Config"]["User"] == "10001:10001"
+        assert box.attrs["Config"]["NetworkDisabled"]
         binds = {
             mount["Destination"]: mount["RW"] for mount in box.attrs["Mounts"] if mount["Type"] == "bind"
         }
         door = {"/run/bellhop-door": False} if "/run/bellhop-door" in binds else {}
-        assert binds == {"/opt/bellhop/runner": False, "/bellhop/in": False, "/run/bellhop": True, **door}
+        own = {"/opt/bellhop/runner": False, "/etc/hosts": False, "/bellhop/in": False, "/run/bellhop": True}
+        assert binds == {**own, **door}
 
 
 async def test_an_engine_needs_to_see_the_state_directory_alone(
@@ -87,7 +89,7 @@ async def test_an_engine_needs_to_see_the_state_directory_alone(
 ) -> None:
     (found,) = engine.containers.list(filters={"label": f"bellhop.box={container.name}"})
     sources = [Path(mount["Source"]) for mount in found.attrs["Mounts"] if mount["Type"] == "bind"]
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all(source.is_relative_to(containers.directory) for source in sources)
 
 
@@ -107,6 +109,7 @@ async def test_an_engine_needs_to_see_the_state_directory_alone(
         ("Ulimits", []),
         ("ExtraHosts", ["registry:10.0.0.1"]),
         ("Tmpfs", {"/tmp": "", "/data": ""}),
+        ("Sysctls", {"net.ipv4.ip_forward": "1"}),
         ("Mounts", [{"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": True}]),
         ("Mounts", [{"Type": "bind", "Source": "/doors/a", "Target": "/run/bellhop-door"}]),
         ("Mounts", [{"Type": "volume", "Source": "v", "Target": "/bellhop/in", "ReadOnly": True}]),
@@ -135,10 +138,11 @@ async def test_the_kernel_s_wide_doors_are_shut(container: Sandbox) -> None:
 
 async def test_the_stack_has_only_loopback_and_no_routes(container: Sandbox) -> None:
     done = await run(
-        container, "ls /sys/class/net; cat /proc/net/route | tail -n +2; cat /etc/resolv.conf | wc -c"
+        container,
+        "ls /sys/class/net; tail -n +2 /proc/net/route; cat /proc/net/if_inet6;"
+        " grep -c . /etc/resolv.conf; python3 -c 'import socket; print(socket.gethostbyname(\"localhost\"))'",
     )
-    assert done.output.split()[0] == "lo"
-    assert len(done.output.splitlines()) == 2
+    assert done.output.split() == ["lo", "0", "127.0.0.1"]
 
 
 async def test_the_out_of_memory_counter_is_read_from_the_box_s_own_cgroup(containers: Bench) -> None:

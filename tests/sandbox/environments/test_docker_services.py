@@ -99,7 +99,7 @@ async def test_a_service_is_reached_from_its_box_and_begins_anew_with_it(
 
 
 def flags_of_a_service(engine: DockerClient, service: Container, image: str) -> None:
-    """It has every flag of a box, the network of a box of ours, memory for its data, nothing of the host."""
+    """It has every flag of a box, the network of a box of ours, memory for its data, of the host the box's names."""
     (box,) = engine.containers.list(filters={"name": f"^{service.labels['bellhop.beside']}$"})
     config, seccomp = service.attrs["HostConfig"], SECCOMP_PROFILE.read_text()
     network, data = f"container:{box.id}", ("/data",)
@@ -108,7 +108,8 @@ def flags_of_a_service(engine: DockerClient, service: Container, image: str) -> 
     assert softened({**config, "Tmpfs": {"/tmp": "", "/data": "exec"}}, seccomp, network, data) != []
     of_a_box = [{"Type": "bind", "Source": "/", "Target": "/bellhop/in", "ReadOnly": True}]
     assert softened({**config, "Mounts": of_a_box}, seccomp, network, data) != []
-    assert service.attrs["Mounts"] == []
+    [names] = service.attrs["Mounts"]
+    assert (names["Destination"], names["RW"]) == ("/etc/hosts", False)
     assert service.attrs["Config"]["User"] == "10001:10001"
     assert engine.images.get(image).id == service.attrs["Image"]
 

@@ -15,10 +15,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.environments.runner_client import RunnerClient
-from sandbox.environments.runner_launch import RUNNER_SOURCE, answering_runner
-
-SOURCE = str(RUNNER_SOURCE.parent)
-BOOT = f"import runpy, sys; sys.path.insert(0, {SOURCE!r}); runpy.run_module('runner', run_name='__main__')"
+from sandbox.environments.runner_launch import RUNNER_SOURCE, answering_runner, runner_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +34,19 @@ class Place:
     def socket(self) -> Path:
         return self.directory / "runner.sock"
 
+    def command(self, *options: str) -> list[str]:
+        """How a runner of these modules is started here."""
+        own = ("--workspace", self.workspace, "--state", self.directory / "state", "--socket", self.socket)
+        return runner_command(
+            self.directory.name, *map(str, own), *options, python=self.python, package=str(RUNNER_SOURCE)
+        )
+
     @asynccontextmanager
     async def runner(self, *options: str) -> AsyncIterator[tuple[RunnerClient, asyncio.subprocess.Process]]:
         """A client and the process behind it, which is killed at the end."""
         self.workspace.mkdir(exist_ok=True)
-        command = [self.python, "-I", "-B", "-c", BOOT, "--box", self.directory.name, *options]
-        command += ["--workspace", str(self.workspace), "--state", str(self.directory / "state")]
         environment = {"PATH": self.path, "HOME": str(self.directory)}
-        process = await asyncio.create_subprocess_exec(
-            *command, "--socket", str(self.socket), env=environment
-        )
+        process = await asyncio.create_subprocess_exec(*self.command(*options), env=environment)
         try:
             client = await answering_runner(self.socket, 20)
             try:

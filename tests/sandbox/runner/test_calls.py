@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from sandbox.environments.runner_client import RunnerClient, RunnerGone, ToolRefused
+from sandbox.environments.runner_client import RunnerClient, RunnerError, RunnerGone, ToolRefused
 from tests.sandbox.runner.conftest import Place
 
 
@@ -181,6 +183,52 @@ async def test_a_client_does_not_repeat_its_call_in_another_box(place: Place, tm
             with pytest.raises(RunnerGone, match="another box"):
                 await client.exec("c1", "touch done", timeout_seconds=5)
             assert not (other.workspace / "done").exists()
+
+
+async def test_a_command_starts_as_from_a_plain_shell(runner: RunnerClient) -> None:
+    done = await runner.exec(
+        "c1", "yes | head -n 1; echo ${PIPESTATUS[0]}; ls /proc/self/fd | wc -l; umask", timeout_seconds=9
+    )
+    assert done.output.split() == ["y", "141", "4", "0022"]
+    with pytest.raises(RunnerError, match=r"cannot start .*: .*Argument list too long"):
+        await runner.exec("c2", "#" + "x" * 200_000, timeout_seconds=9)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_starter_that_is_killed_is_replaced_and_what_it_started_goes_on(
+    place: Place, how: signal.Signals
+) -> None:
+    async with place.runner() as (runner, process):
+        (starter,) = children(process.pid)
+        told: asyncio.Queue[str] = asyncio.Queue()
+        command = "echo up; until [ -e go ]; do sleep 0.02; done; exit 3"
+        under_way = asyncio.create_task(
+            runner.exec("c1", command, timeout_seconds=20, on_output=told.put_nowait)
+        )
+        async with asyncio.timeout(10):
+            await told.get()
+        await gone(starter, how)
+        again = await runner.exec("c2", "touch go; echo again", timeout_seconds=9)
+        assert (again.exit_code, again.output) == (0, "again\n")
+        assert (await under_way).exit_code == 3
+        (other,) = children(process.pid)
+        assert other != starter
+
+
+def children(pid: int) -> list[int]:
+    """The process's own, if nothing else runs."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def gone(pid: int, how: signal.Signals) -> None:
+    """The process has ended, of that signal."""
+    watched, ended = os.pidfd_open(pid), asyncio.Event()
+    os.kill(pid, how)
+    asyncio.get_running_loop().add_reader(watched, ended.set)
+    async with asyncio.timeout(10):
+        await ended.wait()
+    asyncio.get_running_loop().remove_reader(watched)
+    os.close(watched)
 
 
 async def test_background_jobs_run_beside_the_calls(runner: RunnerClient) -> None:

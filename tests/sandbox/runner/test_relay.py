@@ -7,7 +7,6 @@ import hashlib
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.runner.relay import MOST_CONNECTIONS, CannotListen, Relay
-from tests.sandbox.runner.conftest import BOOT, Place
+from tests.sandbox.runner.conftest import Place
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MIB = 1024 * 1024
@@ -213,12 +212,8 @@ async def test_a_runner_does_not_start_without_its_port(place: Place) -> None:
     place.workspace.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        options = ["--door", "/nowhere/door.sock", "--door-port", str(number), "--box", "b"]
-        options += ["--workspace", str(place.workspace), "--state", str(place.directory / "state")]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-B", "-c", BOOT, *options, "--socket", str(place.socket),
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
+        command = place.command("--door", "/nowhere/door.sock", "--door-port", str(number))
+        process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
         _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
     assert said.decode().startswith("The runner does not start: the way out of the box needs 127.0.0.1:")
