@@ -99,7 +99,7 @@ async def test_a_service_is_reached_from_its_box_and_begins_anew_with_it(
 
 
 def flags_of_a_service(engine: DockerClient, service: Container, image: str) -> None:
-    """It has every flag of a box, the network of a box of ours, memory for its data, of the host the box's names."""
+    """It has every flag of a box, the network of a box of ours, memory for its data, the box's names."""
     (box,) = engine.containers.list(filters={"name": f"^{service.labels['bellhop.beside']}$"})
     config, seccomp = service.attrs["HostConfig"], SECCOMP_PROFILE.read_text()
     network, data = f"container:{box.id}", ("/data",)
