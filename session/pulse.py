@@ -134,6 +134,11 @@ class Pulse:
             for watch in self._watches.get(key, ()):
                 watch.ring()
 
+    def _rung_all(self) -> None:
+        for watches in list(self._watches.values()):
+            for watch in watches:
+                watch.ring()
+
     def _flowed(self, session_id: str, delta: TokenDelta) -> None:
         for queue in self._listeners.get(session_id, ()):
             if not queue.full():
@@ -166,6 +171,8 @@ class Pulse:
                 if self._connected:
                     _log.warning("doorbell_lost", error=str(error), means="followers poll once a second")
             self._connected = False
+            # Whoever waits for a ring looks now, and from here on without one.
+            self._rung_all()
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _hear_all(self, messages: AsyncIterator[dict[str, object]]) -> None:
@@ -173,9 +180,7 @@ class Pulse:
             if message["type"] == "subscribe":
                 # Rings sent while nobody listened are lost: let everybody look once.
                 self._connected = True
-                for watches in list(self._watches.values()):
-                    for watch in watches:
-                        watch.ring()
+                self._rung_all()
                 continue
             data = message["data"]
             text = data.decode() if isinstance(data, bytes) else str(data)
