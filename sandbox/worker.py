@@ -21,6 +21,7 @@ from session.reconciler import Reconciler
 log = structlog.get_logger()
 
 RESTART_SECONDS = 1.0
+PING_SECONDS = 2.0
 JOB_MARGIN_SECONDS = 120.0
 """The queue's own limit lies this far above a turn's, so that the turn's ends it first, with a sentence."""
 
@@ -104,7 +105,7 @@ async def _ping(redis_url: str) -> None:
 
     Raises: RedisError, OSError, TimeoutError.
     """
-    async with Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1) as redis:
+    async with Redis.from_url(redis_url, socket_connect_timeout=1) as redis, asyncio.timeout(PING_SECONDS):
         await redis.ping()
 
 

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 _log = structlog.get_logger(__name__)
 _RINGS = "bellhop:rings"
 _TOKENS = "bellhop:tokens"
+_SEND_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _MAX_UNSENT_TOKENS = 1_000
 """Words in flight kept while Redis is slow; older ones are dropped, since the finished message follows."""
@@ -145,7 +146,8 @@ class Pulse:
                 queue.put_nowait(delta)
 
     async def _send(self, url: str) -> None:
-        async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5) as redis:
+        # No timeout of the client's own: with one, Python 3.11 may take a cancelled write for a finished one.
+        async with Redis.from_url(url, socket_connect_timeout=2) as redis:
             while True:
                 await self._to_send.wait()
                 self._to_send.clear()
@@ -156,7 +158,8 @@ class Pulse:
                     pipeline.publish(_TOKENS, self._unsent_tokens.popleft())
                 self._unsent_rings.clear()
                 try:
-                    await pipeline.execute()
+                    async with asyncio.timeout(_SEND_SECONDS):
+                        await pipeline.execute()
                 except (RedisError, OSError) as error:
                     _log.debug("ring_not_sent", error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)

@@ -143,6 +143,20 @@ async def test_another_process_hears_by_redis_and_notices_without(database_url: 
             server.stop()
 
 
+async def test_a_pulse_ends_wherever_it_is_in_sending_a_ring(redis_url: str) -> None:
+    async with Pulse(redis_url) as heard, asyncio.timeout(60):
+        await until(lambda: heard.connected)
+        for turns in range(40):
+            with heard.watch("s1") as watch:
+                async with Pulse(redis_url) as pulse:
+                    await pulse.ring("s1")
+                    assert await watch.wait(30)
+                    # It has a connection now. The next ring is cut off after so many turns of the loop.
+                    await pulse.ring("s1")
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+
+
 async def test_words_in_flight_reach_other_processes(redis_url: str) -> None:
     async with Pulse(redis_url) as worker, Pulse(redis_url) as web:
         await until(lambda: web.connected and worker.connected)
