@@ -111,12 +111,12 @@ class Containers:
 
     def snapshot(self, name: str, tag: str) -> str:
         """An image of the box's filesystem as it is now. Raises: SandboxFailed."""
-        container = self.find(name)
-        if container is None:
-            raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
         repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{name}"
         changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
         try:
+            container = self.find(name)
+            if container is None:
+                raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
             # Pausing a busy container often fails, and git's own files are written to survive a cut.
             container.commit(repository, tag, pause=False, changes="\n".join(changes))
         except ENGINE_ERRORS as error:

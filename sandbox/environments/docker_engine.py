@@ -171,8 +171,8 @@ class DockerEnvironment:
             await asyncio.to_thread(client.images.remove, reference, force=True)
         except ImageNotFound:
             return
-        except APIError as error:
-            raise SandboxFailed(f"{reference} cannot be removed: {error.explanation}") from error
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"{reference} cannot be removed: {error}") from error
 
     async def place(self) -> str:
         """This installation in this very engine. Raises: EnvironmentUnavailable."""

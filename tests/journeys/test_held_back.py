@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 
 from session import events as e
 from tests.emulators.model.turns import tool
@@ -14,7 +15,7 @@ from tests.sandbox.workbench import git
 # Put together in the box, so that neither this file nor the card's last action holds it.
 KEY = "AKIA" + "ZQ3DR7XWMT5KPL2N"
 LEAK = f"""
-a={KEY[:4]}; echo "aws_access_key_id = ${{a}}{KEY[4:]}" >deploy.env
+echo "aws_access_key_id = $(echo {b64encode(KEY.encode()).decode()} | base64 -d)" >deploy.env
 git add --all; git commit -qm deploy; git rm -q deploy.env
 """
 MEND = "git reset -q --soft origin/main"
