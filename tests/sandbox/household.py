@@ -45,6 +45,7 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.reaper import Reaper
 from sandbox.snapshots import SnapshotKeeper
 from session import events as e
 from session.artifacts import Artifacts
@@ -143,6 +144,19 @@ class Household:
             parts.catalogue,
             parts.doors,
             parts.places.inbound,
+        )
+
+    def reaper(self) -> Reaper:
+        """What sweeps boxes, images and snapshots here."""
+        parts = self.parts
+        return Reaper(
+            self.environment,
+            self.log,
+            self.leases,
+            parts.doors,
+            parts.snapshots,
+            parts.places.inbound,
+            self.image_reaper(),
         )
 
     async def opened(

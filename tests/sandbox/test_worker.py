@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from sandbox.images.jobs import ImageJobs
-from sandbox.reaper import Reaper
 from sandbox.worker import WorkerProcess
 from session import events as e
 from session.locks import Locks
@@ -35,15 +34,7 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         jobs=house.jobs,
         route_session=route_nothing,
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
-        reaper=Reaper(
-            house.environment,
-            house.log,
-            house.leases,
-            parts.doors,
-            parts.snapshots,
-            parts.places.inbound,
-            house.image_reaper(),
-        ),
+        reaper=house.reaper(),
         snapshots=parts.snapshots,
         images=ImageJobs(
             house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)

@@ -23,7 +23,6 @@ from session.locks import Locks
 from tests.emulators.model.turns import tool
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
-from tests.sandbox.test_reaper import reaper
 from tests.sandbox.workbench import git
 
 SETUP = ("echo set-up >> .venv-log; mkdir -p ~/tools; echo tool > ~/tools/bin", "env | grep -i proxy; true")
@@ -157,7 +156,7 @@ async def test_one_build_at_a_time_and_a_dead_worker_s_is_taken_over() -> None:
         spec = SandboxSpec("", f"build-{left}", None, house.home / "in", labels=labels)
         async with await house.environment.open(spec):
             pass
-        assert await reaper(house).sweep() == 1, "nobody has the lock, so nobody builds in it"
+        assert await house.reaper().sweep() == 1, "nobody has the lock, so nobody builds in it"
         async with await house.environment.open(spec):
             pass
         assert await locks.take(lock_name(slug), "dead", timedelta(seconds=1))
@@ -184,7 +183,7 @@ async def test_a_build_that_is_stopped_or_loses_its_lock_says_so_and_leaves_noth
 
         running = asyncio.create_task(house.builder().build(slug, listen))
         await asyncio.wait_for(begun.wait(), 20)
-        assert await reaper(house).sweep() == 0, "its build lives"
+        assert await house.reaper().sweep() == 0, "its build lives"
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
