@@ -30,6 +30,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--hide-scrollbars",
+    "--mute-audio",
 )
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
