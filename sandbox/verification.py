@@ -22,7 +22,6 @@ from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import WORK_BUNDLE, Bundles
 from sandbox.doors import WorkerDoors, placeholders
-from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
     Environment,
@@ -75,7 +74,7 @@ class Verifier:
             await self._environment.remove(name)
             start = await self._images.start(base)
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
-            chosen = base.repository.image if start.image and base.repository.image else None
+            chosen = start.chosen(base.repository)
             door = await self._doors.open(session_id, name, base.repository, chosen)
             spec = _spec(session_id, name, base, start, inbound, door.directory)
             async with await self._environment.open(spec) as sandbox:
@@ -134,7 +133,7 @@ class Verifier:
 def _spec(
     session_id: str, name: str, base: BaseCommit, start: Start, inbound: Path, door: Path
 ) -> SandboxSpec:
-    labels = {PURPOSE_LABEL: "verification", **({IMAGE_LABEL: start.image} if start.image else {})}
+    labels = {PURPOSE_LABEL: "verification", **start.labels}
     env = {**start.variables, **placeholders(base.repository)}
     return SandboxSpec(
         session_id,

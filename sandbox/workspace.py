@@ -17,7 +17,6 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
-from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
@@ -149,8 +148,7 @@ class Workspace:
         name = box_name(self._turn.session_id)
         repository = self._base.repository
         self._start = await self._images.start(self._base)
-        # What an image of the repository's own says of package indexes, the repository could have said.
-        chosen = repository.image if self._start.image and repository.image else None
+        chosen = self._start.chosen(repository)
         self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
         self._snapshot = await self._snapshots.usable(self._turn.session_id, repository.slug)
         try:
@@ -219,14 +217,13 @@ class Workspace:
         door = self._door.directory if self._door else None
         env = {**self._start.variables, **placeholders(self._base.repository)}
         image = self._snapshot.reference if self._snapshot else self._start.image
-        labels = {IMAGE_LABEL: self._start.image} if self._start.image else {}
         return SandboxSpec(
             self._turn.session_id,
             name,
             image,
             self._inbound,
             env=env,
-            labels=labels,
+            labels=self._start.labels,
             door=door,
             hosts=self._base.services.names,
         )

@@ -36,7 +36,7 @@ from sandbox.environments.runner_launch import (
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL
-from sandbox.images.machine_packages import NPM_FILE, PIP_FILE, write_settings
+from sandbox.images.machine_packages import NPM_FILE, PIP_FILE, packed, write_settings
 from sandbox.runner import VERSION
 
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
@@ -220,21 +220,13 @@ def _package_settings() -> bytes:
     Which indexes a box may read is known from the machine; apt is left alone, whose sources belong to the
     image's own release.
     """
-    with tempfile.TemporaryDirectory(prefix="bellhop-packages-") as directory, io.BytesIO() as buffer:
+    with tempfile.TemporaryDirectory(prefix="bellhop-packages-") as directory:
         write_settings(Path(directory), "of another release")
         for file in (PIP_FILE, NPM_FILE):
             # An empty one stands in for the image's own, where this machine goes by what the tools know.
             (Path(directory) / file).parent.mkdir(parents=True, exist_ok=True)
             (Path(directory) / file).touch()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for path in sorted(Path(directory).iterdir()):
-                archive.add(path, arcname=path.name, filter=_as_root)
-        return buffer.getvalue()
-
-
-def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    return entry
+        return packed(Path(directory))
 
 
 def own_directories() -> bytes:

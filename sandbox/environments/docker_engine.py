@@ -202,7 +202,7 @@ class DockerEnvironment:
         return await asyncio.to_thread(DockerImages(client, self._owner).list)
 
     async def remove_image(self, reference: str) -> None:
-        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        """The same as for a snapshot. Raises: EnvironmentUnavailable, SandboxFailed."""
         await self.remove_snapshot(reference)
 
     async def aclose(self) -> None:

@@ -263,9 +263,10 @@ class Environment(Protocol):
         ...
 
     async def remove_image(self, reference: str) -> None:
-        """The repository image is gone; no error when there is none.
+        """The repository image is gone; no error when there is none. Boxes that stand on it keep what they
+        have.
 
-        Raises: SandboxFailed while a box stands on it.
+        Raises: SandboxFailed.
         """
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from docker import DockerClient
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 from sandbox.environments.protocol import EnvironmentUnavailable
-from sandbox.images.machine_packages import write_settings
+from sandbox.images.machine_packages import packed, write_settings
 
 # On images that have the box's user and directories already.
 READY_LABEL = "bellhop.ready"
@@ -103,12 +102,9 @@ def _finish_image(client: DockerClient, draft: str, tag: str) -> None:
     """`tag` is the draft with the package settings of this machine in it."""
     container = client.containers.create(draft, ["true"], network_mode="none")
     try:
-        with tempfile.TemporaryDirectory(prefix="bellhop-base-") as directory, io.BytesIO() as buffer:
+        with tempfile.TemporaryDirectory(prefix="bellhop-base-") as directory:
             write_settings(Path(directory), DEBIAN_RELEASE)
-            with tarfile.open(fileobj=buffer, mode="w") as archive:
-                for path in sorted(Path(directory).iterdir()):
-                    archive.add(path, arcname=path.name, filter=_as_root)
-            container.put_archive("/", buffer.getvalue())
+            container.put_archive("/", packed(Path(directory)))
         repository, _, version = tag.rpartition(":")
         container.commit(repository, version, changes='CMD ["bash"]')
     finally:
@@ -190,11 +186,6 @@ def _finish_tree(tree: Path) -> None:
     for name in OWN_DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
         os.chown(tree / name, 10001, 10001)
-
-
-def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    return entry
 
 
 def _without_leftovers(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

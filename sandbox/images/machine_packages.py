@@ -5,10 +5,12 @@ Only addresses go in. What a mirror wants to be shown, the door shows it.
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,20 @@ PIP_ADDRESSES = ("index-url", "extra-index-url", "find-links")
 SIGNED_BY = re.compile(r"signed-by[:=]\s*([^\s\]]+)", re.IGNORECASE)
 # The keys that apt trusts for entries that name none.
 TRUSTED_KEYS = Path("/etc/apt/trusted.gpg.d")
+
+
+def packed(directory: Path) -> bytes:
+    """A tar archive of what is in the directory, as root's."""
+    with io.BytesIO() as buffer:
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for path in sorted(directory.iterdir()):
+                archive.add(path, arcname=path.name, filter=_as_root)
+        return buffer.getvalue()
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
 
 
 def write_settings(tree: Path, release: str | None) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sandbox.base_commit import BaseCommit
+from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import Environment
 from sandbox.images.devcontainer import BadDevcontainer
 from sandbox.images.recipe import read_recipe
+from session.catalogue import Repository
 from session.image_builds import ImageBuild, ImageBuilds
 
 
@@ -24,6 +26,18 @@ class Start:
     again: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What a box that starts so is labelled with, so that its image is kept."""
+        return {IMAGE_LABEL: self.image} if self.image else {}
+
+    def chosen(self, repository: Repository) -> str | None:
+        """The company's own image, where the box has what that says of package indexes.
+
+        What an image of the repository's own says of them, the repository could have said.
+        """
+        return (repository.image or None) if self.image else None
 
 
 class ReadyImages:
