@@ -137,10 +137,12 @@ class Journal:
 
 def key_of(call_id: str) -> str:
     """The call id as it is written: without blanks, and never long."""
-    return hashlib.sha256(call_id.encode("utf-8", "surrogateescape")).hexdigest()[:40]
+    return hashlib.blake2b(call_id.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
 
 
 def digest_of(operation: str, args: Args) -> str:
     """Equal for equal calls; `stream` says who listens and not what is done."""
     said = {key: value for key, value in args.items() if key != "stream"}
-    return hashlib.sha256((operation + json.dumps(said, sort_keys=True)).encode()).hexdigest()
+    return hashlib.blake2b(
+        (operation + json.dumps(said, sort_keys=True)).encode(), digest_size=20
+    ).hexdigest()
