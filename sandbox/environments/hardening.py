@@ -59,7 +59,9 @@ def hardened_options(
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             Ulimit(name="core", soft=0, hard=0),
         ],
-        "init": True,
+        # The runner is the first process. It collects what others leave, nothing in the box can kill it, and
+        # it lets go of the pipe to the engine's log, which the engine's own first process would hold open.
+        "init": False,
         "log_config": LogConfig(type="local", config={"max-size": "1m", "max-file": "2"}),
         "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.tmp_bytes}"},
         "mounts": [
@@ -82,7 +84,7 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
         "IpcMode": "private",
         "PidMode": "",
         "UTSMode": "",
-        "Init": True,
+        "Init": False,
         "Sysctls": NO_IPV6,
         "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
         "PublishAllPorts": False,

@@ -189,9 +189,11 @@ def _serve(line: _socket.socket, clone: int | None) -> None:
         for number in (SIGPIPE, SIGXFSZ):
             libc.signal(number, SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
         while True:
             _, passed = _received(line, 1)
-            line.sendall(_spare(line, _socket.socket(fileno=passed), null, clone))
+            line.sendall(_spare(line, _socket.socket(fileno=passed), clone))
     finally:
         os._exit(0)
 
@@ -214,14 +216,14 @@ def _received(line: _socket.socket, size: int) -> tuple[bytes, int]:
     return data, NUMBER.unpack(passed[0][2])[0]
 
 
-def _spare(starter: _socket.socket, line: _socket.socket, null: int, clone: int | None) -> bytes:
+def _spare(starter: _socket.socket, line: _socket.socket, clone: int | None) -> bytes:
     """The answer to an order, with a process that waits at `line` for what to be."""
     try:
         pid = _copy(clone)
         if pid == 0:
             # Held by a spare, it would hide the starter's end.
             starter.close()
-            _become(line, null)
+            _become(line)
     except OSError as error:
         return ANSWER.pack(0, error.errno or errno.EIO)
     finally:
@@ -269,7 +271,7 @@ def _copy_of_a_copy() -> int:
     return int(pid)
 
 
-def _become(line: _socket.socket, null: int) -> None:
+def _become(line: _socket.socket) -> None:
     """This process is the program that it is told to be, once it is told, or tells why not and ends."""
     try:
         os.setsid()
@@ -284,8 +286,9 @@ def _become(line: _socket.socket, null: int) -> None:
             content += line.recv(length - len(content)) or os._exit(0)
         arguments, directory, env, errors = marshal.loads(content)
         os.chdir(directory)
-        for number, descriptor in enumerate((null, output, output if errors else null)):
-            os.dup2(descriptor, number)
+        os.dup2(output, 1)
+        if errors:
+            os.dup2(output, 2)
         os.execvpe(arguments[0], arguments, env)
     except OSError as error:
         line.sendall(NUMBER.pack(error.errno or errno.EIO))
