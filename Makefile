@@ -3,8 +3,8 @@ PY := .venv/bin/python
 ROOMS := session skills classifier bot companion_web sandbox deploy tests
 # Variables people set: REPO (demo), NAME (attacks-prove, bench), TESTS, JOBS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
 TESTS ?= tests
-# Test processes side by side, each with servers of its own.
-JOBS ?= 2
+# Test processes side by side, each with servers of its own. Most of them wait most of the time.
+JOBS ?= 4
 PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 
 .DEFAULT_GOAL := help

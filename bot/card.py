@@ -90,8 +90,11 @@ def _action(view: SessionView) -> str:
 def _notes(view: SessionView) -> tuple[str, ...]:
     notes: list[str] = []
     if view.failure is not None and view.state == "failed":
-        notes.append(one_line(f"{view.failure.cause} {view.failure.advice}", 400))
+        advice = view.failure.advice if view.saved else view.failure.advice.removeprefix(sentences.SAVED)
+        notes.append(one_line(f"{view.failure.cause} {advice}", 400))
     notes.extend(one_line(sentences.degraded(item), 300) for item in view.degraded)
+    if view.held_back:
+        notes.append(one_line(sentences.held_back_note(view.held_back), 300))
     if view.sandbox is not None:
         if view.sandbox.isolation:
             notes.append(one_line(f"Sandbox: {view.sandbox.isolation}", 300))

@@ -53,6 +53,9 @@ DATABASE_DOWN = (
     "My memory does not answer right now, so I have not taken that in. Please try again in a minute."
 )
 GONE = "I do not know that session any more."
+SAVED = "The work is saved. "
+HOW_TO_GO_ON = "If no pull request follows, tell me here how to go on."
+MOST_HOLDS = 5
 MIDDLE_ON_PAGE = "_… the part in between is on the session's page …_"
 EMPTY_ANSWER = (
     "The agent ended without saying what it did, so please treat this as not done. "
@@ -162,10 +165,13 @@ def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
             yes = f"✅ allows exactly this, once; answer {until}"
         case "budget":
             yes = f"✅ grants as much again; answer {until}"
+        case "plan":
+            yes = f"✅ lets me work by these steps, others I ask about again; answer {until}"
         case _:
             bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
             yes = f"✅ approves {bound}, {until}"
-    return (yes, "🛑 says no")
+    no = "🛑 says no; or just write what should be different" if request.kind == "plan" else "🛑 says no"
+    return (yes, no)
 
 
 def approval_settled(item: ApprovalView) -> str:
@@ -174,6 +180,8 @@ def approval_settled(item: ApprovalView) -> str:
     match item.state:
         case "given":
             return f"✅ Approved by {name}. Take ✅ away to take it back before it happens."
+        case "used" if item.request.kind == "plan":
+            return f"✅ Approved by {name}; I work by it."
         case "used":
             return f"✅ Approved by {name}, and done."
         case "refused":
@@ -184,15 +192,45 @@ def approval_settled(item: ApprovalView) -> str:
             return ""
 
 
-def failure(cause: str, advice: str) -> str:
-    """What failed, that the work is saved, and what to do."""
-    kept = "" if advice.startswith("The work is saved.") else "The work so far is saved. "
+def failure(cause: str, advice: str, *, saved: bool = True) -> str:
+    """What failed, that the work is saved unless it could not be, and what to do."""
+    kept = "" if advice.startswith(SAVED) or not saved else "The work so far is saved. "
+    advice = advice if saved else advice.removeprefix(SAVED)
     return f"**That did not work:** {cause}\n\n{kept}{advice}".strip()
 
 
 def budget_warned(text: str) -> str:
     """How much is used, and what happens when all is."""
     return f"{text} When all of it is used, the work stops until somebody here says how to go on."
+
+
+def held_back(event: e.WorkHeldBack) -> str:
+    """What keeps the work in the sandbox, that nothing has left, and what to do."""
+    shown = [_hold(hold) for hold in event.holds[:MOST_HOLDS]]
+    if len(event.holds) > MOST_HOLDS:
+        shown.append(f"{len(event.holds) - MOST_HOLDS} more, on the session's page")
+    what = f" {shown[0]}." if len(shown) == 1 else "\n\n" + "\n".join(f"- {line}" for line in shown)
+    kept = ", and the work is saved" if event.saved else "; the work is still in it"
+    parts = [f"**Held back:**{what}", f"Nothing has left the sandbox{kept}. {HOW_TO_GO_ON}"]
+    if any(hold.kind == "secret" for hold in event.holds):
+        parts.append("If the secret is real, please replace it where it is in use: the agent has seen it.")
+    return "\n\n".join(parts)
+
+
+def held_back_note(holds: Sequence[e.Hold]) -> str:
+    """The same for the card, as short as it can be."""
+    more = f", and {len(holds) - 1} more" if len(holds) > 1 else ""
+    return f"Held back: {_hold(holds[0])}{more}"
+
+
+def _hold(hold: e.Hold) -> str:
+    """One thing that keeps the work in, without a full stop."""
+    what = hold.what.rstrip(".")
+    if not hold.commit:
+        return what
+    commit = f"commit {hold.commit[:12]}"
+    path = one_line(hold.path, 120).replace("`", "'")
+    return f"`{path}` in {commit} {what}" if path else f"{commit[:1].upper()}{commit[1:]} {what}"
 
 
 def merge_failure(cause: str, advice: str) -> str:
@@ -217,15 +255,26 @@ def degraded(part: e.PartDegraded) -> str:
     return words[:1].upper() + words[1:]
 
 
-def stopped(by: str, waiting: int, turn: bool) -> str:
-    """Said when everything stands still."""
+def unsaved(part: e.PartDegraded) -> str:
+    """Said when a turn's work could not be saved: the sandbox has the only copy."""
+    return f"{degraded(part).rstrip('.')}. Tell me here what can be left out, or to try again."
+
+
+def stopped(by: str, waiting: int, saved: bool, halt: str | None) -> str:
+    """Said when everything stands still. `saved`: there is work, and it is. `halt`: why all work was stopped,
+    None where only this session is."""
     first = f"Stopped by {by}."
-    kept = " The work so far is saved." if turn else ""
+    after = ""
+    if halt is not None:
+        why = one_line(halt, 300).rstrip(".")
+        first = f"{by} stopped all work{': ' if why else ''}{why}."
+        after = " once an admin has resumed work"
+    kept = " The work so far is saved." if saved else ""
     if waiting:
         line = "1 follow-up is" if waiting == 1 else f"{waiting} follow-ups are"
-        kept += f" {line} kept in line; 🔁 on the card, or a new message, gets me going again."
+        kept += f" {line} kept in line; 🔁 on the card, or a new message, gets me going again{after}."
     else:
-        kept += " 🔁 on the card tries again."
+        kept += f" 🔁 on the card tries again{after}."
     return first + kept
 
 

@@ -84,6 +84,10 @@ class ThreadPosts:
                 return [Say(Post("update", sid, text, seq, tone="working"))]
             case e.BudgetWarned(text=text):
                 return [Say(Post("notice", sid, sentences.budget_warned(text), seq))]
+            case e.WorkHeldBack() as event:
+                return [Say(Post("notice", sid, sentences.held_back(event), seq, tone="waiting"))]
+            case e.PartDegraded(part="sandbox") as event:
+                return [Say(Post("notice", sid, sentences.unsaved(event), seq, tone="failed"))]
             case e.QuestionAsked() as asked:
                 return [Say(_question(sid, asked))]
             case e.QuestionAnswered(question_id=ref) as answer if before is not None and before.question:
@@ -102,11 +106,13 @@ class ThreadPosts:
             case e.TurnFinished() as finished:
                 return [Say(self._answer(sid, finished, after))]
             case e.TurnFailed(cause=cause, advice=advice) | e.RoutingFailed(cause=cause, advice=advice):
-                return [Say(self._failure(sid, seq, sentences.failure(cause, advice), retry=True))]
+                text = sentences.failure(cause, advice, saved=after.saved)
+                return [Say(self._failure(sid, seq, text, retry=True))]
             case e.MergeFailed(cause=cause, advice=advice):
                 return [Say(self._failure(sid, seq, sentences.merge_failure(cause, advice), retry=False))]
-            case e.SessionStopped(by=by, turn_id=turn):
-                text = sentences.stopped(by.name, len(after.waiting_prompts), turn is not None)
+            case e.SessionStopped(by=by, turn_id=turn, halt=halt):
+                saved = turn is not None and after.saved
+                text = sentences.stopped(by.name, len(after.waiting_prompts), saved, halt)
                 return [Say(Post("notice", sid, text, seq, tone="stopped"))]
             case e.PullRequestStateChanged(number=number, state="merged", by=login):
                 return [Say(Post("notice", sid, sentences.merged(number, login), seq, tone="done"))]

@@ -25,6 +25,7 @@ from companion_web.governance import Governance
 from companion_web.health import Health, HealthCheck
 from companion_web.listing import Listing
 from companion_web.pages import SessionPages
+from companion_web.repositories import RepositoriesPage
 from companion_web.rooms import Rooms
 from companion_web.security import PAGE_BODY_BYTES, BodyCap, ResponseHeaders
 from companion_web.sign_in import SignIn
@@ -35,6 +36,7 @@ from session.catalogue import Catalogue
 from session.commands import Commands
 from session.database import DatabaseDown
 from session.directory import Directory
+from session.image_requests import ImageRequests
 from session.log import Log
 from session.pulse import Pulse
 from session.settings import Settings
@@ -52,6 +54,7 @@ def create_app(
     health: HealthCheck,
     extra_routes: Sequence[BaseRoute] = (),
     *,
+    images: ImageRequests,
     secret_key: str | None = None,
 ) -> Starlette:
     """The application.
@@ -59,6 +62,7 @@ def create_app(
     governance: the way to the broker, the kill switch, the audit. health: gives each part's state.
     extra_routes: routes that check their senders themselves (chat platforms over HTTP); they come first and
     pass none of the pages' checks.
+    images: builds of repository images, and the way to ask for one.
     secret_key: signs cookies; None means `settings.secret_key`, which then must not be empty.
     Raises: ValueError, when there is no key.
     """
@@ -81,6 +85,7 @@ def create_app(
         *ForgeLinks(log, door).routes(),
         *AccountPage(settings, directory, governance.accounts, fragments, door).routes(),
         *AdminPage(governance, fragments, door).routes(),
+        *RepositoriesPage(catalogue, images, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),
     ]

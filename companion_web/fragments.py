@@ -52,6 +52,8 @@ class Fragments:
             state_words=wording.state_words,
             tone=wording.state_tone,
             part_name=wording.part_name,
+            build_words=wording.build_words,
+            build_tone=wording.build_tone,
         )
         self._templates.globals.update(
             cost=wording.cost,

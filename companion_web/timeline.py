@@ -27,6 +27,8 @@ KINDS: dict[type[e.Event], str] = {
     e.UpdatePosted: "update",
     e.QuestionAsked: "question",
     e.ChangesRecorded: "changes",
+    e.WorkHeldBack: "held_back",
+    e.HoldsLifted: "lifted",
     e.VerificationFinished: "verification",
     e.TurnFinished: "answer",
     e.TurnFailed: "failure",

@@ -26,14 +26,23 @@ STATES: dict[str, tuple[str, Tone]] = {
 }
 """Each state in words, and its tone."""
 
+BUILDS: dict[str, tuple[str, Tone]] = {
+    "": ("No image yet", "calm"),
+    "building": ("Building", "busy"),
+    "ready": ("Ready", "good"),
+    "failed": ("Not built", "bad"),
+}
+"""Each state of an image's build in words, and its tone."""
+
 REACH: dict[str, str] = {
     "egress": "Approving allows it for this session only.",
     "command": "Approving allows exactly this, once.",
     "budget": "Approving grants as much again.",
+    "plan": "Approving covers these steps; new or reworded ones are asked about again.",
 }
 """How far an approval of that kind reaches, where its commit does not say so."""
 
-_PARTS = {"broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
+_PARTS = {"sandbox": "Sandbox", "broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
 
 WAITING_FOR_PEOPLE: tuple[State, ...] = ("awaiting_repository", "awaiting_approval", "awaiting_answer")
 """States that end only when a person says something."""
@@ -47,6 +56,16 @@ def state_words(state: str) -> str:
 def state_tone(state: str) -> Tone:
     """Which colour the state has."""
     return STATES[state][1]
+
+
+def build_words(state: str) -> str:
+    """The state of a build as people read it."""
+    return BUILDS[state][0]
+
+
+def build_tone(state: str) -> Tone:
+    """Which colour the state of a build has."""
+    return BUILDS[state][1]
 
 
 def part_name(part: str) -> str:
@@ -89,7 +108,11 @@ def size(size_bytes: int) -> str:
     """A size, short."""
     if size_bytes < 1024:
         return f"{size_bytes} B"
-    return f"{size_bytes / 1024:.0f} KB" if size_bytes < 1024 * 1024 else f"{size_bytes / 1024 / 1024:.1f} MB"
+    if size_bytes < 1024 * 1024:
+        return f"{size_bytes / 1024:.0f} KB"
+    if size_bytes < 1024**3:
+        return f"{size_bytes / 1024**2:.1f} MB"
+    return f"{size_bytes / 1024**3:.1f} GB"
 
 
 def clock(moment: datetime) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import pwd
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
 
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, vault_over
@@ -25,18 +26,16 @@ from sandbox.broker.door_desk import DoorDesk
 from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
 from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.github_sign_in import GitHubSignIn
-from sandbox.broker.mcp_connection import Ways
-from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
-from sandbox.broker.operations import Part, application
+from sandbox.broker.operations import Operation, Part, application
 from sandbox.broker.people_desk import GrantGone, LinkedAccounts, PeopleDesk
 from sandbox.broker.presence import presence
+from sandbox.broker.refused_pushes import RefusedPushes
 from sandbox.broker.rights import Rights
 from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import VaultError
 from session.anchors import Anchors
 from session.log import NoSuchSession
-from session.mcp_pins import McpPins
 from session.settings import Settings, SettingsError, parted
 from session.spending import BudgetUsedUp, Spending
 
@@ -48,7 +47,6 @@ _REFUSALS: Mapping[type[Exception], str] = {
     **KINDS,
     GrantGone: "grant_gone",
     VaultError: "vault",
-    **MCP_KINDS,
     NoSuchSession: "no_such_session",
 }
 
@@ -81,6 +79,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         gateway = await stack.enter_async_context(
             ModelGateway(provider, load_models(), budgets, core.audit, core.switch)
         )
+        on_servers, refusals = _tool_servers(core, secrets)
         operations = [
             presence(),
             *desk.operations(),
@@ -88,9 +87,9 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
             *SecretDesk(vault, core.audit).operations(),
             *DoorDesk(doors).operations(),
             *budget_operations(budgets),
-            *mcp_operations(_tool_servers(core, secrets)),
+            *on_servers,
         ]
-        app = application(operations, _REFUSALS, gateway_routes(gateway))
+        app = application(operations, {**_REFUSALS, **refusals}, gateway_routes(gateway))
         await stack.enter_async_context(serving(app, settings.broker_address, clients(settings)))
         anchors = Anchors(core.audit, settings.anchors_file, secret_key(settings).encode())
         anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
@@ -123,6 +122,7 @@ def _door_parts(
             repository=desk.repository,
             refresh=desk.refresh,
             hooks=core.settings.bellhop_home / "hooks",
+            tell=RefusedPushes(core.log).tell,
         )
     )
 
@@ -147,19 +147,16 @@ def _door_parts(
     )
 
 
-def _tool_servers(core: Core, secrets: StoredSecrets) -> McpGateway:
-    return McpGateway(
-        McpParts(
-            log=core.log,
-            catalogue=core.catalogue,
-            audit=core.audit,
-            switch=core.switch,
-            pins=McpPins(core.database),
-            effects=core.effects,
-            secrets=secrets,
-            ways=Ways(networks(core.settings), tls=trust(core.settings)),
-        )
-    )
+def _tool_servers(
+    core: Core, secrets: StoredSecrets
+) -> tuple[Sequence[Operation[Any, Any]], Mapping[type[Exception], str]]:
+    """The operations on tool servers and the kinds of their refusals, where the catalogue has any server."""
+    if not any(repository.mcp for repository in core.catalogue.repositories):
+        return [], {}
+    # What it stands on takes longer to import than the rest of the broker.
+    from deploy.tool_servers import MCP_KINDS, tool_servers
+
+    return tool_servers(core, secrets, networks(core.settings), trust(core.settings)), MCP_KINDS
 
 
 def clients(settings: Settings) -> Mapping[int, frozenset[Part]]:

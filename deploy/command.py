@@ -143,6 +143,17 @@ async def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
     return await resume(settings)
 
 
+async def _images(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy import images_command
+
+    match arguments.action:
+        case "build":
+            return await images_command.build_image(settings, arguments.slug)
+        case "prune":
+            return await images_command.prune_images(settings)
+    return await images_command.list_images(settings)
+
+
 async def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     from deploy.demo.demo import demo
 
@@ -171,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("text")
     classify.add_argument("--channel", default="", help="name of the channel it was said in")
     classify.add_argument("--explain", action="store_true", help="say why")
+    _of_images(_adding(add("images", _images, "see, build and remove the images that sessions start from")))
     _governance(add)
     return parser
 
@@ -193,6 +205,18 @@ def _governance(add: _Add) -> None:
     stop.add_argument("--all", action="store_true", required=True, help="everything, in all sessions")
     stop.add_argument("--reason", default="", help="why, for the threads that are told")
     add("resume", _resume, "let work go on after `bellhop stop --all`")
+
+
+def _of_images(add: _Add) -> None:
+    for action, words in (
+        ("list", "say which image each repository has"),
+        ("build", "build a repository's image on this host, from its base, and show what that says"),
+        ("prune", "remove the images of this host that nobody needs"),
+    ):
+        command = add(action, _images, words)
+        command.set_defaults(action=action)
+        if action == "build":
+            command.add_argument("slug", metavar="SLUG", help="the repository, such as acme/web")
 
 
 def _of_secrets(add: _Add) -> None:

@@ -19,6 +19,8 @@ from deploy.secret_key import secret_key
 from deploy.web_server import serving
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable
 from session.database import DatabaseDown
+from session.image_builds import ImageBuilds
+from session.image_requests import ImageRequests
 from session.standstill import Standstill
 
 _PATIENCE_SECONDS = 3
@@ -80,6 +82,7 @@ def web(
         Governance.over(core.broker, core.switch, core.audit, standstill),
         health_check(core, environment),
         _slack_routes(slack),
+        images=ImageRequests(ImageBuilds(core.database), core.queue),
         secret_key=secret_key(core.settings),
     )
     return serving(app, listener)

@@ -1,4 +1,8 @@
-"""Where the rooms meet: each process puts together what it needs and runs until it is cancelled."""
+"""Where the rooms meet: each process puts together what it needs and runs until it is cancelled.
+
+What only some of them need is imported by those: the libraries of the others would double the time that a
+start takes.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,6 @@ from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
 
-from bot.platforms.slack.platform import SlackPlatform
-from companion_web.sign_in import one_time_link, owner
-from deploy import chat, pages, work
-from deploy.boxes import open_environment
-from deploy.broker import broker as serve_broker
 from deploy.core import Core, open_core
 from deploy.presence import look_for_broker
 from deploy.state_directory import join, share_with_group
@@ -29,8 +28,12 @@ _NO_CHAT = (
 
 async def bot(settings: Settings) -> None:
     """Chat. Raises: SettingsError, when no platform is set up."""
+    from deploy import chat
+
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
-        platform = _slack(core)
+        platform = chat.slack(core)
+        if platform is None:
+            raise SettingsError(_NO_CHAT)
         async with asyncio.TaskGroup() as group:
             group.create_task(look_for_broker(core.broker, "bot"), name="broker")
             group.create_task(chat.chat(core, platform), name="chat")
@@ -38,6 +41,8 @@ async def bot(settings: Settings) -> None:
 
 async def web(settings: Settings) -> None:
     """Pages, streams, webhooks; Slack's events too, where they come over HTTP."""
+    from deploy import chat, pages
+
     listener = listen(settings.web_host, settings.web_port)
     bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
     async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:
@@ -52,6 +57,8 @@ async def web(settings: Settings) -> None:
 
 async def broker(settings: Settings) -> None:
     """Credentials, and everything that is done with them. Raises: SettingsError, ForgeError."""
+    from deploy.broker import broker as serve_broker
+
     share_with_group()
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core, serve_broker(core):
         _log.info("serving", socket=str(settings.broker_address))
@@ -60,6 +67,9 @@ async def broker(settings: Settings) -> None:
 
 async def worker(settings: Settings) -> None:
     """Routing, turns and merges on this host. Raises: SettingsError, EnvironmentUnavailable."""
+    from deploy.boxes import open_environment
+    from deploy.work import work
+
     share_with_group()
     join(settings)
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
@@ -67,13 +77,18 @@ async def worker(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(look_for_broker(core.broker, "worker"), name="broker")
-                group.create_task(work.work(core, environment), name="work")
+                group.create_task(work(core, environment), name="work")
         finally:
             await environment.aclose()
 
 
 async def up(settings: Settings) -> None:
     """All of them in one process, on embedded defaults where nothing else is set."""
+    from deploy import chat, pages
+    from deploy.boxes import open_environment
+    from deploy.broker import broker as serve_broker
+    from deploy.work import work
+
     share_with_group()
     listener = listen(settings.web_host, settings.web_port)
     bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
@@ -86,17 +101,19 @@ async def up(settings: Settings) -> None:
                 pages.web(core, listener, environment=environment, slack=slack),
                 asyncio.TaskGroup() as group,
             ):
-                group.create_task(work.work(core, environment), name="worker")
+                group.create_task(work(core, environment), name="worker")
                 if slack is not None:
                     group.create_task(chat.chat(core, slack), name="slack")
-                await _greet(core, slack)
+                await _greet(core, chats=slack is not None)
         finally:
             await environment.aclose()
 
 
-async def _greet(core: Core, slack: SlackPlatform | None) -> None:
+async def _greet(core: Core, *, chats: bool) -> None:
     """Says where to go; in the embedded set-up with a link that signs its owner in."""
-    if slack is None:
+    from companion_web.sign_in import one_time_link, owner
+
+    if not chats:
         print("No chat is set up (SLACK_BOT_TOKEN is empty): use the companion page.")
     if core.settings.embedded:
         person = await owner(core.directory, "Owner")
@@ -104,13 +121,6 @@ async def _greet(core: Core, slack: SlackPlatform | None) -> None:
         print(f"Sign in, once: {link}")
     else:
         print(f"Companion page: {core.settings.page_address}")
-
-
-def _slack(core: Core) -> SlackPlatform:
-    platform = chat.slack(core)
-    if platform is None:
-        raise SettingsError(_NO_CHAT)
-    return platform
 
 
 PROCESSES: Mapping[str, Callable[[Settings], Coroutine[None, None, None]]] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx2
 from openai import AsyncOpenAI
@@ -19,19 +21,31 @@ from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
+from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
 from sandbox.halting import HaltWatch
+from sandbox.images.builder import ImageBuilder
+from sandbox.images.jobs import ImageJobs
+from sandbox.images.ready_images import ReadyImages
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
+from sandbox.snapshots import SnapshotKeeper
 from sandbox.worker import WorkerProcess
-from session.broker import model_headers
+from session.broker import Broker, model_headers
 from session.catalogue import Catalogue
 from session.concurrency import Concurrency
+from session.database import Database
+from session.halt import KillSwitch
+from session.image_builds import ImageBuilds
+from session.locks import Locks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
+from session.snapshots import Snapshots
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -59,10 +73,14 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
+    snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
+    builds, locks = ImageBuilds(core.database), Locks(core.database)
     parts = DriverParts(
         environment=environment,
         forge=forge,
         doors=doors,
+        snapshots=snapshots,
+        images=ReadyImages(environment, builds),
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -116,9 +134,61 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(environment, core.log, core.leases, doors, places.inbound),
+        reaper=Reaper(
+            environment,
+            core.log,
+            core.leases,
+            doors,
+            snapshots,
+            places.inbound,
+            ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
+        ),
+        snapshots=snapshots,
+        images=ImageJobs(
+            image_builder(_build_places(core, environment)),
+            core.catalogue,
+            locks,
+            timedelta(seconds=settings.lease_seconds),
+        ),
+        image_interval_minutes=settings.image_interval_minutes,
         concurrency=settings.worker_concurrency,
         turn_limit_seconds=settings.turn_limit_seconds,
+    )
+
+
+def _build_places(core: Core, environment: Environment) -> BuildPlaces:
+    return BuildPlaces(core.settings, core.catalogue, core.database, core.broker, core.switch, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlaces:
+    """What it takes to build images on this host."""
+
+    settings: Settings
+    catalogue: Catalogue
+    database: Database
+    broker: Broker
+    switch: KillSwitch
+    environment: Environment
+
+
+def image_builder(places: BuildPlaces) -> ImageBuilder:
+    """What builds images of repositories on this host."""
+    settings = places.settings
+    own = Places.under(settings.bellhop_home)
+    return ImageBuilder(
+        BuilderParts(
+            environment=places.environment,
+            forge=BrokerForge(places.broker, settings.bellhop_home / "exchange"),
+            doors=WorkerDoors(places.broker, places.environment, own.inbound),
+            bundles=Bundles(own.bundles),
+            builds=ImageBuilds(places.database),
+            locks=Locks(places.database),
+            switch=places.switch,
+            catalogue=places.catalogue,
+            inbound=own.inbound,
+            lease=timedelta(seconds=settings.lease_seconds),
+        )
     )
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from sandbox.agent.instructions import INSTRUCTION_FILE, FolderInstructions
 from sandbox.broker.git import run_git
+from sandbox.environments.service import WantedServices
 from sandbox.forge.protocol import ForgeRepository, Mirror
+from sandbox.images.compose_file import compose_services
 from sandbox.policy.commands import CommandRules
 from sandbox.policy.own_config import RepositoryConfig, read_config
 from session.catalogue import Repository
@@ -22,6 +24,7 @@ CONFIG_FILE = ".bellhop/config.yaml"
 MAX_INSTRUCTION_FILES = 100
 MAX_SKILL_FILES = 200
 MAX_FILE_BYTES = 256 * 1024
+NO_SERVICES = WantedServices()
 
 
 class BadBase(Exception):
@@ -35,6 +38,7 @@ class BaseCommit:
     `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has
     one source for each folder the repository keeps skills in. `rules` and `protected_paths` are those of the
     catalogue and the repository's own, which can only add to them; `repository` is the catalogue's alone.
+    `services` are those of the repository's own configuration, else those beside its devcontainer.
     """
 
     repository: Repository
@@ -48,6 +52,7 @@ class BaseCommit:
     skills: tuple[SkillSource, ...]
     rules: CommandRules
     protected_paths: tuple[str, ...]
+    services: WantedServices = NO_SERVICES
 
 
 async def read_base(repository: Repository, mirror: Mirror, branch: str) -> BaseCommit:
@@ -75,7 +80,16 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
         ),
         protected_paths=(*repository.protected_paths, *config.protected_paths),
         skills=tuple([await _skills(mirror.path, sha, paths, folder) for folder in REPOSITORY_FOLDERS]),
+        services=await _services(repository, config, mirror.path, sha, paths),
     )
+
+
+async def file_at(base: BaseCommit, path: str) -> str | None:
+    """The text of that file at the base commit, cut at 256 KiB; None when there is none."""
+    found = await run_git(base.mirror, "cat-file", "-t", f"{base.sha}:{path}", accept=(0, 128))
+    if found.text != "blob":
+        return None
+    return (await _read(base.mirror, base.sha, path)).decode("utf-8", "replace")
 
 
 async def _head(repository: Repository, mirror: Path, branch: str) -> str:
@@ -96,6 +110,20 @@ async def _config(mirror: Path, sha: str, paths: list[str]) -> RepositoryConfig:
         return read_config(content.decode("utf-8", "replace"))
     except Misplaced as error:
         raise BadBase(f"{CONFIG_FILE}:{error.line} of the repository is wrong: {error.what}") from error
+
+
+async def _services(
+    repository: Repository, config: RepositoryConfig, mirror: Path, sha: str, paths: list[str]
+) -> WantedServices:
+    if config.services:
+        return WantedServices(tuple(service.wanted() for service in config.services))
+    if not repository.devcontainer:
+        return NO_SERVICES
+
+    async def read_file(path: str) -> str | None:
+        return (await _read(mirror, sha, path)).decode("utf-8", "replace") if path in paths else None
+
+    return await compose_services(read_file)
 
 
 async def _instructions(mirror: Path, sha: str, paths: list[str]) -> FolderInstructions:

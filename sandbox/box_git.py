@@ -11,7 +11,7 @@ from shlex import quote
 from uuid import uuid4
 
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.environments.runner_client import ExecResult, RunnerClient, RunnerError
+from sandbox.environments.runner_client import ExecResult, OnOutput, RunnerClient, RunnerError
 from session.people import Person
 
 GIT_SECONDS = 300.0
@@ -51,6 +51,9 @@ LEFT_BEHIND = (
 )
 """Never part of a change, also where a repository forgot to ignore it. What is tracked stays tracked."""
 
+LEAVE_BEHIND = f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude"
+NOTED = ".git/bellhop-noted"
+
 
 class BoxGit:
     """Git in the box behind `runner`; `inbound` is where the box sees its bundles."""
@@ -87,6 +90,36 @@ class BoxGit:
             "laying out the repository",
         )
 
+    async def catch_up(self, branch: str, *, base_bundle: str | None, base_sha: str) -> None:
+        """A repository that was laid out at an earlier commit, checked out at `base_sha`; files that git does
+        not know or ignores stay. base_bundle: what the box lacks of it. Raises: SandboxFailed."""
+        fetch = ""
+        if base_bundle is not None:
+            bundle = quote(f"{self._inbound}/{base_bundle}")
+            fetch = f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*' && "
+        await self._must(
+            f"{fetch}git update-ref {quote(f'refs/remotes/origin/{branch}')} {base_sha} && "
+            f"{QUIET} checkout --quiet --force -B {quote(branch)} {base_sha}",
+            "bringing the repository up to date",
+        )
+
+    async def note_files(self) -> None:
+        """What is in the workspace now is what `drop_newer` leaves there. Raises: SandboxFailed."""
+        await self._must(
+            f"{LEAVE_BEHIND} && GIT_INDEX_FILE={NOTED} {QUIET} add --all", "looking at what the set-up made"
+        )
+
+    async def drop_newer(self) -> None:
+        """Files that came since `note_files` are gone, and changes too; what git ignores stays.
+
+        Raises: SandboxFailed.
+        """
+        await self._must(
+            f"GIT_INDEX_FILE={NOTED} git clean --quiet --force -d && rm -f {NOTED} && "
+            f"{QUIET} reset --quiet --hard",
+            "clearing up after the checks",
+        )
+
     async def take_in(self, work_bundle: str, reference: str) -> None:
         """A ref of a bundle, fetched under the same name. Raises: SandboxFailed."""
         bundle = quote(f"{self._inbound}/{work_bundle}")
@@ -99,12 +132,13 @@ class BoxGit:
         await self._must(f"{QUIET} checkout --quiet --force --detach {sha}", f"checking out {sha}")
 
     async def restore(self) -> None:
-        """The workspace as the checkpoint has it: its commits, and its uncommitted and untracked files.
+        """The workspace as the checkpoint has it: its commits, and its uncommitted and untracked files. What
+        git ignores stays as it is.
 
         Raises: SandboxFailed.
         """
         await self._must(
-            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && "
+            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && git clean -d --force --quiet && "
             f"{QUIET} reset --quiet --mixed {CHECKPOINT_REF}^",
             "restoring the workspace",
         )
@@ -118,7 +152,7 @@ class BoxGit:
         """Whoever commits in the box from here on commits as the author, without what tools leave behind,
         and finds the repository at `origin`; later starts find it laid out. Raises: SandboxFailed."""
         await self._must(
-            f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude && "
+            f"{LEAVE_BEHIND} && "
             f"git config bellhop.repository {quote(slug)} && "
             f"git config remote.origin.url {quote(origin)} && "
             "git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*' && "
@@ -159,9 +193,13 @@ class BoxGit:
         )
         return await self._read_bundle()
 
-    async def run(self, command: str, timeout_seconds: float) -> ExecResult:
+    async def run(
+        self, command: str, timeout_seconds: float, on_output: OnOutput | None = None
+    ) -> ExecResult:
         """A command of the repository (set-up, check) in a shell of the box. Raises: RunnerError."""
-        return await self._runner.exec(f"harness-{uuid4().hex}", command, timeout_seconds=timeout_seconds)
+        return await self._runner.exec(
+            f"harness-{uuid4().hex}", command, timeout_seconds=timeout_seconds, on_output=on_output
+        )
 
     async def _read_bundle(self) -> bytes:
         parts: list[bytes] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sandbox.base_commit import BaseCommit
+from sandbox.broker.git import run_git
 from sandbox.broker.quarantine import Quarantine, make_bundle
 
 BASE_BUNDLE = "base.bundle"
@@ -28,6 +29,24 @@ class Bundles:
         if not await asyncio.to_thread(kept.exists):
             await self._make(base, kept)
         await asyncio.to_thread(_place, kept, inbound / BASE_BUNDLE)
+
+    async def place_since(self, base: BaseCommit, since: str, inbound: Path) -> bool:
+        """What the base branch has beyond that commit, as `base.bundle`; False when it has nothing.
+
+        The whole branch, where the mirror does not know the commit any more.
+        """
+        asked = ["merge-base", "--is-ancestor", base.sha, since]
+        found = await run_git(base.mirror, *asked, accept=(0, 1, 128))
+        if found.succeeded:
+            return False
+        if found.returncode == 128:
+            await self.place_base(base, inbound)
+            return True
+        made = inbound / f"{uuid4().hex}.part"
+        await asyncio.to_thread(inbound.mkdir, parents=True, exist_ok=True)
+        await make_bundle(base.mirror, made, [f"refs/heads/{base.branch}"], without=[since])
+        await asyncio.to_thread(_publish, made, inbound / BASE_BUNDLE)
+        return True
 
     async def place_work(
         self, quarantine: Quarantine, reference: str, base: BaseCommit, inbound: Path

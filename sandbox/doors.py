@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sandbox.broker.client import ask
 from sandbox.broker.door.parts import EgressRefused
-from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor, Refusals, Refused
+from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenBuildDoor, OpenDoor, Refusals, Refused
 from sandbox.environments.protocol import Environment, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerError
 from sandbox.package_hosts import package_hosts
@@ -45,12 +45,24 @@ class WorkerDoors:
         self._probing = asyncio.Lock()
 
     async def open(self, session_id: str, box: str, repository: Repository, image: str | None = None) -> Door:
-        """The door for that box of a session. Raises: EnvironmentUnavailable, SandboxFailed."""
-        hosts: Mapping[str, tuple[str, ...]] = {}
-        if any(entry in PRESETS_OF_PACKAGES for entry in repository.egress if isinstance(entry, str)):
-            hosts = await self._package_hosts(image)
+        """The door for that box of a session. `image` is one that the company chose (None: the backend's
+        base): what its package managers are set to is what the presets stand for.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        hosts = await self._hosts_of(repository, image)
         asked = OpenDoor(session_id=session_id, box=box, package_hosts=dict(hosts))
         opened = await ask(self._broker, "door.open", asked, DoorIsOpen)
+        return Door(Path(opened.directory), opened.secrets)
+
+    async def open_for_build(self, box: str, repository: Repository) -> Door:
+        """The door for the box in which the repository's image is built.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        hosts = await self._hosts_of(repository, repository.image or None)
+        asked = OpenBuildDoor(repository=repository.slug, box=box, package_hosts=dict(hosts))
+        opened = await ask(self._broker, "door.open_for_build", asked, DoorIsOpen)
         return Door(Path(opened.directory), opened.secrets)
 
     async def close(self, box: str) -> None:
@@ -60,6 +72,11 @@ class WorkerDoors:
     async def refusals(self, box: str, after: int) -> tuple[EgressRefused, ...]:
         """What the box's door refused since that number."""
         return (await ask(self._broker, "door.refusals", Refused(box=box, after=after), Refusals)).refused
+
+    async def _hosts_of(self, repository: Repository, image: str | None) -> Mapping[str, tuple[str, ...]]:
+        if any(entry in PRESETS_OF_PACKAGES for entry in repository.egress if isinstance(entry, str)):
+            return await self._package_hosts(image)
+        return {}
 
     async def _package_hosts(self, image: str | None) -> Mapping[str, tuple[str, ...]]:
         """What the package presets stand for in boxes of that image, asked of one that no agent ever saw."""

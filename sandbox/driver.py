@@ -27,12 +27,15 @@ from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment
+from sandbox.images.ready_images import ReadyImages
 from sandbox.mcp_tools import McpOffer, mcp_approvals, mcp_offer
 from sandbox.merging import merge_request
 from sandbox.policy.egress import EgressWatch
 from sandbox.policy.permission import CommandPermission
+from sandbox.policy.plan_gate import PlanGate
 from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
+from sandbox.snapshots import SnapshotKeeper
 from sandbox.verification import Verifier
 from sandbox.workspace import Workspace, box_name, save_quietly
 from session import events as e
@@ -81,6 +84,8 @@ class DriverParts:
     environment: Environment
     forge: BrokerForge
     doors: WorkerDoors
+    images: ReadyImages
+    snapshots: SnapshotKeeper
     broker: Broker
     switch: KillSwitch
     catalogue: Catalogue
@@ -102,7 +107,9 @@ class TurnDriver:
     def __init__(self, parts: DriverParts) -> None:
         self._parts = parts
         self._bundles = Bundles(parts.places.bundles)
-        self._verifier = Verifier(parts.environment, self._bundles, parts.doors, parts.places.inbound)
+        self._verifier = Verifier(
+            parts.environment, self._bundles, parts.doors, parts.images, parts.places.inbound
+        )
 
     async def take_up(self, turn: TurnLog) -> None:
         """The session's unfinished turn is taken up again, or the next prompt's turn is started.
@@ -131,11 +138,7 @@ class TurnDriver:
         await turn.append(*untrusted_reads(turn.view, at_work))
         base, quarantine = await self._base(turn)
         await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
-        places = self._parts.places
-        inbound = places.inbound / box_name(turn.session_id)
-        workspace = Workspace(
-            turn, self._parts.environment, base, quarantine, self._bundles, self._parts.doors, inbound
-        )
+        workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.open()
             publication = Publication(turn, workspace, base, quarantine, self._publication_parts())
@@ -147,25 +150,46 @@ class TurnDriver:
 
     async def still(self, turn: TurnLog) -> None:
         """After a stop: the work saved, and every process of the box ended. Nothing is made that is not
-        there."""
+        there.
+
+        Emits: PartDegraded where the work could not be saved.
+        """
         environment = self._parts.environment
         name = box_name(turn.session_id)
         if not any(box.name == name and box.running for box in await environment.list()):
             return
         try:
-            await self._save_stopped(turn, self._parts.places.inbound / name)
+            await self._save_stopped(turn)
         finally:
             await environment.end(name)
 
-    async def _save_stopped(self, turn: TurnLog, inbound: Path) -> None:
+    async def _save_stopped(self, turn: TurnLog) -> None:
         base, quarantine = await self._base(turn, check_rights=False)
-        environment = self._parts.environment
-        workspace = Workspace(turn, environment, base, quarantine, self._bundles, self._parts.doors, inbound)
+        workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.attach()
-            await save_quietly(workspace, turn.session_id)
+            unsaved = await save_quietly(workspace, turn.session_id)
+            if unsaved:
+                await turn.note(lambda view: away(view, "sandbox", unsaved))
+            else:
+                workspace.ask_for_snapshot()
         finally:
             await workspace.close()
+
+    def _workspace(self, turn: TurnLog, base: BaseCommit, quarantine: Quarantine) -> Workspace:
+        parts = self._parts
+        inbound = parts.places.inbound / box_name(turn.session_id)
+        return Workspace(
+            turn,
+            parts.environment,
+            base,
+            quarantine,
+            self._bundles,
+            parts.doors,
+            parts.images,
+            parts.snapshots,
+            inbound,
+        )
 
     async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Quarantine]:
         chosen = turn.view.repository
@@ -229,10 +253,11 @@ class TurnDriver:
         minutes = parts.settings.approval_minutes
         commands = CommandPermission(turn, base.repository, base.rules, minutes)
         egress = EgressWatch(turn, base.repository, parts.doors, box_name(turn.session_id), minutes)
+        plans = PlanGate(turn, base.repository, minutes)
 
         def context(call_id: str) -> ToolContext:
             return ToolContext(
-                call_id, turn, workspace, publication, skills, base.instructions, commands, egress
+                call_id, turn, workspace, publication, skills, base.instructions, commands, egress, plans
             )
 
         return TurnLoop(
@@ -272,6 +297,8 @@ class TurnDriver:
             merge = merge_request(turn.view, base.repository, excluded, minutes)
             events += [merge] if merge else []
         await (turn.begin(*events) if isinstance(ending.event, e.TurnFinished) else turn.append(*events))
+        if ending.event is not None and not unsaved:
+            workspace.ask_for_snapshot()
 
 
 def _budget_policy(base: BaseCommit, minutes: float) -> BudgetPolicy:
@@ -288,6 +315,8 @@ def _system(base: BaseCommit, workspace: Workspace, skills: SkillSet) -> str:
         setup=base.setup,
         verify=base.verify,
         instructions=base.instructions.root,
+        plan_first=base.repository.approvals.plan == "ask",
+        services=base.services.names,
     )
     return system_prompt(facts, skills.skills)
 

@@ -206,7 +206,9 @@ class Jobs:
             if view.stop_requested is None:
                 return ()
             stopped = e.SessionStopped(
-                turn_id=view.turn.turn_id if view.turn and view.turn_open else None, by=view.stop_requested
+                turn_id=view.turn.turn_id if view.turn and view.turn_open else None,
+                by=view.stop_requested,
+                halt=view.stop_halt,
             )
             return (*_cancelled(turn), stopped)
 

@@ -94,6 +94,11 @@ class ServerTool(Tool[Arguments]):
         self._session_id = session_id
         self._tool = tool
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether its server says that it only reads."""
+        return self._tool.reads_only
+
     def schema(self) -> ToolSchema:
         """The tool as the model sees it, in the words of its server."""
         parameters: JsonObject = json.loads(self._tool.parameters_json)

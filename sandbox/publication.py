@@ -18,6 +18,7 @@ from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.broker.rights import NotPermitted
 from sandbox.environments.protocol import SandboxFailed
 from sandbox.forge.protocol import ForgeError, ForgeUnavailable
+from sandbox.holding import Holding
 from sandbox.outgoing import Outgoing, Published
 from sandbox.policy import rule_of_two
 from sandbox.proposal import (
@@ -77,13 +78,14 @@ class Publication:
         self._base = base
         self._quarantine = quarantine
         self._parts = parts
+        self._holding = Holding(turn, base, quarantine)
         self._outgoing = Outgoing(turn, base, quarantine, parts.forge, parts.effects)
 
     async def propose(self, call_id: str, proposal: Proposal) -> ToolOutcome:
         """What became of the proposal: asked about, published, or sent back with the reason.
 
-        Emits: ChangesRecorded, VerificationFinished, ApprovalRequested, ApprovalUsed, and what publishing
-        does.
+        Emits: ChangesRecorded, VerificationFinished, ApprovalRequested, ApprovalUsed, WorkHeldBack,
+        HoldsLifted, and what publishing does.
         """
         approvals = self._turn.view.approvals
         asked = next((item for item in approvals if item.request.call_id == call_id), None)
@@ -93,22 +95,31 @@ class Publication:
             if asked is None:
                 return await self._prepare(call_id, proposal)
             return await self._decided(asked, proposal)
-        except NotPermitted as error:
-            return ToolResult(f"{error} {error.advice}", "error")
         except ForgeUnavailable:
             raise  # the turn is paused, and comes back here with the approval it has
-        except (SandboxFailed, QuarantineRefused, PublishRefused, ForgeError) as error:
+        except SandboxFailed as error:
             return ToolResult(str(error), "error")
+        except QuarantineRefused as error:
+            await self._holding.not_taken(error)
+            return ToolResult(str(error), "error")
+        except (NotPermitted, PublishRefused, ForgeError) as error:
+            said = f"{error} {error.advice}" if isinstance(error, NotPermitted) else str(error)
+            await self._holding.not_published(said)
+            return ToolResult(said, "error")
 
     async def conclude(self) -> Conclusion:
         """Whether the work may be reported done: nothing changed, or checked on exactly what is there.
 
-        Emits: ChangesRecorded, VerificationFinished.
+        Emits: ChangesRecorded, VerificationFinished, WorkHeldBack, HoldsLifted.
         """
         try:
             head_sha = await self._record_changes(self._turn.view.title)
-        except (SandboxFailed, QuarantineRefused) as error:
-            return Conclusion(warning=f"What is in the workspace could not be taken out of it: {error}")
+        except SandboxFailed as error:
+            return Conclusion(warning=_left_inside(error))
+        except QuarantineRefused as error:
+            await self._holding.not_taken(error)
+            return Conclusion(warning=_left_inside(error))
+        await self._holding.look_again(head_sha)
         if head_sha is None:
             return Conclusion()
         verification = await self._verified(head_sha)
@@ -122,8 +133,7 @@ class Publication:
         head_sha = await self._record_changes(proposal.title)
         if head_sha is None:
             return ToolResult("Nothing differs from the base branch: there is nothing to propose.", "error")
-        start = await merge_base(self._quarantine.path, self._base.sha, head_sha)
-        findings = await self._quarantine.inspect(start, head_sha, protected=self._base.protected_paths)
+        findings = await self._holding.inspect(head_sha)
         if any(finding.blocking for finding in findings):
             return ToolResult(_must_not_leave(findings), "error")
         verification = await self._verified(head_sha)
@@ -280,6 +290,10 @@ def _sent_back(verification: e.VerificationFinished) -> str:
         "check.\n\n"
         f"{failures(verification)}"
     )
+
+
+def _left_inside(error: Exception) -> str:
+    return f"Note: what was changed is still in the sandbox, and could not be taken out of it. {error}"
 
 
 def _must_not_leave(findings: tuple[Finding, ...]) -> str:

@@ -1,5 +1,5 @@
 """Boxes nobody uses: stopped when idle, removed when their session is over or long quiet, or nobody knows
-them."""
+them. Services whose box has gone from under them go too."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import structlog
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
+    PURPOSE_LABEL,
     BoxInfo,
     Environment,
     EnvironmentUnavailable,
     SandboxFailed,
     SandboxSpec,
 )
-from sandbox.verification import PURPOSE_LABEL
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BUILD
+from sandbox.snapshots import SnapshotKeeper
 from session.database import DatabaseDown
 from session.leases import Leases
 from session.log import Log, NoSuchSession
@@ -40,7 +43,8 @@ class Lifetimes:
 
 
 class Reaper:
-    """Sweeps the boxes of one host. `inbound` holds the directories boxes see of the host."""
+    """Sweeps the boxes of one host, and its images with them. `inbound` holds the directories that boxes see
+    of the host."""
 
     def __init__(
         self,
@@ -48,39 +52,49 @@ class Reaper:
         log: Log,
         leases: Leases,
         doors: WorkerDoors,
+        snapshots: SnapshotKeeper,
         inbound: Path,
+        images: ImageReaper,
         lifetimes: Lifetimes | None = None,
     ) -> None:
         self._environment = environment
         self._log = log
         self._leases = leases
         self._doors = doors
+        self._snapshots = snapshots
         self._inbound = inbound
+        self._images = images
         self._lifetimes = lifetimes or Lifetimes()
 
     async def sweep(self, now: datetime | None = None) -> int:
-        """How many boxes were stopped or removed. A box whose session has a live lease is left alone.
+        """How many boxes, snapshots and services without a running box were stopped or removed. A box whose
+        session has a live lease is left alone.
 
         `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
         """
+        now = now or datetime.now(UTC)
         reaped = 0
         for box in await self._environment.list():
             try:
-                reaped += await self._look(box, now or datetime.now(UTC))
+                reaped += await self._look(box, now)
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
-        return reaped
+        reaped += await self._environment.sweep_services()
+        return reaped + await self._snapshots.sweep(now)
 
     async def run(self, every_seconds: float = 60.0) -> None:
         """Sweep for ever; an outage is waited out."""
         while True:
             try:
                 await self.sweep()
+                await self._images.sweep()
             except (EnvironmentUnavailable, DatabaseDown, SandboxFailed) as error:
                 log.warning("boxes not swept", error=str(error))
             await asyncio.sleep(every_seconds)
 
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
+        if box.labels.get(PURPOSE_LABEL) == BUILD:
+            return await self._images.look(box)
         if await self._leases.held(box.session_id):
             return False
         try:

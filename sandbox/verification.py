@@ -1,7 +1,7 @@
 """Verdicts: the repository's own checks, run by the harness in a fresh box on exactly one commit.
 
 A fresh box, because whatever an agent left in its own (a `pytest` of its making on the path, a patched
-package) must not speak for it.
+package) must not speak for it. It may start from the repository's image, which no agent ever saw (ADR 0083).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from asyncio import to_thread
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -19,15 +20,25 @@ from sandbox.box_git import HEAD_REF, BoxGit
 from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
-from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.bundles import WORK_BUNDLE, Bundles
 from sandbox.doors import WorkerDoors, placeholders
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed, SandboxSpec
+from sandbox.environments.images import IMAGE_LABEL
+from sandbox.environments.protocol import (
+    PURPOSE_LABEL,
+    Environment,
+    EnvironmentUnavailable,
+    SandboxFailed,
+    SandboxSpec,
+)
 from sandbox.environments.runner_client import RunnerError
+from sandbox.environments.service import BoxProgram
+from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.services import OpenedServices, open_services
+from sandbox.workspace import lay_out
 from session.events import CheckResult, Verdict, VerificationFinished
 
 CHECK_SECONDS = 1800.0
 OUTPUT_CHARACTERS = 8000
-PURPOSE_LABEL = "bellhop.purpose"
 NOT_NAMED = "The repository names no checks (`verify` in the catalogue or in .bellhop/config.yaml)."
 log = structlog.get_logger()
 
@@ -36,11 +47,17 @@ class Verifier:
     """Runs checks in boxes of `environment`; `inbound_root` holds their inbound directories."""
 
     def __init__(
-        self, environment: Environment, bundles: Bundles, doors: WorkerDoors, inbound_root: Path
+        self,
+        environment: Environment,
+        bundles: Bundles,
+        doors: WorkerDoors,
+        images: ReadyImages,
+        inbound_root: Path,
     ) -> None:
         self._environment = environment
         self._bundles = bundles
         self._doors = doors
+        self._images = images
         self._inbound_root = inbound_root
 
     async def verify(
@@ -53,21 +70,22 @@ class Verifier:
             )
         name = f"check-{hashlib.sha256(f'{session_id} {head_sha}'.encode()).hexdigest()[:24]}"
         inbound = self._inbound_root / name
-        labels = {PURPOSE_LABEL: "verification"}
         try:
             # What an earlier attempt left is not fresh.
             await self._environment.remove(name)
-            await self._bundles.place_base(base, inbound)
+            start = await self._images.start(base)
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
-            door = await self._doors.open(session_id, name, base.repository)
-            env = placeholders(base.repository)
-            spec = SandboxSpec(session_id, name, None, inbound, env=env, labels=labels, door=door.directory)
+            chosen = base.repository.image if start.image and base.repository.image else None
+            door = await self._doors.open(session_id, name, base.repository, chosen)
+            spec = _spec(session_id, name, base, start, inbound, door.directory)
             async with await self._environment.open(spec) as sandbox:
                 git = BoxGit(sandbox.runner, sandbox.inbound_path)
-                await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
+                await lay_out(git, self._bundles, base, start, inbound)
                 await git.take_in(WORK_BUNDLE, HEAD_REF)
                 await git.check_out(head_sha)
-                checks = await self._checks(git, base)
+                services = await open_services(self._environment, sandbox, base.services)
+                setup = base.setup if start.image is None else start.again
+                checks = _not_started(services) or await self._checks(git, setup, base)
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))
             return VerificationFinished(
@@ -80,14 +98,18 @@ class Verifier:
             await self._environment.remove(name)
             await self._doors.close(name)
             await to_thread(shutil.rmtree, inbound, ignore_errors=True)
+        verdict, reason = _verdict(checks, services)
         return VerificationFinished(
-            turn_id=turn_id, head_sha=head_sha, verdict=_verdict(checks), checks=tuple(checks)
+            turn_id=turn_id, head_sha=head_sha, verdict=verdict, checks=tuple(checks), reason=reason
         )
 
-    async def _checks(self, git: BoxGit, base: BaseCommit) -> list[CheckResult]:
-        """The results of set-up and checks; what comes after a failed set-up has not run."""
+    async def _checks(self, git: BoxGit, setup: Sequence[str], base: BaseCommit) -> list[CheckResult]:
+        """The results of set-up and checks; what comes after a failed set-up has not run.
+
+        The set-up runs in a box of an image too: the change may be one of what the repository depends on.
+        """
         results: list[CheckResult] = []
-        for command in base.setup:
+        for command in setup:
             prepared = await self._check(git, command)
             if prepared.verdict != "passed":
                 results.append(prepared)
@@ -109,8 +131,49 @@ class Verifier:
         )
 
 
-def _verdict(checks: list[CheckResult]) -> Verdict:
-    return "passed" if all(check.verdict == "passed" for check in checks) else "failed"
+def _spec(
+    session_id: str, name: str, base: BaseCommit, start: Start, inbound: Path, door: Path
+) -> SandboxSpec:
+    labels = {PURPOSE_LABEL: "verification", **({IMAGE_LABEL: start.image} if start.image else {})}
+    env = {**start.variables, **placeholders(base.repository)}
+    return SandboxSpec(
+        session_id,
+        name,
+        start.image,
+        inbound,
+        env=env,
+        labels=labels,
+        door=door,
+        hosts=base.services.names,
+    )
+
+
+def _not_started(services: OpenedServices) -> list[CheckResult]:
+    """The box's own programs that do not run: what starts them may be what was changed, as with a set-up."""
+    return [
+        CheckResult(
+            command=program.command,
+            verdict="failed",
+            exit_code=None,
+            duration_seconds=0,
+            output=str(services.failures[program.name])[-OUTPUT_CHARACTERS:],
+        )
+        for program in services.wanted.services
+        if isinstance(program, BoxProgram) and program.name in services.failures
+    ]
+
+
+def _verdict(checks: list[CheckResult], services: OpenedServices) -> tuple[Verdict, str]:
+    """The verdict, and what is to be said with it: red without a service beside the box says nothing of the
+    change."""
+    if _not_started(services):
+        return "failed", ""
+    missing = " ".join(services.problems)
+    if all(check.verdict == "passed" for check in checks):
+        return "passed", f"They passed without all of their services. {missing}" if missing else ""
+    if missing:
+        return "not_run", f"The checks need what is not there. {missing}"
+    return "failed", ""
 
 
 def failures(verification: VerificationFinished) -> str:

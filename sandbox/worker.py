@@ -10,14 +10,18 @@ from arq.worker import Worker
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
+from sandbox.snapshots import SnapshotKeeper
+from session.queue import Regular
 from session.queue import worker as queue_worker
 from session.reconciler import Reconciler
 
 log = structlog.get_logger()
 
 RESTART_SECONDS = 1.0
+PING_SECONDS = 2.0
 JOB_MARGIN_SECONDS = 120.0
 """The queue's own limit lies this far above a turn's, so that the turn's ends it first, with a sentence."""
 
@@ -26,9 +30,8 @@ class WorkerProcess:
     """Runs jobs until it is cancelled.
 
     `route_session` is called with a session's id; `concurrency` is how many jobs run at once. Losing Redis
-    does
-    not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the reconciler
-    finds.
+    does not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the
+    reconciler finds. `image_interval_minutes`: between two looks at the images of repositories; 0: none.
     """
 
     def __init__(
@@ -39,6 +42,9 @@ class WorkerProcess:
         route_session: Callable[[str], Awaitable[None]],
         reconciler: Reconciler,
         reaper: Reaper,
+        snapshots: SnapshotKeeper,
+        images: ImageJobs,
+        image_interval_minutes: int,
         concurrency: int,
         turn_limit_seconds: float,
     ) -> None:
@@ -47,6 +53,9 @@ class WorkerProcess:
         self._route_session = route_session
         self._reconciler = reconciler
         self._reaper = reaper
+        self._snapshots = snapshots
+        self._images = images
+        self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
         self._job_seconds = turn_limit_seconds + JOB_MARGIN_SECONDS
 
@@ -55,6 +64,7 @@ class WorkerProcess:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
+            tasks.create_task(self._snapshots.run(), name="snapshots")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
@@ -78,10 +88,16 @@ class WorkerProcess:
                 "route_session": self._route_session,
                 "run_turn": self._jobs.run_turn,
                 "merge_pull_request": self._jobs.merge_pull_request,
+                "build_image": self._images.build_image,
             },
+            regular=self._regular(),
             concurrency=self._concurrency,
             job_timeout_seconds=self._job_seconds,
         )
+
+    def _regular(self) -> list[Regular]:
+        minutes = self._image_interval_minutes
+        return [Regular("look_at_images", minutes, self._images.look_at_images)] if minutes else []
 
 
 async def _ping(redis_url: str) -> None:
@@ -89,7 +105,7 @@ async def _ping(redis_url: str) -> None:
 
     Raises: RedisError, OSError, TimeoutError.
     """
-    async with Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1) as redis:
+    async with Redis.from_url(redis_url, socket_connect_timeout=1) as redis, asyncio.timeout(PING_SECONDS):
         await redis.ping()
 
 

@@ -17,10 +17,23 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
-from sandbox.environments.protocol import WORKSPACE, Environment, Sandbox, SandboxFailed, SandboxSpec
+from sandbox.environments.images import IMAGE_LABEL
+from sandbox.environments.protocol import (
+    WORKSPACE,
+    Environment,
+    ImageMissing,
+    Sandbox,
+    SandboxFailed,
+    SandboxSpec,
+)
 from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.holds import refusal
+from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.services import open_services
+from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
+from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
 MAX_NAME_CHARACTERS = 51
@@ -49,6 +62,8 @@ class Workspace:
         quarantine: Quarantine,
         bundles: Bundles,
         doors: WorkerDoors,
+        images: ReadyImages,
+        snapshots: SnapshotKeeper,
         inbound: Path,
     ) -> None:
         self._turn = turn
@@ -57,9 +72,14 @@ class Workspace:
         self._quarantine = quarantine
         self._bundles = bundles
         self._doors = doors
+        self._images = images
+        self._start = Start()
+        self._snapshots = snapshots
+        self._snapshot: Snapshot | None = None
         self._door: Door | None = None
         self._inbound = inbound
         self._sandbox: Sandbox | None = None
+        self._saved = ""
         self.is_new = False
 
     @property
@@ -79,7 +99,8 @@ class Workspace:
     async def open(self) -> None:
         """The box is there, with the repository in it and the author's name on its git.
 
-        Emits: SandboxReady; NoteAdded when a set-up command failed.
+        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed; what
+        `OpenedServices.events` says.
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
         await self.attach()
@@ -91,12 +112,19 @@ class Workspace:
         git = self._git
         restored = ""
         notes: list[e.Event] = []
-        if not await git.is_laid_out():
+        made = self._opened.origin == "created"
+        self.is_new = self.is_new or made
+        laid_out = await git.is_laid_out()
+        if not laid_out:
             self.is_new = True
             restored = await self._furnish(git)
-            notes = await self._set_up(git)
-        elif await git.base_sha(self._base.branch) != self._base.sha:
+        elif made and self._snapshot is not None:
+            restored = await self._catch_up(git, self._snapshot)
+        if laid_out and await git.base_sha(self._base.branch) != self._base.sha:
             notes = await self._follow_base(git)
+        services = await open_services(self._environment, self._opened, self._base.services)
+        if not laid_out:
+            notes = [*self._note(), *await self._set_up(git)]
         origin = origin_url(self._base.repository)
         await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
@@ -104,12 +132,14 @@ class Workspace:
             backend=self._environment.name,
             isolation=self._environment.isolation,
             box=self._spec.name,
-            image=self._spec.image or "",
+            image=self._image or "",
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
+            services=services.running,
         )
-        await self._turn.append(ready, *notes)
+        told = services.events(self._turn.view, self._turn.turn_id, is_new=not laid_out)
+        await self._turn.append(ready, *notes, *told)
 
     async def attach(self) -> None:
         """The box that is there, as it is, with its door open.
@@ -117,8 +147,21 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
         name = box_name(self._turn.session_id)
-        self._door = await self._doors.open(self._turn.session_id, name, self._base.repository)
-        self._sandbox = await self._environment.open(self._spec)
+        repository = self._base.repository
+        self._start = await self._images.start(self._base)
+        # What an image of the repository's own says of package indexes, the repository could have said.
+        chosen = repository.image if self._start.image and repository.image else None
+        self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
+        self._snapshot = await self._snapshots.usable(self._turn.session_id, repository.slug)
+        try:
+            self._sandbox = await self._environment.open(self._spec)
+        except ImageMissing:
+            if self._snapshot is None:
+                raise
+            # Somebody cleared the engine: the checkpoint is there all the same.
+            await self._snapshots.drop(self._snapshot)
+            self._snapshot = None
+            self._sandbox = await self._environment.open(self._spec)
 
     async def recover(self) -> None:
         """The box again after it stopped answering: the same one if it lives, else rebuilt.
@@ -147,9 +190,17 @@ class Workspace:
 
         Raises: SandboxFailed, RunnerError, QuarantineRefused.
         """
-        await self._quarantine.receive_bundle(
+        received = await self._quarantine.receive_bundle(
             await self._git.checkpoint(self._turn.author, self._base.branch)
         )
+        self._saved = received.references[CHECKPOINT_REF]
+
+    def ask_for_snapshot(self) -> None:
+        """Once the turn's end is on record: a snapshot is taken of what was saved, while nobody waits."""
+        if self._saved:
+            view = self._turn.view
+            finished = Finished(view.id, self._spec.name, self._base.repository.slug, view.turns, self._saved)
+            self._snapshots.ask(finished)
 
     async def close(self) -> None:
         """The connection is closed; the box goes on."""
@@ -166,8 +217,25 @@ class Workspace:
     def _spec(self) -> SandboxSpec:
         name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
-        env = placeholders(self._base.repository)
-        return SandboxSpec(self._turn.session_id, name, None, self._inbound, env=env, door=door)
+        env = {**self._start.variables, **placeholders(self._base.repository)}
+        image = self._snapshot.reference if self._snapshot else self._start.image
+        labels = {IMAGE_LABEL: self._start.image} if self._start.image else {}
+        return SandboxSpec(
+            self._turn.session_id,
+            name,
+            image,
+            self._inbound,
+            env=env,
+            labels=labels,
+            door=door,
+            hosts=self._base.services.names,
+        )
+
+    @property
+    def _image(self) -> str | None:
+        """The repository's image that the box was made from just now; of an older box it is not known."""
+        fresh = self._opened.origin == "created" and self._snapshot is None
+        return self._start.image if fresh else None
 
     @property
     def _git(self) -> BoxGit:
@@ -175,17 +243,31 @@ class Workspace:
 
     async def _furnish(self, git: BoxGit) -> str:
         """The repository laid out in a new box; what of the session's earlier work came back, in words."""
-        await self._bundles.place_base(self._base, self._inbound)
-        await git.lay_out(self._base.branch, base_bundle=BASE_BUNDLE, base_sha=self._base.sha)
+        await lay_out(git, self._bundles, self._base, self._start if self._image else Start(), self._inbound)
         if await self._quarantine.resolve(CHECKPOINT_REF) is None:
             return ""
+        await self._take_checkpoint(git)
+        return "all files of the workspace are as they were last saved"
+
+    async def _take_checkpoint(self, git: BoxGit) -> None:
         try:
             await self._bundles.place_work(self._quarantine, CHECKPOINT_REF, self._base, self._inbound)
         except GitFailed as error:
             raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
         await git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
         await git.restore()
-        return "all files of the workspace are as they were last saved"
+
+    async def _catch_up(self, git: BoxGit, snapshot: Snapshot) -> str:
+        """A box made of a snapshot has what was saved after it too; what came back, in words."""
+        if await self._quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
+            return (
+                "everything is as it was after the last turn, with what was installed; nothing runs any more"
+            )
+        await self._take_checkpoint(git)
+        return (
+            "all files of the workspace are as they were last saved, and what was installed is as it was "
+            f"after turn {snapshot.turns}"
+        )
 
     async def _follow_base(self, git: BoxGit) -> list[e.Event]:
         """An older box learns where its base branch is now; whether to rebase is for the agent to decide."""
@@ -197,7 +279,14 @@ class Workspace:
         )
         return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
 
+    def _note(self) -> list[e.Event]:
+        if not self._start.note:
+            return []
+        return [e.NoteAdded(turn_id=self._turn.turn_id, text=self._start.note)]
+
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
+        if self._image is not None:
+            return []  # the image has had it
         for command in self._base.setup:
             result = await git.run(command, SETUP_SECONDS)
             if result.exit_code != 0:
@@ -209,11 +298,26 @@ class Workspace:
         return []
 
 
+async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start, inbound: Path) -> None:
+    """The repository at its base commit in a new box: all of it, or what the box's image lacks.
+
+    Raises: SandboxFailed, GitFailed.
+    """
+    if start.image is None:
+        await bundles.place_base(base, inbound)
+        await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
+        return
+    has_news = await bundles.place_since(base, start.sha, inbound)
+    bundle = BASE_BUNDLE if has_news else None
+    await git.catch_up(base.branch, base_bundle=bundle, base_sha=base.sha)
+
+
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:
-    """None when the workspace was saved; otherwise a sentence saying why it was not."""
+    """None when the workspace was saved; otherwise what people should know of it, said of the sandbox."""
     try:
         await workspace.save()
     except (SandboxFailed, RunnerError, QuarantineRefused, GitFailed) as error:
         log.warning("workspace not saved", session_id=session_id, error=str(error))
-        return f"The workspace could not be saved outside its sandbox: {error}"
+        why = refusal("handover", str(error)).what.rstrip(".")
+        return f"the work could not be saved outside of it, and would be lost with it. {why}"
     return None

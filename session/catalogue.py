@@ -36,7 +36,8 @@ class Approvals(Declared):
     """Which effects ask a person first. "auto" goes on without; "off" never does it.
 
     `command` differs: "ask" asks about every shell command, "off" only about those that the rules in `ask`
-    name and those that cannot be held against the rules.
+    name and those that cannot be held against the rules. `plan`: "ask" holds back all that changes something
+    until the turn's plan was approved.
     """
 
     plan: Literal["off", "ask"] = "off"
@@ -61,6 +62,8 @@ class Repository(Declared):
     rules. deny, ask: commands refused, or asked about. protected_paths: patterns of files whose change needs
     an approval, beside those that always do. secrets: names of the vault's secrets that boxes may read as
     files. public: its content is no secret, so reading it together with untrusted text asks nothing more.
+    image: what its boxes are made from. devcontainer: whether its devcontainer.json is followed.
+    engine_builds: whether the engine may build the Dockerfile that is named there, outside the door.
     """
 
     slug: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -73,6 +76,9 @@ class Repository(Declared):
     languages: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     common: bool = False
+    image: str = ""
+    devcontainer: bool = True
+    engine_builds: bool = False
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     egress: tuple[EgressEntry, ...] = ("forge",)

@@ -70,16 +70,19 @@ class ApprovalUsed(Event):
 
 
 class StopRequested(Event):
-    """Somebody wants it stopped; no new effect begins after this."""
+    """Somebody wants it stopped; no new effect begins after this. `halt` is the reason (or empty) where all
+    work was stopped, None where only this session is."""
 
     by: Person
+    halt: str | None = None
 
 
 class SessionStopped(Event):
-    """Everything of the session stands still. Prompts in line are kept."""
+    """Everything of the session stands still. Prompts in line are kept. `halt` as in StopRequested."""
 
     turn_id: str | None
     by: Person
+    halt: str | None = None
 
 
 class RetryRequested(Event):

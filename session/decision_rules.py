@@ -52,13 +52,14 @@ def _(event: e.ApprovalUsed, view: SessionView, record: e.Recorded) -> SessionVi
 
 @rule.register
 def _(event: e.StopRequested, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, stop_requested=event.by)
+    return changed(view, stop_requested=event.by, stop_halt=event.halt)
 
 
 @rule.register
 def _(event: e.SessionStopped, view: SessionView, record: e.Recorded) -> SessionView:
     ended = end_turn(view, record, "stopped", "stopped") if view.turn_open else view
-    return changed(ended, state="stopped", stopped_by=event.by, stop_requested=None, asked=None)
+    gone = {"stop_requested": None, "stop_halt": None, "asked": None}
+    return changed(ended, state="stopped", stopped_by=event.by, **gone)
 
 
 @rule.register
@@ -83,7 +84,7 @@ def _(event: e.SessionArchived, view: SessionView, record: e.Recorded) -> Sessio
 
 @rule.register
 def _(event: e.BranchPublished, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, published=event)
+    return changed(view, published=event, held_back=())
 
 
 @rule.register

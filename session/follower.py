@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -17,25 +18,29 @@ _log = structlog.get_logger(__name__)
 _KEPT = 500
 """Newest events of a followed session kept in memory; whoever is further behind reads the database."""
 
-_POLL_SECONDS = 1.0
-"""How stale a follower may be while no rings are heard."""
-
-_SAFETY_SECONDS = 4.0
-"""How often to look although rings are heard: one that was sent in the gap of a reconnect is lost."""
-
 P = ParamSpec("P")
 R = TypeVar("R")
 Read = Callable[[str, int, int], Awaitable[list[Recorded]]]
 Head = Callable[[str], Awaitable[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Seconds between two looks at the database: how stale a follower may be while no rings are heard, and
+    how often to look although they are, since one that was sent in the gap of a reconnect is lost."""
+
+    unrung: float = 1.0
+    rung: float = 4.0
+
+
 class Follower:
     """Hands the events of followed sessions to all who follow in this process."""
 
-    def __init__(self, read: Read, head: Head, pulse: Pulse) -> None:
+    def __init__(self, read: Read, head: Head, pulse: Pulse, looks: Looks) -> None:
         self._read = read
         self._head = head
         self._pulse = pulse
+        self._looks = looks
         self._tails: dict[str, _Tail] = {}
 
     async def follow(self, session_id: str, after: int) -> AsyncGenerator[Recorded, None]:
@@ -65,7 +70,7 @@ class Follower:
                 return await ask(*args, **kwargs)
             except DatabaseDown as error:
                 _log.warning("follower_waits", error=str(error))
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(self._looks.unrung)
 
     def _join(self, session_id: str) -> _Tail:
         tail = self._tails.get(session_id)
@@ -92,7 +97,7 @@ class Follower:
                 records = await self._patiently(self._read, session_id, tail.head, _KEPT)
                 tail.extend(records)
                 if len(records) < _KEPT:
-                    await watch.wait(_SAFETY_SECONDS if self._pulse.connected else _POLL_SECONDS)
+                    await watch.wait(self._looks.rung if self._pulse.connected else self._looks.unrung)
 
 
 class _Tail:

@@ -12,7 +12,7 @@ from session import listing
 from session.database import Database, Transaction, marks, when
 from session.events import Event, Recorded, decode, encode
 from session.fold import FoldError, fold
-from session.follower import Follower
+from session.follower import Follower, Looks
 from session.inbox import AlreadyClaimed, Claim, take
 from session.leases import StaleEpoch, check_epoch
 from session.listing import SessionFilter, SessionRow
@@ -36,13 +36,13 @@ class Conflict(Exception):
 
 
 class Log:
-    """The event log of all sessions."""
+    """The event log of all sessions. `looks`: how often who follows looks by itself."""
 
-    def __init__(self, database: Database, pulse: Pulse) -> None:
+    def __init__(self, database: Database, pulse: Pulse, looks: Looks | None = None) -> None:
         self._database = database
         self._pulse = pulse
         self._views: OrderedDict[str, SessionView] = OrderedDict()
-        self._follower = Follower(self.read, self._head, pulse)
+        self._follower = Follower(self.read, self._head, pulse, looks or Looks())
 
     async def create(
         self, session_id: str, events: Sequence[Event], *, claim: Claim | None = None

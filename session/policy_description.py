@@ -27,8 +27,11 @@ _PRESETS = {
     "debian": "the Debian archives of the box's own configuration, to read",
     "forge": "the session's own repository: clone, fetch, and push into quarantine",
 }
-_APPROVALS: dict[str, tuple[Layer | None, str]] = {
-    "plan": (None, "the agent's plan: nobody is asked about it yet, whatever stands here"),
+_APPROVALS: dict[str, tuple[Layer, str]] = {
+    "plan": (
+        "boundary",
+        "the worker, before a turn changes anything; what it does then is not held against the plan",
+    ),
     "pull_request": ("boundary", "the broker, before a pull request is opened or changed"),
     "merge": ("boundary", "the broker, before a merge"),
     "command": ("parser", "shell commands"),
@@ -69,7 +72,7 @@ def _section(title: str, layer: Layer | None, lines: Iterable[str], empty: str =
 def _approvals(repository: Repository) -> Iterator[str]:
     for name, value in repository.approvals.model_dump().items():
         layer, meaning = _APPROVALS[name]
-        yield f"{name}: {value} [{layer or 'no layer'}] {meaning}"
+        yield f"{name}: {value} [{layer}] {meaning}"
 
 
 def _egress(entries: Iterable[EgressEntry]) -> Iterator[str]:

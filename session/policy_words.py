@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +19,7 @@ _EXAMPLES: dict[str, str] = {
     "protected_paths": "protected_paths: [/migrations/, '*.sql']",
     "budgets": "budgets: {money_usd: 5, tokens: 2000000, tool_calls: 300, wall_minutes: 90}",
     "secrets": "secrets: [TEST_DATABASE_URL]",
+    "services": "services: [{name: redis, image: 'redis:7', ready: redis-cli ping}]",
     "mcp": "mcp: [{name: tracker, url: https://mcp.example.com/mcp, tools: [search]}]",
 }
 _MODELS: dict[str, type[BaseModel]] = {
@@ -37,6 +39,7 @@ _PLACES = {
     "ask": "a rule of ask",
     "budgets": "budgets",
     "mcp": "a tool server",
+    "services": "a service",
 }
 
 
@@ -94,7 +97,9 @@ def _section(path: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str, 
     nested = _MODELS.get(named[-1])
     if nested is None:
         annotation = model.model_fields[named[-1]].annotation
-        nested = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
+        # Of a list's type, that of its entries.
+        parts = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+        nested = next((part for part in parts if issubclass(part, BaseModel)), model)
     return _PLACES[named[-1]], list(nested.model_fields)
 
 

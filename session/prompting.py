@@ -133,10 +133,19 @@ def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list
     if view.state == "awaiting_repository":
         access.may_pick(author, view)
         return "routing", [PromptQueued(prompt=prompt)]
+    if _plan_refused(view):
+        return "changes_asked", [steered]
     queued = PromptQueued(prompt=prompt)
     if view.state in ("idle", "stopped", "failed"):
         return ("started" if view.repository else "routing"), [queued]
     return "queued", [queued]
+
+
+def _plan_refused(view: SessionView) -> bool:
+    """Whether the turn at work has just heard no to its plan: what people write then says why."""
+    turn_id = view.turn.turn_id if view.turn and view.turn_open else None
+    plans = [a for a in view.approvals if a.request.kind == "plan" and a.request.turn_id == turn_id]
+    return turn_id is not None and bool(plans) and plans[-1].state == "refused"
 
 
 def _waiting(view: SessionView, prompt_id: str, actor: Actor) -> PromptView:

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 _log = structlog.get_logger(__name__)
 _RINGS = "bellhop:rings"
 _TOKENS = "bellhop:tokens"
+_SEND_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _MAX_UNSENT_TOKENS = 1_000
 """Words in flight kept while Redis is slow; older ones are dropped, since the finished message follows."""
@@ -134,13 +135,19 @@ class Pulse:
             for watch in self._watches.get(key, ()):
                 watch.ring()
 
+    def _rung_all(self) -> None:
+        for watches in list(self._watches.values()):
+            for watch in watches:
+                watch.ring()
+
     def _flowed(self, session_id: str, delta: TokenDelta) -> None:
         for queue in self._listeners.get(session_id, ()):
             if not queue.full():
                 queue.put_nowait(delta)
 
     async def _send(self, url: str) -> None:
-        async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5) as redis:
+        # No timeout of the client's own: with one, Python 3.11 may take a cancelled write for a finished one.
+        async with Redis.from_url(url, socket_connect_timeout=2) as redis:
             while True:
                 await self._to_send.wait()
                 self._to_send.clear()
@@ -151,7 +158,8 @@ class Pulse:
                     pipeline.publish(_TOKENS, self._unsent_tokens.popleft())
                 self._unsent_rings.clear()
                 try:
-                    await pipeline.execute()
+                    async with asyncio.timeout(_SEND_SECONDS):
+                        await pipeline.execute()
                 except (RedisError, OSError) as error:
                     _log.debug("ring_not_sent", error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -166,6 +174,8 @@ class Pulse:
                 if self._connected:
                     _log.warning("doorbell_lost", error=str(error), means="followers poll once a second")
             self._connected = False
+            # Whoever waits for a ring looks now, and from here on without one.
+            self._rung_all()
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _hear_all(self, messages: AsyncIterator[dict[str, object]]) -> None:
@@ -173,9 +183,7 @@ class Pulse:
             if message["type"] == "subscribe":
                 # Rings sent while nobody listened are lost: let everybody look once.
                 self._connected = True
-                for watches in list(self._watches.values()):
-                    for watch in watches:
-                        watch.ring()
+                self._rung_all()
                 continue
             data = message["data"]
             text = data.decode() if isinstance(data, bytes) else str(data)

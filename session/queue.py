@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import structlog
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.cron import CronJob, cron
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-JobName = Literal["route_session", "run_turn", "merge_pull_request"]
+JobName = Literal["route_session", "run_turn", "merge_pull_request", "build_image"]
 Enqueued = Literal["new", "known", "unreachable"]
 JobStatus = Literal["queued", "running", "absent", "unreachable"]
 Handler = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Regular:
+    """Something that is done every so many minutes, by one of all workers, and when a worker starts."""
+
+    name: str
+    minutes: int
+    handler: Callable[[], Awaitable[None]]
+
 
 _log = structlog.get_logger(__name__)
 _QUEUE = "bellhop:jobs"
@@ -29,6 +41,7 @@ _ANSWER_SECONDS = 2.0
 
 _CONNECT_SECONDS = 1
 _POLL_SECONDS = 0.02
+_CRON_KEPT_SECONDS = 60
 
 
 class Queue:
@@ -48,6 +61,7 @@ class Queue:
     async def enqueue(self, job: JobName, session_id: str, number: int) -> Enqueued:
         """ "new": it is in line now. "known": it was. "unreachable": Redis is away; the reconciler brings it.
 
+        session_id: what the job is about; for `build_image` a repository's slug.
         number: makes the job's id `job:session:number`; the next lease epoch for `run_turn`, a seq otherwise.
         """
         try:
@@ -104,9 +118,10 @@ class _Pipeline(Pipeline):
     """
 
     async def reset(self) -> None:
+        give_back: Callable[[], Awaitable[None]] = super().reset
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await super().reset()
+                await give_back()
         except BaseException:
             connection, self.connection = self.connection, None
             if connection is not None:
@@ -138,7 +153,12 @@ class JobWorker(Worker):
 
 
 def worker(
-    redis_url: str, handlers: Mapping[JobName, Handler], *, concurrency: int, job_timeout_seconds: float
+    redis_url: str,
+    handlers: Mapping[JobName, Handler],
+    *,
+    concurrency: int,
+    job_timeout_seconds: float,
+    regular: Sequence[Regular] = (),
 ) -> JobWorker:
     """The arq worker that runs the jobs `Queue` enqueues, by their names; `await worker.async_run()`.
 
@@ -152,6 +172,7 @@ def worker(
     ]
     return JobWorker(
         functions,
+        cron_jobs=[_cron(each, job_timeout_seconds) for each in regular],
         queue_name=_QUEUE,
         redis_pool=connect(redis_url),
         handle_signals=False,
@@ -167,6 +188,22 @@ def worker(
     )
 
 
+def _cron(regular: Regular, timeout_seconds: float) -> CronJob:
+    async def run(ctx: dict[Any, Any]) -> None:
+        await regular.handler()
+
+    return cron(
+        run,
+        name=regular.name,
+        minute=set(range(0, 60, regular.minutes)),
+        run_at_startup=True,
+        timeout=timeout_seconds,
+        # So long the others are told that it was done: their clocks may be a little behind.
+        keep_result=_CRON_KEPT_SECONDS,
+        max_tries=1,
+    )
+
+
 def job_id(job: JobName, session_id: str, number: int) -> str:
     """The id under which a job is in line once."""
     return f"{job}:{session_id}:{number}"
@@ -174,10 +211,8 @@ def job_id(job: JobName, session_id: str, number: int) -> str:
 
 def connect(url: str) -> ArqRedis:
     """arq's client at that address. Nothing is sent yet, and it does not try again: those who call it do."""
-    pool: ConnectionPool[Any] = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
-    return _Redis(
-        pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE
-    )
+    pool = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
+    return _Redis(pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE)
 
 
 def serialize(job: dict[str, Any]) -> bytes:

@@ -201,7 +201,7 @@ def _progress(view: SessionView) -> str:
 def _stopped(view: SessionView) -> list[Event]:
     assert view.turn is not None
     assert view.stop_requested is not None
-    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested)]
+    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested, halt=view.stop_halt)]
 
 
 def _failed(look: _Look) -> list[Event]:
@@ -215,7 +215,7 @@ def _failed(look: _Look) -> list[Event]:
         failed = MergeFailed(cause=cause, advice="Merge it on the forge, or ask me to merge again.")
         given = [a for a in view.approvals if a.state == "given" and a.request.kind == "merge"]
         return [*(ApprovalVoided(approval_id=a.request.approval_id, reason=cause) for a in given), failed]
-    advice = "Your work so far is saved. Try again with 🔁, or ask an admin to look at the worker's log."
+    advice = "The work is saved. Try again with 🔁, or ask an admin to look at the worker's log."
     if view.state == "paused":
         cause = f"I waited for an outside part to come back and it did not ({view.last_action})"
     else:

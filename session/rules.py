@@ -64,6 +64,7 @@ def end_turn(
         prompts=prompts,
         approvals=approvals,
         stop_requested=None,
+        stop_halt=None,
         stopped_by=view.stop_requested,
         question=None,
     )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from session.database import Database, Transaction
+from session.locks import Locks
 
 _LOCK_LENGTH = timedelta(seconds=60)
 """After this a lock counts as left behind by a dead process; a token refresh takes a few seconds."""
@@ -21,6 +22,7 @@ class SecretRows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._locks = Locks(database)
 
     async def get(self, name: str) -> bytes | None:
         """The sealed bytes. Raises: DatabaseDown."""
@@ -59,23 +61,10 @@ class SecretRows:
         try:
             yield
         finally:
-            await self._database.execute("DELETE FROM locks WHERE name = ? AND holder = ?", name, holder)
+            await self._locks.drop(name, holder)
 
     async def _wait_for(self, name: str, holder: str) -> None:
         while True:
-            if await self._database.run(lambda transaction: _take(transaction, name, holder)):
+            if await self._locks.take(name, holder, _LOCK_LENGTH):
                 return
             await asyncio.sleep(_LOCK_POLL_SECONDS)
-
-
-async def _take(transaction: Transaction, name: str, holder: str) -> bool:
-    now = await transaction.clock()
-    taken = await transaction.execute(
-        "INSERT INTO locks (name, holder, expires_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-        "SET holder = excluded.holder, expires_at = excluded.expires_at WHERE locks.expires_at <= ?",
-        name,
-        holder,
-        now + _LOCK_LENGTH,
-        now,
-    )
-    return bool(taken)

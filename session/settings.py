@@ -160,6 +160,13 @@ class Settings(BaseSettings):
         "", "image of a box; empty means the one this version builds", "registry.internal/bellhop-box:1"
     )
     sandbox_runtime: str = _setting("", "container runtime; empty means the engine's default", "runsc")
+    image_interval_minutes: int = _setting(
+        30,
+        "minutes between two looks whether repositories need new images; 0 builds none by itself",
+        "30",
+        ge=0,
+        le=60,
+    )
 
     # How it behaves
     default_role: Role = _setting("approver", "role of people seen for the first time", "prompter")

@@ -35,13 +35,14 @@ class Standstill:
         """How many turns were stopped. Nothing begins from the first moment on; workers kill their boxes.
 
         Prompts in line, and those that come, wait until `resume`. The switch comes first: it must not wait
-        for the record.
+        for the record. The reason is told in every thread whose turn is stopped.
         Emits: SessionStopped, or StopRequested where a worker has to let go, in every session with an open
         turn; ApprovalVoided. Raises: DatabaseDown; AuditDown, when everything is stopped all the same.
         """
         await self._switch.engage(by, reason)
         open_turns = await self._open_turns()
-        stopped = sum(await asyncio.gather(*(self._stop_turn(session_id, by) for session_id in open_turns)))
+        stopping = [self._stop_turn(session_id, by, reason) for session_id in open_turns]
+        stopped = sum(await asyncio.gather(*stopping))
         await self._audit.write(self._entry("halt.engage", by, {"reason": reason, "turns": str(stopped)}))
         return stopped
 
@@ -62,9 +63,9 @@ class Standstill:
         )
         return [row["id"] for row in rows]
 
-    async def _stop_turn(self, session_id: str, by: Person) -> bool:
+    async def _stop_turn(self, session_id: str, by: Person, reason: str) -> bool:
         try:
-            return await self._commands.stop_turn(session_id, by)
+            return await self._commands.stop_turn(session_id, by, reason)
         except (UnknownEvent, FoldError) as error:  # one unreadable session must not keep up the others
             _log.error("session_unreadable", session_id=session_id, error=str(error))
             return False

@@ -50,8 +50,9 @@ class EndingCommands(Desk):
                 continue
             return await self._log.view(session_id)
 
-    async def stop_turn(self, session_id: str, by: Person) -> bool:
-        """Whether a turn was open, which is stopped now. Asks about no rights: for a halt of everything.
+    async def stop_turn(self, session_id: str, by: Person, halt: str) -> bool:
+        """Whether a turn was open, which is stopped now. Asks about no rights: for a halt of everything, with
+        its reason.
 
         Emits: as `stop`. Raises: NoSuchSession, DatabaseDown.
         """
@@ -59,7 +60,7 @@ class EndingCommands(Desk):
             view = await self._log.view(session_id)
             if not view.turn_open:
                 return False
-            events = _stopping(view, by, worked_on=await self._leases.held(session_id))
+            events = _stopping(view, by, worked_on=await self._leases.held(session_id), halt=halt)
             try:
                 if events:
                     await self._log.append(session_id, events, expected_seq=view.seq)
@@ -131,7 +132,7 @@ class EndingCommands(Desk):
         return await self._record(session_id, decide, claim)
 
 
-def _stopping(view: SessionView, by: Person, *, worked_on: bool) -> list[Event]:
+def _stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
     turn_id = view.turn.turn_id if view.turn and view.turn_open else None
     if turn_id is None:
         if view.state in ("routing", "awaiting_repository", "queued"):
@@ -139,8 +140,10 @@ def _stopping(view: SessionView, by: Person, *, worked_on: bool) -> list[Event]:
         given = any(a.state == "given" for a in view.approvals) and not view.archived
         return [*_voided(view, f"{by.name} stopped it")] if given else []
     if worked_on and view.state not in WAITING_STATES:
-        return [] if view.stop_requested is not None else [StopRequested(by=by)]
-    return [*_voided(view, f"{by.name} stopped it"), SessionStopped(turn_id=turn_id, by=by)]
+        # Who stopped one session did not say that all work waits: a halt asks once more.
+        asked = view.stop_requested is not None and (halt is None or view.stop_halt is not None)
+        return [] if asked else [StopRequested(by=by, halt=halt)]
+    return [*_voided(view, f"{by.name} stopped it"), SessionStopped(turn_id=turn_id, by=by, halt=halt)]
 
 
 def _voided(view: SessionView, reason: str, kind: str | None = None) -> list[ApprovalVoided]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from session.people import Person
-from session.vocabulary import CheckResult, Event, PlanItem, ToolRequest, ToolStatus, Verdict
+from session.vocabulary import CheckResult, Event, Hold, PlanItem, ToolRequest, ToolStatus, Verdict
 
 
 class TurnStarted(Event):
@@ -28,7 +28,8 @@ class TurnResumed(Event):
 
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
-    earlier session, `restored` what came back in it, `secrets` names what the box may read as files."""
+    earlier session, `restored` what came back in it, `secrets` names what the box may read as files,
+    `services` what runs for it beside it or in it."""
 
     backend: str
     isolation: str
@@ -37,6 +38,7 @@ class SandboxReady(Event):
     replaced: bool = False
     restored: str = ""
     secrets: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 class SandboxLost(Event):
@@ -152,6 +154,20 @@ class ChangesRecorded(Event):
     insertions: int
     deletions: int
     diff_artifact: str | None = None
+
+
+class WorkHeldBack(Event):
+    """Work was to leave the sandbox and must not, for reasons that were not told yet. `saved` says that it is
+    kept outside of the box too."""
+
+    holds: tuple[Hold, ...]
+    saved: bool
+
+
+class HoldsLifted(Event):
+    """These no longer keep the work back."""
+
+    holds: tuple[Hold, ...]
 
 
 class VerificationFinished(Event):

@@ -132,6 +132,19 @@ def _(event: e.ChangesRecorded, view: SessionView, record: e.Recorded) -> Sessio
 
 
 @rule.register
+def _(event: e.WorkHeldBack, view: SessionView, record: e.Recorded) -> SessionView:
+    told = {hold.key for hold in event.holds}
+    others = tuple(hold for hold in view.held_back if hold.key not in told)
+    return changed(view, held_back=(*others, *event.holds))
+
+
+@rule.register
+def _(event: e.HoldsLifted, view: SessionView, record: e.Recorded) -> SessionView:
+    lifted = {hold.key for hold in event.holds}
+    return changed(view, held_back=tuple(hold for hold in view.held_back if hold.key not in lifted))
+
+
+@rule.register
 def _(event: e.VerificationFinished, view: SessionView, record: e.Recorded) -> SessionView:
     return changed(view, verification=event)
 

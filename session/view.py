@@ -116,6 +116,7 @@ class SessionView(Declared):
     answer: str = ""
     failure: Failure | None = None
     stop_requested: Person | None = None
+    stop_halt: str | None = None
     stopped_by: Person | None = None
     degraded: tuple[e.PartDegraded, ...] = ()
     input_tokens: int = 0
@@ -124,6 +125,7 @@ class SessionView(Declared):
     cost_known: bool = True
     untrusted: tuple[str, ...] = ()
     budget_warnings: tuple[e.BudgetWarned, ...] = ()
+    held_back: tuple[e.Hold, ...] = ()
 
     @property
     def archived(self) -> bool:
@@ -134,6 +136,11 @@ class SessionView(Declared):
     def waiting_prompts(self) -> tuple[PromptView, ...]:
         """Prompts in line, in their order."""
         return tuple(p for p in self.prompts if p.state == "waiting")
+
+    @property
+    def saved(self) -> bool:
+        """Whether the work is kept outside of its box, as far as that was tried."""
+        return all(item.part != "sandbox" for item in self.degraded)
 
     @property
     def turn_open(self) -> bool:

@@ -10,6 +10,7 @@ ApprovalKind = Literal["repository", "plan", "command", "egress", "pull_request"
 PullRequestState = Literal["draft", "open", "merged", "closed"]
 Verdict = Literal["passed", "failed", "not_run"]
 ToolStatus = Literal["ok", "error", "cancelled", "unknown"]
+HoldKind = Literal["secret", "commit", "handover", "publication"]
 
 
 class Event(Declared):
@@ -22,6 +23,25 @@ class Candidate(Declared):
     slug: str
     description: str = ""
     reason: str = ""
+
+
+class Hold(Declared):
+    """One thing that keeps work from leaving the sandbox.
+
+    `what` says so to people and never holds the secret itself: of a file or commit it is the rest of a
+    sentence ("holds what looks like a GitHub token"), else a sentence of its own. `kind`: a secret, something
+    else in a commit, work that was not taken out of the box, or not published.
+    """
+
+    kind: HoldKind
+    what: str
+    path: str = ""
+    commit: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same finding, also after its commit was rewritten."""
+        return (self.kind, self.path, self.what)
 
 
 class PlanItem(Declared):

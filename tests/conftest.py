@@ -6,6 +6,7 @@ a missing part is a failure: a run that counts must not pass by leaving things o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -18,6 +19,7 @@ import redis
 
 from tests.provision import base_image as base_images
 from tests.provision import docker_engine, parts, places, processes
+from tests.provision.databases import migrate
 from tests.provision.postgres import PostgresServer, reachable_parent
 from tests.provision.valkey import ValkeyServer
 
@@ -112,18 +114,27 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     return postgres_server.url
 
 
-@pytest.fixture
-def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
-    """Address of a new, empty PostgreSQL database, as `postgres://user@host:port/name`."""
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """Address of a PostgreSQL database with this version's tables, to be copied."""
     url = postgres_server.create_database()
+    asyncio.run(migrate(url))
+    return url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Address of a new PostgreSQL database with its tables, as `postgres://user@host:port/name`."""
+    url = postgres_server.create_database(like=postgres_template)
     yield url
     postgres_server.drop_database(url)
 
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Address of a new, empty database: the test runs once on SQLite and once on PostgreSQL.
+    """Address of a new database: the test runs once on SQLite and once on PostgreSQL.
 
+    The PostgreSQL database has its tables; for SQLite, `tests.provision.databases.tables_at` gives them.
     `@pytest.mark.databases("sqlite")` keeps a test to one of them.
     """
     if request.param == "sqlite":

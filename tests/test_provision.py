@@ -20,17 +20,21 @@ from tests.conftest import boxed, unavailable
 from tests.provision import docker_engine, parts, places, postgres, processes, valkey
 
 
-async def test_each_postgres_database_is_empty_and_usable(postgres_database: str) -> None:
+async def test_each_postgres_database_has_its_tables_alone_and_is_usable(postgres_database: str) -> None:
     connection = await asyncpg.connect(postgres_database)
     try:
-        tables = await connection.fetch("SELECT 1 FROM pg_tables WHERE schemaname = 'public'")
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        sessions = await connection.fetch("SELECT id FROM sessions")
         await connection.execute("CREATE TABLE left_behind (id int)")
     finally:
         await connection.close()
-    assert tables == []
+    assert sessions == []
+    assert "left_behind" not in [row["tablename"] for row in tables]
 
 
-test_the_next_database_does_not_see_the_last_one = test_each_postgres_database_is_empty_and_usable
+test_the_next_database_does_not_see_the_last_one = (
+    test_each_postgres_database_has_its_tables_alone_and_is_usable
+)
 
 
 async def test_redis_is_empty_at_the_start_of_a_test(redis_url: str) -> None:

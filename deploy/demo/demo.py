@@ -79,6 +79,8 @@ async def _house(
                 "web_host": "127.0.0.1",
                 "web_port": listener.getsockname()[1],
                 "feed_interval_seconds": 0.5,
+                # A rehearsal of three requests is no time to build images.
+                "image_interval_minutes": 0,
             }
         )
         if rehearsed:

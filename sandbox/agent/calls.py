@@ -141,6 +141,8 @@ class CallRunner:
             assert isinstance(call.arguments, Malformed)
             return ToolResult(call.arguments.explanation, "error")
         context = self._context(call.request.call_id)
+        if refusal := context.plans.refusal(call.tool):
+            return ToolResult(refusal, "error")
         never_ran = context.commands.never_ran(call.request.call_id)
         if again and call.tool.journaled and self._workspace.is_new and not never_ran:
             return ToolResult(UNKNOWN, "unknown")

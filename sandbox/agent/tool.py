@@ -89,6 +89,16 @@ class WithSchema(Protocol):
         ...
 
 
+@runtime_checkable
+class OfServer(Protocol):
+    """A tool that a tool server carries out."""
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether its server says that it only reads."""
+        ...
+
+
 def schema_of(tool: Tool[Arguments]) -> ToolSchema:
     """The tool as the model sees it."""
     if isinstance(tool, WithSchema):

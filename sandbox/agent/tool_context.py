@@ -9,6 +9,7 @@ from sandbox.agent.turn_log import TurnLog
 from sandbox.environments.runner_client import RunnerClient
 from sandbox.policy.egress import EgressWatch
 from sandbox.policy.permission import CommandPermission
+from sandbox.policy.plan_gate import PlanGate
 from sandbox.publication import Publication
 from sandbox.workspace import Workspace
 from session import events as e
@@ -19,7 +20,8 @@ from skills.library import SkillSet
 class ToolContext:
     """One call's surroundings. `call_id` is unique in the session; a call that is run again keeps it.
 
-    `commands` says which shell commands may run, `egress` asks about hosts that were out of reach.
+    `commands` says which shell commands may run, `egress` asks about hosts that were out of reach, `plans`
+    holds back what has to wait for an approved plan.
     """
 
     call_id: str
@@ -30,6 +32,7 @@ class ToolContext:
     instructions: FolderInstructions
     commands: CommandPermission
     egress: EgressWatch
+    plans: PlanGate
 
     @property
     def runner(self) -> RunnerClient:

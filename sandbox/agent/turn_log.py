@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from session import events as e
@@ -106,6 +107,12 @@ class TurnLog:
         Raises: TurnOver, StaleEpoch.
         """
         await self._record(events, refuse_stopped=False)
+
+    async def note(self, decide: Callable[[SessionView], Sequence[e.Event]]) -> None:
+        """Record what is true of the session whether its turn is open or over; `decide` is given its newest
+        state. Raises: StaleEpoch."""
+        await self._log.record(self.session_id, decide, epoch=self.epoch)
+        await self.catch_up()
 
     async def check_stop(self) -> None:
         """Return if nobody asked for a stop. Raises: StopSeen."""

@@ -115,7 +115,7 @@ async def _records(repository: Path, base: str, head: str, form: str) -> list[st
     listed = await run_git(
         repository, "diff-tree", "-r", "-z", form, *DIFF_OPTIONS, "--end-of-options", base, head
     )
-    return listed.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    return listed.stdout.decode("utf-8", "replace").split("\0")[:-1]
 
 
 async def _patch_text(repository: Path, base: str, head: str) -> str:

@@ -104,6 +104,12 @@ class BrokerForge:
         quarantine = HandedOver(Path(answer.quarantine), session_id, self)
         return Prepared(Mirror(Path(answer.mirror), answer.head_sha), quarantine)
 
+    async def fetch(self, slug: str) -> Mirror:
+        """A repository of the catalogue, fetched just now for its image. Raises: UnknownRepository."""
+        asked = wire.OfRepository(repository=slug)
+        answer = await self._call("forge.fetch_for_build", asked, wire.Fetched, GIT_SECONDS)
+        return Mirror(Path(answer.mirror), answer.head_sha)
+
     async def require_write(self, session_id: str, person: Person, *, fresh: bool = True) -> None:
         """Return if that person of the session may write to its repository. Raises: NotPermitted."""
         asked = wire.MayWrite(session_id=session_id, person_id=person.id, fresh=fresh)

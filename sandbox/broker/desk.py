@@ -7,14 +7,14 @@ approved, the desk reads in the log itself: a worker cannot publish what nobody 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker import wire
 from sandbox.broker.operations import Caller, Operation, Part
-from sandbox.broker.publishing import Publication, approval_digest, publish
+from sandbox.broker.publishing import Publication, inspected, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
 from sandbox.broker.still_text import still
@@ -52,7 +52,7 @@ class StorePlaces:
 
 @dataclass(frozen=True, slots=True)
 class DeskParts:
-    """What the desk works with. `forges` is by the forge's name."""
+    """What the desk works with. `forges` is by the forge's name; `limits`: how much a box may hand over."""
 
     log: Log
     catalogue: Catalogue
@@ -62,6 +62,7 @@ class DeskParts:
     audit: Audit
     switch: KillSwitch
     places: StorePlaces
+    limits: QuarantineLimits = field(default_factory=QuarantineLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class ForgeDesk:
         worker: frozenset[Part] = frozenset({"worker"})
         return [
             Operation("forge.prepare", wire.InSession, worker, self.prepare_for),
+            Operation("forge.fetch_for_build", wire.OfRepository, worker, self.fetch_for_build),
             Operation("forge.may_write", wire.MayWrite, worker, self.may_write),
             Operation("forge.find_pull_request", wire.OfBranch, worker, self.find_pull_request),
             Operation("forge.pull_request", wire.OfNumber, worker, self.pull_request),
@@ -119,6 +121,20 @@ class ForgeDesk:
         path = self._parts.places.quarantine(session_id, case.repository.slug)
         await Quarantine.create(path, mirror.path)
         return wire.Prepared(mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path))
+
+    async def fetch_for_build(self, asked: wire.OfRepository, caller: Caller) -> wire.Fetched:
+        """A repository of the catalogue, fetched for its image: for no session and in nobody's name."""
+        await self._parts.switch.check()
+        repository = self._parts.catalogue.get(asked.repository)
+        entry = AuditEntry(
+            actor=f"{caller.name} for an image",
+            action="forge.fetch",
+            target=repository.slug,
+            outcome="allowed",
+        )
+        await self._parts.audit.write(entry)
+        mirror = await self._parts.forges[repository.forge].sync_mirror(_where(repository))
+        return wire.Fetched(mirror=str(mirror.path), head_sha=mirror.head_sha)
 
     async def repository(self, session_id: str) -> Repository:
         """The session's repository. Raises: NoSuchSession, UnknownRepository."""
@@ -171,19 +187,11 @@ class ForgeDesk:
         quarantine = self._quarantine(case)
         base = await self._base_of(case, quarantine)
         outgoing = Publication(case.view.id, asked.head_sha, asked.branch, base.sha, asked.expected)
-        digests: tuple[str, ...] = ()
-        if approval is not None:
-            findings = await quarantine.inspect(base.sha, asked.head_sha, protected=base.protected_paths)
-            digests = (approval_digest(case.where, outgoing, findings),)
+        work = await inspected(case.where, quarantine, outgoing, protected=base.protected_paths)
         await self._audited(case, caller.name, "forge.publish", target)
-        await publish(
-            case.forge,
-            case.where,
-            quarantine,
-            outgoing,
-            approved_digests=digests,
-            protected=base.protected_paths,
-        )
+        # The approval names this very commit, so it covers what was found in it.
+        digests = (work.digest,) if approval is not None else ()
+        await publish(case.forge, work, approved_digests=digests)
         return wire.BranchIsOut(compare_url=case.forge.compare_url(case.where, case.base, asked.branch))
 
     async def open_pull_request(self, asked: wire.Outward, caller: Caller) -> wire.PullRequestIs:
@@ -244,8 +252,7 @@ class ForgeDesk:
         view = await self._parts.log.view(session_id)
         slug = view.repository.slug if view.repository else ""
         repository = self._parts.catalogue.get(slug)
-        where = ForgeRepository(repository.slug, repository.url, repository.default_branch)
-        return _Case(view, repository, self._parts.forges[repository.forge], where)
+        return _Case(view, repository, self._parts.forges[repository.forge], _where(repository))
 
     async def _base_of(self, case: _Case, quarantine: Quarantine) -> BaseCommit:
         """The forge's own base, and what the repository protects there: no worker names where to begin."""
@@ -253,9 +260,8 @@ class ForgeDesk:
         return await read_base(case.repository, mirror, case.base)
 
     def _quarantine(self, case: _Case) -> Quarantine:
-        return Quarantine(
-            self._parts.places.quarantine(case.view.id, case.repository.slug), QuarantineLimits()
-        )
+        path = self._parts.places.quarantine(case.view.id, case.repository.slug)
+        return Quarantine(path, self._parts.limits)
 
     async def _approved(self, case: _Case, asked: wire.Outward) -> ApprovalView | None:
         """The approval that lets the proposal out; None where the policy asks for none."""
@@ -320,3 +326,7 @@ class ForgeDesk:
                 detail={"why": why} if why else {},
             )
         )
+
+
+def _where(repository: Repository) -> ForgeRepository:
+    return ForgeRepository(repository.slug, repository.url, repository.default_branch)

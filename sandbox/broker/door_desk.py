@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.broker.door.doors import Doors
-from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenDoor, Refusals, Refused
+from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenBuildDoor, OpenDoor, Refusals, Refused
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.environments.protocol import DOOR_SECRETS
 from session.broker import Nothing
@@ -25,6 +25,7 @@ class DoorDesk:
         """The desk's operations, all for workers."""
         return [
             Operation("door.open", OpenDoor, WORKER, self.open),
+            Operation("door.open_for_build", OpenBuildDoor, WORKER, self.open_for_build),
             Operation("door.close", OfBox, WORKER, self.close),
             Operation("door.refusals", Refused, WORKER, self.refusals),
         ]
@@ -34,6 +35,11 @@ class DoorDesk:
         directory = await self._doors.open(asked.session_id, asked.box, asked.package_hosts)
         secrets = await asyncio.to_thread(_names, directory / DOOR_SECRETS)
         return DoorIsOpen(directory=str(directory), secrets=secrets)
+
+    async def open_for_build(self, asked: OpenBuildDoor, caller: Caller) -> DoorIsOpen:
+        """The door of the box in which that repository's image is built."""
+        directory = await self._doors.open_for_build(asked.repository, asked.box, asked.package_hosts)
+        return DoorIsOpen(directory=str(directory), secrets=())
 
     async def close(self, asked: OfBox, caller: Caller) -> Nothing:
         """The door of the box is gone."""

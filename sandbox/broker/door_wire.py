@@ -14,6 +14,14 @@ class OpenDoor(Declared):
     package_hosts: dict[str, tuple[str, ...]]
 
 
+class OpenBuildDoor(Declared):
+    """A door for the box in which a repository's image is built."""
+
+    repository: str
+    box: str
+    package_hosts: dict[str, tuple[str, ...]]
+
+
 class DoorIsOpen(Declared):
     """The door's directory on this host, and the names of the secrets that lie in it for the box."""
 

@@ -28,6 +28,11 @@ TRANSPORT_VARIABLES = (
 )
 
 
+def megabytes(size_bytes: int) -> str:
+    """The size as people read it."""
+    return f"{size_bytes / MEBIBYTE:.3g} MB"
+
+
 class GitFailed(Exception):
     """A git command ended badly. `command` is its first words, `stderr` the end of what it said."""
 

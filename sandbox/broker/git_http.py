@@ -20,7 +20,7 @@ from sandbox.broker import git_packets
 from sandbox.broker.box_view import BoxView
 from sandbox.broker.door.handlers import GitAnswer, GitRequest
 from sandbox.broker.git import MEBIBYTE, GitFailed
-from sandbox.broker.git_exchange import VERSION_2, PushGate, Service, advertised, fetched, once
+from sandbox.broker.git_exchange import VERSION_2, PushGate, Service, Tell, advertised, fetched, once
 from sandbox.broker.git_packets import BadRequest
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
 from sandbox.forge.protocol import ForgeError
@@ -50,13 +50,15 @@ class GitDoorParts:
 
     repository: the repository of a session (raises NoSuchSession, UnknownRepository). refresh: fetches it and
     brings the session's quarantine up to date; gives its path; called at most once in `refresh_seconds`.
-    hooks: a directory that only the broker may write, on a disk where programs may be started.
+    hooks: a directory that only the broker may write, on a disk where programs may be started. tell: puts
+    into the session what kept a push from being taken.
     """
 
     catalogue: Catalogue
     repository: Callable[[str], Awaitable[Repository]]
     refresh: Callable[[str], Awaitable[Path]]
     hooks: Path
+    tell: Tell
     limits: QuarantineLimits = field(default_factory=QuarantineLimits)
     refresh_seconds: float = REFRESH_SECONDS
 
@@ -91,7 +93,7 @@ class GitThroughDoor:
 
     def __init__(self, parts: GitDoorParts) -> None:
         self._parts = parts
-        self._gate = PushGate(parts.hooks, parts.limits)
+        self._gate = PushGate(parts.hooks, parts.limits, parts.tell)
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._origins = {_base(origin_url(item)) for item in parts.catalogue.repositories}
 
@@ -105,6 +107,8 @@ class GitThroughDoor:
 
     async def handle(self, request: GitRequest) -> GitAnswer:
         """git's answer, or one sentence that git shows its user."""
+        if not request.session_id:
+            return _refusal(403, "A build has its repository in its box already; git is served to sessions.")
         try:
             repository = await self._parts.repository(request.session_id)
             found = _GITS.fullmatch(request.path)

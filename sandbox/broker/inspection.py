@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sandbox.broker.git import MEBIBYTE, run_git
+from sandbox.broker.git import MEBIBYTE, megabytes, run_git
 from sandbox.broker.patch_scan import secrets_in_messages, secrets_in_patch
 from sandbox.broker.protected_paths import ProtectedPaths
 
@@ -27,13 +27,18 @@ SCAN_TIMEOUT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing seen in one commit. `blocking` ones are never published; the others need an approval."""
+    """One thing seen in one commit. `blocking` ones are never published; the others need an approval.
+
+    `detail` is for the agent and may show the beginning of a secret; `what` is the rest of a sentence about
+    the file or commit, for everybody, with nothing of what is in it.
+    """
 
     kind: FindingKind
     commit: str
     path: str
     detail: str
     blocking: bool
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,8 @@ async def _entries(repository: Path, commits: Sequence[str], variables: Mapping[
         "--no-abbrev",
         stdin=_lines(commits), variables=variables,
     )  # fmt: skip
-    fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+    # What is found travels as JSON and is read by people, who need no byte-exact names.
+    fields = listed.stdout.decode("utf-8", "replace").split("\0")
     entries: list[_Entry] = []
     commit = ""
     position = 0
@@ -107,11 +113,11 @@ def _lines(names: Sequence[str]) -> bytes:
 def _by_path_and_mode(entry: _Entry, paths: ProtectedPaths) -> list[Finding]:
     findings = []
     if SUBMODULE_MODE in entry.modes:
-        findings.append(Finding("submodule", entry.commit, entry.path, "a submodule is changed", True))
+        detail, what = "a submodule is changed", "changes a submodule"
+        findings.append(Finding("submodule", entry.commit, entry.path, detail, True, what))
     if paths.covers(entry.path):
-        findings.append(
-            Finding("protected_path", entry.commit, entry.path, "changing this needs an approval", False)
-        )
+        detail, what = "changing this needs an approval", "is protected"
+        findings.append(Finding("protected_path", entry.commit, entry.path, detail, False, what))
     return findings
 
 
@@ -120,8 +126,9 @@ async def _large_files(
 ) -> list[Finding]:
     files = [entry for entry in entries if entry.is_file]
     sizes = await _sizes(repository, {entry.blob for entry in files}, variables)
+    what = f"is larger than the {megabytes(limit)} that one file may have"
     return [
-        Finding("large_file", file.commit, file.path, f"{sizes[file.blob]} bytes, over {limit}", True)
+        Finding("large_file", file.commit, file.path, f"{sizes[file.blob]} bytes, over {limit}", True, what)
         for file in files
         if sizes[file.blob] > limit
     ]
@@ -151,7 +158,8 @@ async def _outside_symlinks(
         target = targets.get(link.blob)
         if target is None or _leads_outside(link.path, target):
             detail = "its target is too long" if target is None else f"points to {target[:200]}"
-            findings.append(Finding("outside_symlink", link.commit, link.path, detail, True))
+            what = "is a link that leads out of the repository"
+            findings.append(Finding("outside_symlink", link.commit, link.path, detail, True, what))
     return findings
 
 
@@ -167,7 +175,7 @@ async def _targets(repository: Path, blobs: Sequence[str], variables: Mapping[st
         end = answer.stdout.index(b"\n", position)
         blob, size = answer.stdout[position:end].decode().split(" ")
         content = answer.stdout[end + 1 : end + 1 + int(size)]
-        targets[blob] = content.decode("utf-8", "surrogateescape")
+        targets[blob] = content.decode("utf-8", "replace")
         position = end + 1 + int(size) + 1
     return targets
 
@@ -184,8 +192,8 @@ async def _secrets(repository: Path, commits: Sequence[str], variables: Mapping[
     patch = await run_git(
         repository, "diff-tree", "--stdin", "-r", "--cc", "--root", "-p", "-U0", "--text", "--no-renames",
         "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-        stdin=listed, variables=variables, max_output_bytes=MAX_SCANNED_BYTES, truncate=True,
-        timeout_seconds=SCAN_TIMEOUT_SECONDS,
+        stdin=listed, config={"core.quotePath": "false"}, variables=variables,
+        max_output_bytes=MAX_SCANNED_BYTES, truncate=True, timeout_seconds=SCAN_TIMEOUT_SECONDS,
     )  # fmt: skip
     messages = await run_git(
         repository, "rev-list", "--stdin", "--no-walk=unsorted", "--format=raw",
@@ -196,10 +204,18 @@ async def _secrets(repository: Path, commits: Sequence[str], variables: Mapping[
         lambda: [*secrets_in_patch(patch.stdout), *secrets_in_messages(messages.stdout)]
     )
     findings = [
-        Finding("secret", item.commit, item.path, f"looks like {item.hit.what}: {item.hit.shown}", True)
+        Finding(
+            kind="secret",
+            commit=item.commit,
+            path=item.path,
+            detail=f"looks like {item.hit.what}: {item.hit.shown}",
+            blocking=True,
+            what=f"holds what looks like {item.hit.what}",
+        )
         for item in found
     ]
     if patch.truncated or messages.truncated:
         detail = f"the changes are larger than the {MAX_SCANNED_BYTES} bytes that are scanned for secrets"
-        findings.append(Finding("not_scanned", commits[-1], "", detail, True))
+        what = f"is part of more than the {megabytes(MAX_SCANNED_BYTES)} that can be searched for secrets"
+        findings.append(Finding("not_scanned", commits[-1], "", detail, True, what))
     return findings

@@ -78,8 +78,9 @@ def _text(line: bytes) -> str:
 
 
 def _named_path(line: bytes) -> str:
-    """The path of a "+++ b/…" header line; git quotes odd names and ends spaced ones with a tab."""
-    named = line.decode("utf-8", "surrogateescape")
+    """The path of a "+++ b/…" header line; git quotes names with control signs and ends spaced ones with a
+    tab."""
+    named = line.decode("utf-8", "replace")
     if named.startswith('+++ "b/'):
         return named[len('+++ "b/') : -1]
     return named[len("+++ b/") :].rstrip("\t") if named.startswith("+++ b/") else ""

@@ -19,7 +19,9 @@ from pydantic import Field
 from sandbox.broker.box_view import BRANCHES, PREFIX, own_branches
 from sandbox.broker.git import GitFailed, GitTimeout, run_git
 from sandbox.broker.inspection import Finding, inspect_commits
+from sandbox.holds import holds_of, refusal
 from session.people import Declared
+from session.vocabulary import Hold
 
 HOOK = """#!/bin/sh
 exec "$BELLHOP_PYTHON" -P -m sandbox.broker.pre_receive "$BELLHOP_PUSH_RULES" \\
@@ -34,10 +36,12 @@ BRANCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 
 class PushRules(Declared):
-    """What holds for one push. repository: the bare repository's path; protected: patterns of its policy."""
+    """What holds for one push. repository: the bare repository's path; protected: patterns of its policy;
+    report: the file in which a push that is refused for what is in it leaves a `PushReport`."""
 
     session_id: str
     repository: str
+    report: str
     protected: tuple[str, ...] = ()
     max_commits: int = Field(ge=1)
     max_file_bytes: int = Field(ge=1)
@@ -49,6 +53,12 @@ class PushRules(Declared):
             "BELLHOP_PUSH_RULES": self.model_dump_json(),
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
+
+
+class PushReport(Declared):
+    """What kept a push from being taken, for whoever started git."""
+
+    holds: tuple[Hold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +76,11 @@ class Update:
 
 
 class PushRefused(Exception):
-    """The push is not taken; `sentences` say why and what to do."""
+    """The push is not taken; `sentences` say why and what to do, `holds` what people should hear of it."""
 
-    def __init__(self, sentences: Iterable[str]) -> None:
+    def __init__(self, sentences: Iterable[str], holds: Iterable[Hold] = ()) -> None:
         self.sentences = tuple(sentences)
+        self.holds = tuple(holds)
         super().__init__(" ".join(self.sentences))
 
 
@@ -118,7 +129,8 @@ async def judge(
                 *map(_refusal, blocking[:SHOWN_FINDINGS]),
                 *([f"And {more} more like these."] if more > 0 else []),
                 REWRITE,
-            ]
+            ],
+            holds_of(blocking),
         )
     return findings
 
@@ -162,7 +174,10 @@ async def _new_commits(
     )  # fmt: skip
     commits = tuple(listed.text.split())
     if len(commits) > rules.max_commits:
-        raise PushRefused([f"More than {rules.max_commits} new commits; squash them, or build on the base."])
+        sentence = f"More than {rules.max_commits} new commits; squash them, or build on the base."
+        raise PushRefused(
+            [sentence], [refusal("handover", f"A push has {sentence[0].lower()}{sentence[1:]}")]
+        )
     return commits
 
 
@@ -181,6 +196,7 @@ async def _answer(lines: Iterable[str], rules: PushRules, variables: Mapping[str
     try:
         findings = await judge(updates, rules, variables)
     except PushRefused as refused:
+        _report(refused, rules)
         _say(refused.sentences)
         return 1
     except GitTimeout:
@@ -194,6 +210,11 @@ async def _answer(lines: Iterable[str], rules: PushRules, variables: Mapping[str
         _say([f"Changes that a person must approve: {', '.join(paths[:SHOWN_FINDINGS])}."])
     _say([KEPT])
     return 0
+
+
+def _report(refused: PushRefused, rules: PushRules) -> None:
+    if refused.holds:
+        Path(rules.report).write_text(PushReport(holds=refused.holds).model_dump_json())
 
 
 def _say(sentences: Iterable[str]) -> None:

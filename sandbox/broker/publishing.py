@@ -44,24 +44,48 @@ class Publication:
     expected: str | None
 
 
-async def publish(
-    forge: Forge,
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A publication whose every commit has been looked at; only `inspected` makes one."""
+
+    publication: Publication
+    repository: ForgeRepository
+    quarantine: Quarantine
+    findings: tuple[Finding, ...]
+
+    @property
+    def digest(self) -> str:
+        """What an approval is bound to: this repository, branch, commit and these paths, and nothing else."""
+        parts = [self.repository.slug, self.publication.branch, self.publication.sha]
+        parts += sorted({f"{finding.kind} {finding.path}" for finding in self.findings})
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+async def inspected(
     repository: ForgeRepository,
     quarantine: Quarantine,
     publication: Publication,
     *,
-    approved_digests: Iterable[str] = (),
     protected: tuple[str, ...] = (),
-) -> tuple[Finding, ...]:
-    """Publish the session's branch on the forge; gives what an approver has let pass.
+) -> Inspected:
+    """The publication with what its commits hold. A commit's id stands for all of it, so this stays true.
 
     `protected` are the repository's own patterns of files whose change needs an approval.
+    """
+    findings = await quarantine.inspect(publication.base_sha, publication.sha, protected=protected)
+    return Inspected(publication, repository, quarantine, findings)
+
+
+async def publish(
+    forge: Forge, work: Inspected, *, approved_digests: Iterable[str] = ()
+) -> tuple[Finding, ...]:
+    """Publish the session's branch on the forge; gives what an approver has let pass.
 
     Raises: `PublishRefused` on a blocking finding or a branch that is not the session's own,
     `PublishNeedsApproval` on protected paths without approval, and what `Forge.publish` raises.
     """
+    publication, findings = work.publication, work.findings
     _check_branch(publication)
-    findings = await quarantine.inspect(publication.base_sha, publication.sha, protected=protected)
     blocking = tuple(finding for finding in findings if finding.blocking)
     if blocking:
         raise PublishRefused(
@@ -69,26 +93,16 @@ async def publish(
             "themselves (rewrite them), not only out of the last one.",
             blocking,
         )
-    digest = approval_digest(repository, publication, findings)
-    if findings and digest not in set(approved_digests):
+    if findings and work.digest not in set(approved_digests):
         raise PublishNeedsApproval(
             f"{publication.branch} changes protected files and needs an approval: {_sentence(findings)}.",
             findings,
-            digest,
+            work.digest,
         )
     await forge.publish(
-        repository, quarantine.path, publication.sha, publication.branch, publication.expected
+        work.repository, work.quarantine.path, publication.sha, publication.branch, publication.expected
     )
     return findings
-
-
-def approval_digest(
-    repository: ForgeRepository, publication: Publication, findings: Iterable[Finding]
-) -> str:
-    """What an approval is bound to: this repository, branch, commit and these paths, and nothing else."""
-    parts = [repository.slug, publication.branch, publication.sha]
-    parts += sorted({f"{finding.kind} {finding.path}" for finding in findings})
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _check_branch(publication: Publication) -> None:
@@ -103,7 +117,7 @@ def _check_branch(publication: Publication) -> None:
 
 def _sentence(findings: Iterable[Finding]) -> str:
     listed = [
-        f"{finding.path or 'the commit'} in {finding.commit[:12]} ({finding.detail})" for finding in findings
+        f"{finding.path or 'the commit'} in {finding.commit[:12]} {finding.what}" for finding in findings
     ]
     more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
     return "; ".join(listed[:5]) + more

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, run_git
+from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, megabytes, run_git
 from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.forge.locks import file_lock
 
@@ -109,11 +109,11 @@ class Quarantine:
             await self._point(brought)
         except GitTimeout as failure:
             raise QuarantineRefused(
-                "The bundle took too long to take in; hand over less at once."
+                "The changes took too long to take in; hand over less at once."
             ) from failure
         except GitFailed as failure:
             raise QuarantineRefused(
-                f"The bundle did not pass git's checks: {failure.stderr.strip()[-300:]}"
+                f"The changes did not pass git's checks: {failure.stderr.strip()[-300:]}"
             ) from failure
         finally:
             incoming.unlink(missing_ok=True)
@@ -168,8 +168,8 @@ class Quarantine:
     def _check_size(self, size: int) -> None:
         if size > self.limits.bundle_bytes:
             raise QuarantineRefused(
-                f"The bundle is larger than {self.limits.bundle_bytes} bytes; "
-                "hand over fewer or smaller files."
+                f"The changes are larger than the {megabytes(self.limits.bundle_bytes)} that can leave a "
+                "sandbox at once; hand over fewer or smaller files."
             )
 
     async def _listed(self, incoming: Path) -> dict[str, str]:
@@ -224,7 +224,7 @@ class Quarantine:
         commits = tuple(listed.text.split())
         if len(commits) > self.limits.commits:
             raise QuarantineRefused(
-                f"The bundle has more than {self.limits.commits} new commits; squash them or fetch the base."
+                f"There are more than {self.limits.commits} new commits; squash them, or build on the base."
             )
         return commits
 

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from openai.types import CompletionUsage
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sandbox.agent.json_value import JsonObject, JsonValue
 from sandbox.agent.model import Usage
@@ -15,6 +14,18 @@ from sandbox.agent.model import Usage
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English and code
 IMAGE_TOKENS = 1500
 LONGEST_LINE = 4 * 1024 * 1024
+
+
+class _Details(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Counted(BaseModel):
+    """Source: OpenAI API reference, the `usage` of a chat completion."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: _Details | None = None
 
 
 def estimated_input(request: JsonObject) -> int:
@@ -93,7 +104,7 @@ class UsageMeter:
 
     def _report(self, usage: JsonValue) -> None:
         try:
-            counted = CompletionUsage.model_validate(usage)
+            counted = _Counted.model_validate(usage)
         except ValidationError:
             return
         details = counted.prompt_tokens_details

@@ -28,6 +28,19 @@ class Prepared(Declared):
     quarantine: str
 
 
+class OfRepository(Declared):
+    """Something about a repository of the catalogue that no session asks for."""
+
+    repository: str
+
+
+class Fetched(Declared):
+    """The mirror on this host as it was fetched just now."""
+
+    mirror: str
+    head_sha: str
+
+
 class Handover(InSession):
     """A bundle to take into the quarantine, by its file's name in the session's exchange directory."""
 

@@ -6,10 +6,12 @@ import io
 import secrets
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
+import requests
 from docker import DockerClient
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.door_environment import door_environment, door_options
@@ -20,6 +22,7 @@ from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
     WORKSPACE,
+    SandboxFailed,
     SandboxSpec,
 )
 from sandbox.environments.runner_launch import (
@@ -33,12 +36,18 @@ from sandbox.environments.runner_launch import (
     runner_command,
 )
 from sandbox.images.base_image import READY_LABEL
+from sandbox.images.machine_packages import NPM_FILE, PIP_FILE, write_settings
+from sandbox.runner import VERSION
 
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
 OWNER_LABEL = "bellhop.owner"
+RUNNER_LABEL = "bellhop.runner"
+# What the SDK lets through of the connection below it.
+ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 # A box that moves into a new container has two for a moment; no box's name has a dot.
 NEXT = ".next"
 MOVED_REPOSITORY = "bellhop/moved"
+SNAPSHOT_REPOSITORY = "bellhop/snapshot"
 
 
 class Containers:
@@ -97,10 +106,25 @@ class Containers:
             # Someone else is removing it.
             if error.status_code != 409:
                 raise
+        self._own_hosts(name).unlink(missing_ok=True)
         shutil.rmtree(self._run_directory / name, ignore_errors=True)
 
+    def snapshot(self, name: str, tag: str) -> str:
+        """An image of the box's filesystem as it is now. Raises: SandboxFailed."""
+        repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{name}"
+        changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
+        try:
+            container = self.find(name)
+            if container is None:
+                raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
+            # Pausing a busy container often fails, and git's own files are written to survive a cut.
+            container.commit(repository, tag, pause=False, changes="\n".join(changes))
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {name}: no snapshot: {error}") from error
+        return f"{repository}:{tag}"
+
     def _title(self, name: str) -> str:
-        return f"bellhop-{self._owner}-{name}"
+        return container_name(self._owner, name)
 
     def _get(self, title: str) -> Container | None:
         try:
@@ -128,7 +152,7 @@ class Containers:
         runner = placed_runner(self._run_directory)
         mounts = (
             BoxMount(runner, RUNNER_MOUNT, read_only=True),
-            BoxMount(runner / HOSTS_FILE, HOSTS, read_only=True),
+            BoxMount(self._hosts(spec, runner / HOSTS_FILE), HOSTS, read_only=True),
             BoxMount(spec.inbound.absolute(), INBOUND, read_only=True),
             BoxMount(sockets, SOCKET_MOUNT, read_only=False),
         )
@@ -136,6 +160,19 @@ class Containers:
             return mounts
         # The directory and not the socket in it, which a broker that starts again makes anew.
         return (*mounts, BoxMount(spec.door.absolute(), DOOR, read_only=True))
+
+    def _hosts(self, spec: SandboxSpec, usual: Path) -> Path:
+        """The file of names of the box: the usual one, or one of its own where it has services."""
+        if not spec.hosts:
+            return usual
+        own = self._own_hosts(spec.name)
+        own.write_text(f"{usual.read_text()}127.0.0.1 {' '.join(spec.hosts)}\n")
+        own.chmod(0o644)
+        return own
+
+    def _own_hosts(self, name: str) -> Path:
+        # Beside the box's directory, which the box may write to; no box's name has a dot.
+        return self._run_directory / f"{name}.hosts"
 
     def _create(self, spec: SandboxSpec, image: str, title: str) -> Container:
         mounts, seccomp = self._mounts(spec), SECCOMP_PROFILE.read_text()
@@ -148,7 +185,7 @@ class Containers:
             entrypoint=runner_command(secrets.token_hex(8), *options),
             command=[],
             working_dir=WORKSPACE,
-            environment={"HOME": HOME, **door_environment(spec.door), **spec.env},
+            environment={"HOME": HOME, **door_environment(spec.door, spec.hosts), **spec.env},
             labels={
                 **spec.labels,
                 NAME_LABEL: spec.name,
@@ -159,7 +196,14 @@ class Containers:
         )
         if container.labels.get(READY_LABEL) is None:
             container.put_archive("/", own_directories())
+        if spec.machine_packages:
+            container.put_archive("/", _package_settings())
         return container
+
+
+def container_name(owner: str, box: str) -> str:
+    """What the container of that box is called in the engine."""
+    return f"bellhop-{owner}-{box}"
 
 
 def door_of(container: Container) -> str | None:
@@ -168,6 +212,29 @@ def door_of(container: Container) -> str | None:
         if mount["Destination"] == DOOR:
             return str(mount["Source"])
     return None
+
+
+def _package_settings() -> bytes:
+    """A tar archive of this machine's settings of pip and npm, over those that a stranger's image brings.
+
+    Which indexes a box may read is known from the machine; apt is left alone, whose sources belong to the
+    image's own release.
+    """
+    with tempfile.TemporaryDirectory(prefix="bellhop-packages-") as directory, io.BytesIO() as buffer:
+        write_settings(Path(directory), "of another release")
+        for file in (PIP_FILE, NPM_FILE):
+            # An empty one stands in for the image's own, where this machine goes by what the tools know.
+            (Path(directory) / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(directory) / file).touch()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for path in sorted(Path(directory).iterdir()):
+                archive.add(path, arcname=path.name, filter=_as_root)
+        return buffer.getvalue()
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
 
 
 def own_directories() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,19 +14,24 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
-from sandbox.environments.docker_box import ENGINE_ERRORS, DockerSandbox
-from sandbox.environments.docker_containers import OWNER_LABEL, Containers
+from sandbox.environments.docker_box import DockerSandbox
+from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers, container_name
+from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.docker_services import DockerServices
+from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
     BoxInfo,
     EnvironmentUnavailable,
+    ImageMissing,
     Origin,
     SandboxFailed,
     SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
+from sandbox.environments.service import ServiceSpec
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
@@ -57,6 +63,7 @@ class DockerEnvironment:
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._client: DockerClient | None = None
+        self._place: str | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -67,6 +74,10 @@ class DockerEnvironment:
     def isolation(self) -> str:
         runtime = f" under {self._runtime}" if self._runtime else ""
         return f"A container of its own{runtime}: no network, no privileges, a filtered kernel surface."
+
+    @property
+    def forgetful(self) -> bool:
+        return True
 
     async def check(self) -> None:
         """Returns when the engine answers. Raises: EnvironmentUnavailable."""
@@ -113,25 +124,86 @@ class DockerEnvironment:
             for box in found
         ]
 
-    async def end(self, name: str) -> None:
-        """The container was killed; its filesystem stays. Raises: EnvironmentUnavailable, SandboxFailed."""
+    async def snapshot(self, name: str, tag: str) -> str:
+        """An image of the container's filesystem, made without pausing it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(_kill, client, f"bellhop-{self._owner}-{name}")
+        return await asyncio.to_thread(self._containers(client).snapshot, name, tag)
+
+    async def end(self, name: str) -> None:
+        """The container and its services were killed; its filesystem stays. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
+        client = await asyncio.to_thread(self._engine)
+        await asyncio.to_thread(_kill, client, container_name(self._owner, name))
+        await self._end_services(client, name)
 
     async def remove(self, name: str) -> None:
-        """The container and its socket directory are gone. Raises: EnvironmentUnavailable."""
+        """The container, its services and its socket directory are gone. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
         client = await asyncio.to_thread(self._engine)
         await asyncio.to_thread(self._containers(client).remove, name)
+        await self._end_services(client, name)
 
-    async def remove_snapshot(self, reference: str) -> None:
-        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """The service runs in a container in the box's network. Raises: ServiceFailed,
+        EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(self._services(client).open, box, service)
+
+    async def sweep_services(self) -> int:
+        """Services of boxes that do not run are gone. Raises: EnvironmentUnavailable, SandboxFailed."""
         client = await asyncio.to_thread(self._engine)
         try:
-            await asyncio.to_thread(client.images.remove, reference)
+            return await asyncio.to_thread(self._services(client).sweep)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"services without a box cannot be removed: {error}") from error
+
+    async def remove_snapshot(self, reference: str) -> None:
+        """The image is gone, or goes with the last box that stands on it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        client = await asyncio.to_thread(self._engine)
+        try:
+            # By force: a box that stands on it keeps its layers, and only the name goes.
+            await asyncio.to_thread(client.images.remove, reference, force=True)
         except ImageNotFound:
             return
-        except APIError as error:
-            raise SandboxFailed(f"snapshot {reference} cannot be removed: {error.explanation}") from error
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"{reference} cannot be removed: {error}") from error
+
+    async def place(self) -> str:
+        """This installation in this very engine. Raises: EnvironmentUnavailable."""
+        if self._place is None:
+            client = await asyncio.to_thread(self._engine)
+            engine = (await asyncio.to_thread(client.info))["ID"]
+            self._place = f"docker:{engine[:36]}:{self._owner}"
+        return self._place
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
+        EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        images = DockerImages(client, self._owner)
+        if wanted.build is not None:
+            with tempfile.TemporaryDirectory(prefix="bellhop-context-") as directory:
+                archive = Path(directory) / "context.tar"
+                await wanted.build.context(archive)
+                return await asyncio.to_thread(images.built, wanted.build, archive)
+        if wanted.image:
+            return await asyncio.to_thread(images.named, wanted.image)
+        return await asyncio.to_thread(images.named, await self._base(client))
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image of this run directory's. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        return await asyncio.to_thread(DockerImages(client, self._owner).list)
+
+    async def remove_image(self, reference: str) -> None:
+        """The image is gone. Raises: EnvironmentUnavailable, SandboxFailed while a box stands on it."""
+        await self.remove_snapshot(reference)
 
     async def aclose(self) -> None:
         """Closes the connection to the engine; boxes go on."""
@@ -168,12 +240,15 @@ class DockerEnvironment:
         if container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
-                return self._box(container, spec, runner, "adopted")
+                return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
                 await asyncio.to_thread(container.kill)
+        if origin == "restarted":
+            # They are in the network of the box's former life, which nothing reaches.
+            await self._end_services(client, spec.name)
         await asyncio.to_thread(container.start)
         runner = await self._answering(container, spec.name, socket_path)
-        return self._box(container, spec, runner, origin)
+        return self._box(client, container, spec, runner, origin)
 
     async def _created(self, client: DockerClient, containers: Containers, spec: SandboxSpec) -> Container:
         try:
@@ -181,7 +256,7 @@ class DockerEnvironment:
         except ImageNotFound as error:
             if spec.image is not None:
                 message = f"box {spec.name}: there is no image {spec.image} in the engine"
-                raise SandboxFailed(message) from error
+                raise ImageMissing(message) from error
         # Looked for only now: it is there nearly always, and a box that starts does not wait for the answer.
         return await asyncio.to_thread(containers.create, spec, await self._base(client))
 
@@ -191,10 +266,25 @@ class DockerEnvironment:
     def _containers(self, client: DockerClient) -> Containers:
         return Containers(client, self._owner, self._run_directory, self._runtime)
 
+    def _services(self, client: DockerClient) -> DockerServices:
+        return DockerServices(client, self._owner, self._runtime)
+
+    async def _end_services(self, client: DockerClient, name: str) -> None:
+        try:
+            await asyncio.to_thread(self._services(client).end, name)
+        except ENGINE_ERRORS as error:
+            raise SandboxFailed(f"box {name}: its services cannot be ended: {error}") from error
+
     def _box(
-        self, container: Container, spec: SandboxSpec, runner: RunnerClient, origin: Origin
+        self,
+        client: DockerClient,
+        container: Container,
+        spec: SandboxSpec,
+        runner: RunnerClient,
+        origin: Origin,
     ) -> DockerSandbox:
-        return DockerSandbox(self, container, spec.name, runner, origin, self._owner)
+        images, services = DockerImages(client, self._owner), self._services(client)
+        return DockerSandbox(self, container, spec.name, runner, origin, images, services)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:

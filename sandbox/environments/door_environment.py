@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.environments.protocol import DOOR, DOOR_AUTHORITY, DOOR_PORT, DOOR_SOCKET
@@ -15,7 +15,7 @@ BESIDE_THE_DOOR = "localhost,127.0.0.1,::1"
 # Some programs read one case of these, some the other.
 WAYS = {
     name: value
-    for lower, value in (("http_proxy", PROXY), ("https_proxy", PROXY), ("no_proxy", BESIDE_THE_DOOR))
+    for lower, value in (("http_proxy", PROXY), ("https_proxy", PROXY))
     for name in (lower, lower.upper())
 }
 # Each program has a name of its own for the file of authorities that it trusts.
@@ -50,9 +50,15 @@ HABITS = {
 }
 
 
-def door_environment(door: Path | None) -> Mapping[str, str]:
-    """Variables for every program of a box with that door; none for a box without one."""
-    return {} if door is None else {**WAYS, **TRUST, **HABITS}
+def door_environment(door: Path | None, hosts: Sequence[str] = ()) -> Mapping[str, str]:
+    """Variables for every program of a box with that door; none for a box without one.
+
+    `hosts` are further names of the box itself.
+    """
+    if door is None:
+        return {}
+    beside = ",".join((BESIDE_THE_DOOR, *hosts))
+    return {**WAYS, "no_proxy": beside, "NO_PROXY": beside, **TRUST, **HABITS}
 
 
 def door_options(door: Path | None) -> list[str]:

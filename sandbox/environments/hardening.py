@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from sandbox.environments.runner_launch import RUNNER_MOUNT, SOCKET_MOUNT
 
 BOX_USER = 10001
 HOSTS = "/etc/hosts"
+SERVICE_DATA_BYTES = 512 * 1024**2
 # What a container may see of the host, and whether it may write there.
 MOUNTS = {RUNNER_MOUNT: False, INBOUND: False, DOOR: False, HOSTS: False, SOCKET_MOUNT: True}
 # As an engine leaves a loopback that has nothing beside it. A kernel without IPv6 knows no such setting.
 NO_IPV6 = {"net.ipv6.conf.all.disable_ipv6": "1"} if Path("/proc/sys/net/ipv6").is_dir() else {}
+SERVICE_DATA = f"rw,noexec,nosuid,nodev,mode=0700,uid={BOX_USER},gid={BOX_USER},size={SERVICE_DATA_BYTES}"
 SECCOMP_PROFILE = Path(__file__).resolve().parent.parent / "images" / "seccomp.json"
 
 
@@ -73,10 +75,38 @@ def hardened_options(
     }
 
 
-def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
-    """What a container's HostConfig lacks of the above; empty when it is as it should be."""
+def service_options(
+    limits: SandboxLimits,
+    box_id: str,
+    hosts: Path,
+    data: Sequence[str],
+    runtime: str | None,
+    seccomp: str,
+) -> Mapping[str, Any]:
+    """The same for a service beside the box with that id: in its network, with its names, and with nothing
+    else of the host.
+
+    `data` are the paths that its image declares as volumes. They are memory, which the limits count, and
+    belong to the container's user.
+    """
+    options = dict(hardened_options(limits, (BoxMount(hosts, HOSTS, read_only=True),), runtime, seccomp))
+    # The network is the box's, as it was made for that.
+    del options["network_disabled"], options["sysctls"]
+    tmpfs = {**dict.fromkeys(data, SERVICE_DATA), **options["tmpfs"]}
+    # Whoever wrote the service did not mean it to be a first process, which collects what others leave.
+    return {**options, "network_mode": f"container:{box_id}", "tmpfs": tmpfs, "init": True}
+
+
+def softened(
+    host_config: Mapping[str, Any], seccomp: str, network: str = "none", data: Sequence[str] = ()
+) -> list[str]:
+    """What a container's HostConfig lacks of the above; empty when it is as it should be.
+
+    A service's `network` is `container:` with the id of its box, its `data` what its image declares as
+    volumes.
+    """
     expected: dict[str, object] = {
-        "NetworkMode": "none",
+        "NetworkMode": network,
         "CapDrop": ["ALL"],
         "CapAdd": None,
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp}"],
@@ -84,12 +114,13 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
         "IpcMode": "private",
         "PidMode": "",
         "UTSMode": "",
-        "Init": False,
-        "Sysctls": NO_IPV6,
+        "Init": network != "none",
+        "Sysctls": NO_IPV6 if network == "none" else None,
         "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
         "PublishAllPorts": False,
         "PortBindings": {},
         "Devices": None,
+        "ExtraHosts": None,
         "AutoRemove": False,
     }
     wrong = [
@@ -107,12 +138,16 @@ def softened(host_config: Mapping[str, Any], seccomp: str) -> list[str]:
     limits = {limit["Name"]: limit["Hard"] for limit in host_config.get("Ulimits") or []}
     if limits.get("core") != 0 or not limits.get("nofile"):
         wrong.append(f"Ulimits are {limits!r}")
-    if set(host_config.get("Tmpfs") or {}) != {"/tmp"}:
-        wrong.append(f"Tmpfs is {host_config.get('Tmpfs')!r}")
+    tmpfs = host_config.get("Tmpfs") or {}
+    private = {path: options for path, options in tmpfs.items() if path != "/tmp"}
+    if "/tmp" not in tmpfs or private != {path: SERVICE_DATA for path in data if path != "/tmp"}:
+        wrong.append(f"Tmpfs is {tmpfs!r}")
     if host_config.get("Binds"):
         wrong.append(f"Binds are {host_config.get('Binds')!r}")
+    # A service sees nothing of the host but the file of its box's names.
+    allowed = MOUNTS if network == "none" else {HOSTS: False}
     for mount in host_config.get("Mounts") or []:
         writable = not mount.get("ReadOnly", False)
-        if mount["Type"] != "bind" or MOUNTS.get(mount["Target"]) not in (True, writable):
+        if mount["Type"] != "bind" or allowed.get(mount["Target"]) not in (True, writable):
             wrong.append(f"Mounts has {mount!r}")
     return wrong

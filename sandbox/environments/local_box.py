@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
+from sandbox.environments.images import ImageTag, KeptImage
 from sandbox.environments.local_processes import BoxRecord
 from sandbox.environments.open_box import OpenBox
 from sandbox.environments.protocol import Origin
@@ -20,7 +22,9 @@ class LocalKeeper(Protocol):
 
     async def remove(self, name: str) -> None: ...
 
-    async def take_snapshot(self, name: str, tag: str) -> str: ...
+    async def snapshot(self, name: str, tag: str) -> str: ...
+
+    async def keep_box(self, name: str, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage: ...
 
 
 class LocalSandbox(OpenBox):
@@ -32,7 +36,12 @@ class LocalSandbox(OpenBox):
 
     async def snapshot(self, tag: str) -> str:
         """A copy of workspace, home and journal. Raises: SandboxFailed."""
-        return await self._environment.take_snapshot(self._name, tag)
+        return await self._environment.snapshot(self._name, tag)
+
+    async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A copy of workspace and home; the box's processes have ended. Raises: SandboxFailed."""
+        await self.stop()
+        return await self._environment.keep_box(self._name, tag, labels)
 
     async def stop(self) -> None:
         """The box's processes have ended; its files stay."""

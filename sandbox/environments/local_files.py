@@ -8,20 +8,20 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.environments.protocol import SandboxFailed
+from sandbox.environments.protocol import ImageMissing, SandboxFailed
 
 GONE = "No such file or directory"
 KEPT = ("workspace", "state", "home")
 
 
-def copy_box(source: Path, target: Path, uid: int | None) -> None:
-    """The kept folders of a box, copied beside the target and then put in its place."""
+def copy_box(source: Path, target: Path, uid: int | None, folders: Sequence[str] = KEPT) -> None:
+    """The kept folders of a box (or those named), copied beside the target and then put in its place."""
     if not source.is_dir():
-        raise SandboxFailed(f"there is no {source.parent.name}/{source.name} to copy")
+        raise ImageMissing(f"there is no {source.parent.name}/{source.name} to copy")
     beside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
     beside.mkdir(parents=True)
     try:
-        kept = [str(source / name) for name in KEPT if (source / name).is_dir()]
+        kept = [str(source / name) for name in folders if (source / name).is_dir()]
         _run(["cp", "--archive", "--reflink=auto", "--", *kept, str(beside)], may_miss_files=True)
         if uid is not None:
             _run(["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", "--", str(beside)])
@@ -29,6 +29,13 @@ def copy_box(source: Path, target: Path, uid: int | None) -> None:
         beside.rename(target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def disk_bytes(directory: Path) -> int:
+    """How much of the disk the files below the directory take."""
+    done = subprocess.run(["du", "--summarize", "--block-size=1", "--", str(directory)],
+                          capture_output=True, text=True, env={"LC_ALL": "C"}, check=False)  # fmt: skip
+    return int(done.stdout.split()[0]) if done.stdout else 0
 
 
 def _run(command: Sequence[str], may_miss_files: bool = False) -> None:

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from sandbox.environments.bubblewrap_builder import bubblewrap_command
 from sandbox.environments.choice import Backend, EnvironmentSettings
+from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.local_box import LocalSandbox
 from sandbox.environments.local_files import KEPT, copy_box
-from sandbox.environments.local_plan import box_plan, placed_packages
+from sandbox.environments.local_images import PREFIX, LocalImages
+from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
@@ -33,6 +35,7 @@ from sandbox.environments.protocol import (
 )
 from sandbox.environments.runner_client import RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
+from sandbox.environments.service import ServiceFailed, ServiceSpec
 from sandbox.environments.unshare_builder import unshare_command
 
 Builder = Callable[[BoxPlan], list[str]]
@@ -48,7 +51,7 @@ UIDS = 60_000
 
 
 class LocalEnvironment:
-    """Boxes in `directory`, one folder each; snapshots are copies beside them.
+    """Boxes in `directory`, one folder each; snapshots and images are copies beside them.
 
     `program` builds the boxes: "bwrap" or "unshare"; None takes the better one that is installed.
     """
@@ -56,6 +59,7 @@ class LocalEnvironment:
     def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
         self._snapshots = directory.absolute() / "snapshots"
+        self._images = LocalImages(directory.absolute() / "images")
         self._settings = directory.absolute() / "settings"
         self._packages: Path | None = None
         self._placing = asyncio.Lock()
@@ -73,6 +77,10 @@ class LocalEnvironment:
             f"Linux namespaces of this machine ({self._program}): no network, most of the host hidden and "
             "the rest read-only; weaker than a container."
         )
+
+    @property
+    def forgetful(self) -> bool:
+        return False
 
     async def check(self) -> None:
         """Returns when an empty box can be made. Raises: EnvironmentUnavailable."""
@@ -107,9 +115,42 @@ class LocalEnvironment:
         if NAMES.fullmatch(name):
             await asyncio.to_thread(shutil.rmtree, self._boxes / name, ignore_errors=True)
 
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """Never: there are no containers here. Raises: ServiceFailed."""
+        raise ServiceFailed(
+            service.name,
+            f"needs a container of the image {service.image}, and sandboxes made of this machine's "
+            "namespaces have none beside them: start a Docker engine, or give it, in place of `image`, a "
+            "`command` that runs in the sandbox.",
+        )
+
+    async def sweep_services(self) -> int:
+        """None: what runs in a box ends with it."""
+        return 0
+
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
         await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)
+
+    async def place(self) -> str:
+        """This directory on this machine."""
+        return await asyncio.to_thread(self._images.place)
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The machine's own programs; a note says what else was wanted."""
+        return await asyncio.to_thread(self._images.base, wanted)
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image in the directory."""
+        return await asyncio.to_thread(self._images.list)
+
+    async def remove_image(self, reference: str) -> None:
+        """The copy is gone; boxes have copies of their own. Raises: SandboxFailed."""
+        await asyncio.to_thread(self._images.remove, reference)
+
+    async def keep_box(self, name: str, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A copy of the box's folders as an image. Raises: SandboxFailed."""
+        return await asyncio.to_thread(self._images.keep, self._boxes / name, tag, labels)
 
     async def aclose(self) -> None:
         """Nothing is held: boxes go on."""
@@ -131,7 +172,7 @@ class LocalEnvironment:
             return None
         return BoxRecord(**content)
 
-    async def take_snapshot(self, name: str, tag: str) -> str:
+    async def snapshot(self, name: str, tag: str) -> str:
         """A copy of the box's files under that tag. Raises: SandboxFailed."""
         reference = f"local:{name}/{tag}"
         target = self._snapshot_path(reference)
@@ -164,6 +205,8 @@ class LocalEnvironment:
             await asyncio.to_thread(end_from, plan.pid_file, spec.name)
             said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
             raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
+        if record is not None:
+            spec = replace(spec, labels={**spec.labels, **record.labels})
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
@@ -175,12 +218,14 @@ class LocalEnvironment:
         if origin == "created":
             shutil.rmtree(folder, ignore_errors=True)
             if spec.image is not None:
-                copy_box(self._snapshot_path(spec.image), folder, uid)
+                copy_box(self._copy_path(spec.image), folder, uid)
         for name in (*KEPT, "socket"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             if uid is not None:
                 os.chown(folder / name, uid, uid)
         spec.inbound.mkdir(parents=True, exist_ok=True)
+        (folder / HOSTS).write_text(hosts_file(spec.hosts))
+        (folder / HOSTS).chmod(0o644)
         (folder / "socket" / SOCKET_NAME).unlink(missing_ok=True)
         return box_plan(spec, box, folder, uid, packages)
 
@@ -230,6 +275,10 @@ class LocalEnvironment:
         return [
             BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
         ]
+
+    def _copy_path(self, reference: str) -> Path:
+        kept = reference.startswith(PREFIX)
+        return self._images.path(reference) if kept else self._snapshot_path(reference)
 
     def _snapshot_path(self, reference: str) -> Path:
         name, _, tag = reference.removeprefix("local:").partition("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.environments.door_environment import door_environment, door_options
@@ -23,6 +24,7 @@ from sandbox.images.machine_packages import NPM_FILE, PIP_FILE, write_settings
 APT_SETTINGS = "etc/apt"
 # apt reads here what is installed, and the host's own is not the box's to see.
 DPKG_STATE = "var/lib/dpkg"
+HOSTS = "hosts"
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -62,6 +64,7 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
         Bind(str(folder / "state"), STATE, writable=True),
         Bind(str(folder / "home"), HOME, writable=True),
         Bind(str(folder / "socket"), SOCKET_MOUNT, writable=True),
+        Bind(str(folder / HOSTS), "/etc/hosts"),
     )
     environment = {"HOME": HOME, "PATH": PROGRAMS, "LANG": "C.UTF-8"}
     # Where a host's npm looks for the settings of all its users depends on how it was installed.
@@ -70,7 +73,7 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
         binds=(*binds, *python_binds, *own, *_door_binds(spec.door), *_settings_binds(packages)),
         links=links,
         tmp_bytes=limits.tmp_bytes,
-        environment={**environment, **door_environment(spec.door), **spec.env},
+        environment={**environment, **door_environment(spec.door, spec.hosts), **spec.env},
         workdir=WORKSPACE,
         command=tuple(runner_command(box, *options, *door_options(spec.door), python=python)),
         uid=uid,
@@ -78,6 +81,11 @@ def box_plan(spec: SandboxSpec, box: str, folder: Path, uid: int | None, package
         root=folder / "root",
         python=python,
     )
+
+
+def hosts_file(names: Sequence[str]) -> str:
+    """The text of /etc/hosts in a box that is also called by those names. Source: hosts(5)."""
+    return "".join(f"127.0.0.1\t{name}\n" for name in ("localhost", *names)) + "::1\tlocalhost\n"
 
 
 def _door_binds(door: Path | None) -> tuple[Bind, ...]:

@@ -8,11 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.runner_client import BoxStats, RunnerClient
+from sandbox.environments.service import ServiceSpec
 
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
 NAME_LABEL = "bellhop.box"
+PURPOSE_LABEL = "bellhop.purpose"
+"""What a box is for that is no session's own: "verification" or "build"."""
+
 WORKSPACE = "/workspace"
 INBOUND = "/bellhop/in"
 DOOR = "/run/bellhop-door"
@@ -33,6 +38,10 @@ class EnvironmentUnavailable(Exception):
 
 class SandboxFailed(Exception):
     """One box could not be opened, kept or frozen; the message names the box and the cause."""
+
+
+class ImageMissing(SandboxFailed):
+    """The image or snapshot that a box was to be made of is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class SandboxSpec:
     or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
     directory that the box sees read-only at `Sandbox.inbound_path`; git bundles travel through it. `door` is
     the directory that the broker made for this box alone, seen read-only at `DOOR`; None: no way out at all.
+    `machine_packages`: a new box has this machine's package indexes in place of those of a stranger's image.
+    `hosts` are the names of services: a new box finds itself under them.
     """
 
     session_id: str
@@ -69,6 +80,8 @@ class SandboxSpec:
     limits: SandboxLimits = field(default_factory=SandboxLimits)
     labels: Mapping[str, str] = field(default_factory=dict)
     door: Path | None = None
+    machine_packages: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +124,12 @@ class Sandbox(Protocol):
     def runner(self) -> RunnerClient: ...
 
     async def snapshot(self, tag: str) -> str:
-        """The reference of a copy of the workspace as it is now; give it as `SandboxSpec.image` later.
+        """The reference of a copy of this box as it is now; see `Environment.snapshot`."""
+        ...
 
-        `tag` is short and plain (letters, digits, `.`, `_`, `-`); the same tag replaces the older copy.
+    async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
+        """A repository image of the box, whose processes are ended for it: its files, but neither what was
+        called there nor its environment. The same tag replaces the older image.
 
         Raises: SandboxFailed.
         """
@@ -157,6 +173,12 @@ class Environment(Protocol):
         """One plain sentence for the status card: what separates a box from the host."""
         ...
 
+    @property
+    def forgetful(self) -> bool:
+        """Whether an engine keeps the boxes' files, which may lose them; else they lie on this host's disk,
+        where a copy beside them would keep nothing that they do not."""
+        ...
+
     async def check(self) -> None:
         """Returns when boxes can be made here.
 
@@ -173,6 +195,16 @@ class Environment(Protocol):
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """The box of that name: the running one adopted, else the stopped one started, else a new one.
+
+        Raises: EnvironmentUnavailable, SandboxFailed; ImageMissing for a new one.
+        """
+        ...
+
+    async def snapshot(self, name: str, tag: str) -> str:
+        """The reference of a copy of that box as it is now, running or not; give it as `SandboxSpec.image`
+        later.
+
+        `tag` is short and plain (letters, digits, `.`, `_`, `-`); the same tag replaces the older copy.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
@@ -193,8 +225,48 @@ class Environment(Protocol):
         """The box of that name is gone, with everything that ran in it; no error when there is none."""
         ...
 
+    async def open_service(self, box: str, service: ServiceSpec) -> bool:
+        """The service runs beside the running box of that name, and answers there on the loopback; whether
+        it began only now. It is gone when the box is stopped, ended or removed.
+
+        Raises: ServiceFailed, EnvironmentUnavailable.
+        """
+        ...
+
+    async def sweep_services(self) -> int:
+        """How many services were removed because their box is gone, or does not run.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
     async def remove_snapshot(self, reference: str) -> None:
         """The snapshot is gone; no error when there is none."""
+        ...
+
+    async def place(self) -> str:
+        """What tells this host's images and snapshots from those of all others: they are nowhere else.
+
+        Raises: EnvironmentUnavailable.
+        """
+        ...
+
+    async def base(self, wanted: WantedBase) -> BaseImage:
+        """The image that boxes are to be made from, there to be used; may take minutes.
+
+        Raises: ImageUnavailable, EnvironmentUnavailable.
+        """
+        ...
+
+    async def images(self) -> Sequence[KeptImage]:
+        """Every repository image that was kept here."""
+        ...
+
+    async def remove_image(self, reference: str) -> None:
+        """The repository image is gone; no error when there is none.
+
+        Raises: SandboxFailed while a box stands on it.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -12,6 +13,8 @@ from sandbox.agent.turn_log import TurnLog
 from sandbox.proposal import RAN_OUT
 from session import events as e
 from session.view import ApprovalView, SessionView
+
+_MARKS = re.compile(r"[\\`*_~<>\[\]&#|]|^[-+=]|^\d+[.)]")
 
 
 def asked(view: SessionView, call_id: str, kind: e.ApprovalKind) -> ApprovalView | None:
@@ -88,6 +91,12 @@ def code_block(text: str) -> str:
 def code(text: str) -> str:
     """The same for a few words within a sentence."""
     return f"`{' '.join(visible(text).replace('`', chr(39)).split())}`"
+
+
+def words(text: str) -> str:
+    """The same for a line of prose: as it is, or as code where Markdown or a chat would obey a mark in it."""
+    line = " ".join(visible(text).split())
+    return code(text) if _MARKS.search(line) else line
 
 
 def visible(text: str) -> str:

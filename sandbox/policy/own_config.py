@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError, field_validator
 
+from sandbox.environments.service import MOST_SERVICES
+from sandbox.policy.service_config import ServiceConfig
 from session.lined_yaml import Misplaced, read
 from session.people import Declared
 from session.policy import POLICY_FIELDS, CommandRule, check_pattern
@@ -16,13 +18,14 @@ _EXAMPLE = "Example: `verify: [make test]`."
 
 class RepositoryConfig(Declared):
     """Shell commands that prepare a box and that check a change; commands refused or asked about, and files
-    whose change needs an approval, beside those of the catalogue."""
+    whose change needs an approval, beside those of the catalogue; services that run beside a box or in it."""
 
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     deny: tuple[CommandRule, ...] = ()
     ask: tuple[CommandRule, ...] = ()
     protected_paths: tuple[str, ...] = ()
+    services: tuple[ServiceConfig, ...] = ()
 
     @field_validator("setup", "verify", "deny", "ask", "protected_paths", mode="before")
     @classmethod
@@ -33,6 +36,17 @@ class RepositoryConfig(Declared):
     @classmethod
     def _below_the_root(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_pattern(pattern) for pattern in patterns)
+
+    @field_validator("services")
+    @classmethod
+    def _few_with_names(cls, services: tuple[ServiceConfig, ...]) -> tuple[ServiceConfig, ...]:
+        names = [service.name.lower() for service in services]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two services are called {twice!r}: give each a name of its own")
+        if len(services) > MOST_SERVICES:
+            raise ValueError(f"there are {len(services)} services, at most {MOST_SERVICES} can run")
+        return services
 
 
 def read_config(text: str) -> RepositoryConfig:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sandbox.broker.accounts import UserTokens
 from session import events as e
+from session.image_requests import QUEUE_AWAY
 from session.people import Person
 from tests.companion_web import story
 from tests.companion_web.stage import Stage
@@ -17,10 +18,14 @@ SECRET = {"name": "REGISTRY_TOKEN", "value": "a value"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a route does for who may: the address, and what is sent there."""
+    """What a route does for who may: the address, and what is sent there.
+
+    `rung`: words of the answer which show that a job was rung for, where that is all that the route does.
+    """
 
     address: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    rung: str = ""
 
 
 async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]]:
@@ -59,6 +64,8 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
         await stage.session(f"s{number}", list(events))
         address = path.format(session_id=f"s{number}", prompt_id="pr2", approval_id="a1", question_id="q1")
         yield path, Change(address, fields)
+    # No queue answers in these tests, and it was asked.
+    yield "/repositories/build", Change("/repositories/build", {"slug": "acme/web"}, QUEUE_AWAY)
     await stage.broker.accounts.link(ada.id, UserTokens(login="ada", access_token="ghu_of_ada"))
     for path, fields in {
         "/sessions": text,

@@ -26,6 +26,8 @@ from deploy.credentials import github_accounts
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.replies import Reply
 from sandbox.broker.accounts import UserTokens
+from sandbox.environments.protocol import SandboxSpec
+from sandbox.workspace import box_name
 from session.broker_accounts import StoredSecrets
 from tests.attacks.conftest import OpenHouse
 from tests.attacks.frame import Control, refuted
@@ -38,6 +40,7 @@ from tests.journeys.house import AGENT, BILLING, House, Member
 from tests.journeys.steps import FIX
 from tests.journeys.thread import Thread
 from tests.sandbox.door.upstream import Upstream
+from tests.sandbox.environments.boxes import run
 from tests.sandbox.workbench import git
 
 CONTROLS = (
@@ -46,11 +49,12 @@ CONTROLS = (
         (("    redaction = Redaction(request.secrets)\n", "    redaction = Redaction(())\n"),),
     ),
 )
-PROOF = "test_no_credential_is_seen_by_anybody_but_its_holder"
+PROOF = "test_no_credential_is_seen_by_anybody_but_its_holder[local]"
 
 REFLECTED = "Qx7+canary/of=the&egress rule"
 SPENT_REFRESH = "ghr_" + "5pent" * 12
 STREAM_SECONDS = 20
+SLICE_BYTES = 8 * 1024 * 1024
 
 
 def repeat(step: Callable[[str], Reply]) -> Callable[[ChatRequest], Reply]:
@@ -91,8 +95,16 @@ class Place:
 
 
 async def test_no_credential_is_seen_by_anybody_but_its_holder(
-    open_house: OpenHouse, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    open_house: OpenHouse,
+    backend: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    docker = None
+    if backend == "docker":
+        docker = (request.getfixturevalue("docker_host"), request.getfixturevalue("base_image"))
     tools = McpEmulator(echoes=True)
     tools.offer("close", "Close a ticket.")
     authority = tmp_path / "authority.pem"
@@ -105,7 +117,7 @@ async def test_no_credential_is_seen_by_anybody_but_its_holder(
             "mcp": [{**tracker, "credential": {"secret": "TRACKER_TOKEN"}}],
         }
         settings = {"EGRESS_NETWORKS": "127.0.0.0/8", "EGRESS_AUTHORITIES": str(authority)}
-        async with open_house(settings=settings, repositories={BILLING: policy}) as house:
+        async with open_house(docker=docker, settings=settings, repositories={BILLING: policy}) as house:
             secrets = StoredSecrets(house.core.broker)
             await secrets.set("REFLECTED", REFLECTED)
             await secrets.set("TRACKER_TOKEN", TOKEN)
@@ -174,10 +186,16 @@ def credentials(house: House) -> dict[str, str]:
 
 async def in_the_box(house: House, thread: Thread) -> dict[str, Place]:
     """What the attacker's program gathered in the box; what the box left there is among Bellhop's files."""
-    file = house.workspace(await thread.session()).parent / "home" / "loot"
-    loot = await asyncio.to_thread(file.read_bytes)
-    await asyncio.to_thread(file.unlink)
-    files, _, memory = loot.partition(b"\n== memory of ")
+    session_id = await thread.session()
+    name = box_name(session_id)
+    spec = SandboxSpec(session_id, name, None, house.core.settings.bellhop_home / "inbound" / name)
+    loot = bytearray()
+    async with await house.environment.open(spec) as box:
+        await run(box, "mv ~/loot .git/loot")
+        while piece := (await box.runner.read_bytes(".git/loot", len(loot), SLICE_BYTES)).data:
+            loot += piece
+        await run(box, "rm .git/loot")
+    files, _, memory = bytes(loot).partition(b"\n== memory of ")
     return {
         "the box's files and /proc": Place(files, "https_proxy=http://127.0.0.1:"),
         "the memory of the box's processes": Place(memory, "[heap]"),

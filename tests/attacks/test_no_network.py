@@ -60,7 +60,7 @@ SOCKETS = (
 
 
 @asynccontextmanager
-async def unix_listeners(path: Path, met: list[str]) -> AsyncIterator[None]:
+async def unix_listeners(path: Path, met: list[str], name: str = ABSTRACT) -> AsyncIterator[None]:
     """The host's: one with a name in the file system, one with an abstract name, which notes its callers."""
 
     async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,7 +68,7 @@ async def unix_listeners(path: Path, met: list[str]) -> AsyncIterator[None]:
         writer.close()
 
     abstract = socket.socket(socket.AF_UNIX)
-    abstract.bind(f"\0{ABSTRACT}")
+    abstract.bind(f"\0{name}")
     async with (
         await asyncio.start_unix_server(note, sock=abstract),
         await asyncio.start_unix_server(note, path),

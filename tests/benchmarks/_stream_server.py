@@ -95,6 +95,7 @@ async def serve_ours(directory: Path) -> None:
             made.governance,
             healthy,
             [Route("/emit", emit, methods=["POST"])],
+            images=made.images,
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=made.url) as http:

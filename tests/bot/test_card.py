@@ -39,14 +39,31 @@ def test_there_is_a_card_for_every_state() -> None:
 def test_only_what_can_be_done_now_is_offered(name: str) -> None:
     view = view_of(*STATES[name])
     actions = [button.action for button in status_card(view, public_url=URL).buttons]
-    stoppable = name not in ("stopping", "idle", "idle_with_an_approval", "stopped", "failed", "archived")
+    stoppable = name not in (
+        "stopping",
+        "idle",
+        "idle_with_an_approval",
+        "stopped",
+        "failed",
+        "failed_and_unsaved",
+        "archived",
+    )
     assert ("stop" in actions) == stoppable
-    assert ("retry" in actions) == (name in ("stopped", "failed"))
+    assert ("retry" in actions) == (name in ("stopped", "failed", "failed_and_unsaved"))
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_only_work_that_moves_along_may_be_shown_late(name: str) -> None:
-    late = ("starting", "running", "running_with_a_line", "degraded", "degraded_broker", "with_secrets")
+    late = (
+        "starting",
+        "running",
+        "running_with_a_line",
+        "degraded",
+        "degraded_broker",
+        "held_back",
+        "held_back_and_lifted",
+        "with_secrets",
+    )
     assert at_once(view_of(*STATES[name])) == (name not in late)
 
 

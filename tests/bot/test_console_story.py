@@ -15,7 +15,7 @@ from session import events as e
 from session.directory import LINK_PURPOSE
 from session.people import Identity
 from tests.bot.rooms import Rooms, repository_chosen
-from tests.bot.views import ASKED_BUDGET, ASKED_COMMAND, ASKED_EGRESS
+from tests.bot.views import ASKED_BUDGET, ASKED_COMMAND, ASKED_EGRESS, ASKED_PLAN
 
 
 def card_says(state: str) -> Callable[[ConsoleMessage], bool]:
@@ -278,7 +278,9 @@ async def test_a_code_from_the_account_page_links_the_chat_account_once(rooms: R
         assert await rooms.sessions() == []
 
 
-@pytest.mark.parametrize("asked", [ASKED_EGRESS, ASKED_COMMAND, ASKED_BUDGET], ids=lambda asked: asked.kind)
+@pytest.mark.parametrize(
+    "asked", [ASKED_EGRESS, ASKED_COMMAND, ASKED_BUDGET, ASKED_PLAN], ids=lambda asked: asked.kind
+)
 async def test_governance_asks_and_is_answered_like_everything_else(
     rooms: Rooms, asked: e.ApprovalRequested
 ) -> None:
@@ -311,12 +313,15 @@ async def test_governance_asks_and_is_answered_like_everything_else(
     assert [item.state for item in view.approvals] == ["used", "refused", "used", "refused"]
 
 
+HOW_IT_ENDED = ("and done", "I work by it", "said no")
+
+
 def settled_number(count: int) -> Callable[[ConsoleMessage], bool]:
     """Whether that many approvals show how they ended."""
     seen: set[str] = set()
 
     def look(message: ConsoleMessage) -> bool:
-        if message.kind == "approval" and ("and done" in message.text or "said no" in message.text):
+        if message.kind == "approval" and any(words in message.text for words in HOW_IT_ENDED):
             seen.add(message.id)
         return len(seen) == count
 

@@ -12,20 +12,25 @@ from session import events as e
 from session.fold import apply
 from session.view import SessionView
 from tests.bot.views import (
+    ADA,
     ASKED,
     ASKED_BUDGET,
     ASKED_COMMAND,
     ASKED_EGRESS,
+    ASKED_PLAN,
     CHANGES,
     CHOSEN,
     FAILED,
     FINISHED,
     GRACE,
     GREEN,
+    HELD_BACK,
+    LEAKED,
     OPENED,
     OPENED_PULL_REQUEST,
     READY,
     STARTED,
+    UNSAVED,
     asked_approval,
     prompt,
     recorded,
@@ -48,6 +53,12 @@ NOT_RUN = e.VerificationFinished(
     turn_id="t1", head_sha="a" * 40, verdict="not_run", reason="no checks are set"
 )
 PICKED = CHOSEN.model_copy(update={"how": "picked", "by": GRACE})
+LARGE = e.Hold(
+    kind="commit",
+    what="is larger than the 5 MB that one file may have",
+    path="data/all <!channel>.bin",
+    commit="d" * 40,
+)
 QUESTION = e.QuestionAsked(
     question_id="q1", turn_id="t1", call_id="c1", text="Which way?", options=("up", "even")
 )
@@ -96,6 +107,12 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.StopRequested(by=GRACE),
         e.SessionStopped(turn_id="t1", by=GRACE),
     ),
+    "all work is stopped": (*RUNNING, e.SessionStopped(turn_id="t1", by=GRACE, halt="a key\nleaked.")),
+    "all work is stopped, with a follow-up and no reason": (
+        *RUNNING,
+        e.PromptQueued(prompt=FROM_PAGE),
+        e.SessionStopped(turn_id="t1", by=GRACE, halt=""),
+    ),
     "a failure, then routing fails, then a merge": (
         *RUNNING,
         FAILED,
@@ -110,6 +127,14 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.ApprovalUsed(approval_id="a1"),
     ),
     "a command is not": (*RUNNING, ASKED_COMMAND, e.ApprovalRefused(approval_id="a1", by=GRACE)),
+    "a plan is refused, then one approved": (
+        *RUNNING,
+        ASKED_PLAN,
+        e.ApprovalRefused(approval_id="a1", by=GRACE),
+        ASKED_PLAN.model_copy(update={"approval_id": "a2"}),
+        e.ApprovalGiven(approval_id="a2", digest="d1", by=ADA),
+        e.ApprovalUsed(approval_id="a2"),
+    ),
     "a tool is asked about for the session": (
         *RUNNING,
         ASKED_COMMAND.model_copy(
@@ -125,6 +150,22 @@ STORIES: dict[str, Sequence[e.Event]] = {
         e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00."),
         ASKED_BUDGET,
         e.ApprovalVoided(approval_id="a1", reason="its time ran out"),
+    ),
+    "work is held back": (
+        *RUNNING,
+        HELD_BACK,
+        e.WorkHeldBack(holds=(LARGE, e.Hold(kind="handover", what="A push is damaged.")), saved=False),
+        e.WorkHeldBack(
+            holds=tuple(LARGE.model_copy(update={"path": f"data/{n}.bin"}) for n in range(7)), saved=True
+        ),
+        e.WorkHeldBack(holds=(LEAKED.model_copy(update={"path": ""}),), saved=True),
+        e.HoldsLifted(holds=(LEAKED,)),
+    ),
+    "work cannot be saved": (
+        *RUNNING,
+        UNSAVED,
+        FAILED.model_copy(update={"advice": "The work is saved. Say how to go on."}),
+        e.SessionStopped(turn_id="t1", by=GRACE),
     ),
     "an answer without words": (*RUNNING, FINISHED.model_copy(update={"summary": " ", "evidence": ""})),
 }

@@ -63,6 +63,15 @@ ASKED_BUDGET = ASKED_EGRESS.model_copy(
     }
 )
 
+ASKED_PLAN = ASKED_EGRESS.model_copy(
+    update={
+        "kind": "plan",
+        "title": "A plan of 2 steps",
+        "detail": "1. Find the rounding\n2. Round half up",
+        "subject": "",
+    }
+)
+
 
 def asked_approval(kind: e.ApprovalKind = "pull_request", blocking: bool = True) -> e.ApprovalRequested:
     """A request for approval."""
@@ -117,6 +126,15 @@ OPENED_PULL_REQUEST = e.PullRequestOpened(
 )
 FINISHED = e.TurnFinished(turn_id="t1", summary="Rounded **half up**.", evidence="12 tests pass.")
 FAILED = e.TurnFailed(turn_id="t1", cause="The model does not answer.", advice="Try again in a while.")
+LEAKED = e.Hold(
+    kind="secret", what="holds what looks like a GitHub token", path="config/`prod`.env", commit="c" * 40
+)
+HELD_BACK = e.WorkHeldBack(holds=(LEAKED,), saved=True)
+UNSAVED = e.PartDegraded(
+    part="sandbox",
+    detail="the work could not be saved outside of it, and would be lost with it. "
+    "There are more than 2000 new commits; squash them, or build on the base",
+)
 RUNNING = (CHOSEN, STARTED, READY, REPLIED, PLAN, CALLED)
 
 STATES: dict[str, tuple[e.Event, ...]] = {
@@ -137,6 +155,13 @@ STATES: dict[str, tuple[e.Event, ...]] = {
     "degraded_broker": (
         *RUNNING,
         e.PartDegraded(part="broker", detail="the broker does not answer; nothing is fetched or pushed"),
+    ),
+    "held_back": (*RUNNING, HELD_BACK, UNSAVED),
+    "held_back_and_lifted": (*RUNNING, HELD_BACK, e.HoldsLifted(holds=(LEAKED,))),
+    "failed_and_unsaved": (
+        *RUNNING,
+        UNSAVED,
+        FAILED.model_copy(update={"advice": "The work is saved. Rest."}),
     ),
     "with_secrets": (
         *RUNNING,

@@ -1,9 +1,18 @@
-"""A real Chromium, closed when the test ends."""
+"""A real Chromium, one for all tests of a process; each test has profiles of its own."""
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,7 +30,11 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--hide-scrollbars",
+    "--mute-audio",
 )
+START_SECONDS = 60.0
+POLL_SECONDS = 0.02
 PHONE, DESK = (390, 844), (1280, 900)
 
 
@@ -40,14 +53,49 @@ class Served(Protocol):
 @asynccontextmanager
 async def chromium(program: Path) -> AsyncIterator[Browser]:
     """The browser."""
+    address = await asyncio.to_thread(_running, program)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=str(program), headless=True, args=list(ARGUMENTS)
-        )
+        browser = await playwright.chromium.connect_over_cdp(address)
         try:
             yield browser
         finally:
+            # Its contexts are closed; the browser itself goes on for the next test.
             await browser.close()
+
+
+@lru_cache(maxsize=1)
+def _running(program: Path) -> str:
+    """The address of the debugger of a browser that runs as long as this process.
+
+    Source: Chromium's DevToolsActivePort: the port in its first line, once it listens.
+    """
+    profile = Path(tempfile.mkdtemp(prefix="bellhop-browser-"))
+    words = [
+        str(program),
+        "--headless",
+        *ARGUMENTS,
+        "--remote-debugging-port=0",
+        f"--user-data-dir={profile}",
+    ]
+    with (profile / "log").open("wb") as log:
+        # In a group of its own, so that its helpers end with it.
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    atexit.register(_end, process, profile)
+    ready, deadline = profile / "DevToolsActivePort", time.monotonic() + START_SECONDS
+    while not (ready.exists() and "\n" in ready.read_text()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{program.name} did not start: {(profile / 'log').read_text()[-2000:]}")
+        time.sleep(POLL_SECONDS)
+    return f"http://127.0.0.1:{ready.read_text().splitlines()[0]}"
+
+
+def _end(process: subprocess.Popen[bytes], profile: Path) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(profile, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ from session.database import Database
 from session.directory import Directory
 from session.events import Event
 from session.halt import KillSwitch
+from session.image_builds import ImageBuilds
+from session.image_requests import ImageRequests
 from session.leases import Leases
 from session.log import Log
 from session.people import Identity, Person, Role
@@ -52,6 +54,7 @@ class Stage:
     artifacts: Artifacts
     broker: BrokerSide
     governance: Governance
+    images: ImageRequests
     app: Starlette
     listener: socket.socket
     health: dict[str, str | None]
@@ -190,7 +193,21 @@ def _assemble(
     async def check() -> dict[str, str | None]:
         return health
 
-    app = create_app(settings, log, commands, directory, artifacts, pulse, CATALOGUE, governance, check)
+    images = ImageRequests(ImageBuilds(database), queue)
+    app = create_app(
+        settings, log, commands, directory, artifacts, pulse, CATALOGUE, governance, check, images=images
+    )
     return Stage(
-        settings, log, pulse, commands, directory, artifacts, broker, governance, app, listener, health
+        settings,
+        log,
+        pulse,
+        commands,
+        directory,
+        artifacts,
+        broker,
+        governance,
+        images,
+        app,
+        listener,
+        health,
     )

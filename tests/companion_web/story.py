@@ -235,6 +235,7 @@ def governed() -> Iterator[e.Event]:
         box="b1",
         image="bellhop-box:1",
         secrets=("PAYMENT_SANDBOX_KEY", "SMTP_PASSWORD"),
+        services=("postgres", "redis"),
     )
     yield e.UntrustedRead(source="docs.example.com")
     yield e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00.")
@@ -259,6 +260,7 @@ def governed() -> Iterator[e.Event]:
     yield governance_approval(
         "g3", "budget", "Go on beyond the budget?", "$5.02 of $5.00 is used.", "money_usd"
     )
+    yield governance_approval("g4", "plan", "A plan of 2 steps", "1. Keep the locale\n2. Add a test", "")
 
 
 def governance_approval(

@@ -155,9 +155,18 @@ async def test_hostile_texts_are_inert_first_and_live(stage: Stage, browser: Bro
             *story.call(call_id, payload, payload, payload, payload),
             e.UpdatePosted(text=payload),
             e.PartDegraded(part=payload, detail=payload),
+            e.WorkHeldBack(holds=(e.Hold(kind="secret", what=payload, path=payload),), saved=True),
+            e.WorkHeldBack(holds=(e.Hold(kind="commit", what=payload, commit=payload),), saved=True),
             e.UntrustedRead(source=payload),
             e.BudgetWarned(budget=payload, text=payload),
-            e.SandboxReady(backend="local", isolation=payload, box="b", image="i", secrets=(payload,)),
+            e.SandboxReady(
+                backend="local",
+                isolation=payload,
+                box="b",
+                image="i",
+                secrets=(payload,),
+                services=(payload,),
+            ),
             story.governance_approval(f"g{call_id}", "egress", payload, payload, payload).model_copy(
                 update={"blocking": False}
             ),

@@ -267,10 +267,16 @@ async def test_what_governance_asks_and_notes_can_be_read_and_answered(stage: St
             "Approving allows it for this session only.",
             "Approving allows exactly this, once.",
             "Approving grants as much again.",
+            "<li>Keep the locale</li>",
+            "Approving covers these steps; new or reworded ones are asked about again.",
         ):
             assert words in page
         yes = await client.post("/s/g/approvals/g1/approve", page="/s/g", digest="g1" * 20)
         no = await client.post("/s/g/approvals/g2/refuse", page="/s/g")
         assert (yes.status_code, no.status_code) == (303, 303)
+        await client.post("/s/g/approvals/g4/approve", page="/s/g", digest="g4" * 20)
+        await stage.append("g", e.ApprovalUsed(approval_id="g1"), e.ApprovalUsed(approval_id="g4"))
+        page = (await client.get("/s/g")).text
+        assert page.count("✓ Approved by Grace, done<") == page.count("✓ Approved by Grace<") == 1
     view = await stage.log.view("g")
-    assert [item.state for item in view.approvals] == ["given", "refused", "open"]
+    assert [item.state for item in view.approvals] == ["used", "refused", "open", "used"]

@@ -120,6 +120,7 @@ def application(stage: Stage, secret_key: str) -> Starlette:
         CATALOGUE,
         stage.governance,
         _healthy,
+        images=stage.images,
         secret_key=secret_key,
     )
 

@@ -86,12 +86,17 @@ def every_other_event() -> list[e.Event]:
             question_id="q1", turn_id="t2", call_id="c8", text="Which?", options=("this", "that")
         ),
         e.QuestionAnswered(question_id="q1", text="this", by=ada),
+        e.WorkHeldBack(
+            holds=(e.Hold(kind="secret", what="holds a key", path="k", commit="c" * 40),), saved=True
+        ),
+        e.WorkHeldBack(holds=(e.Hold(kind="handover", what="It is too large."),), saved=False),
+        e.HoldsLifted(holds=(e.Hold(kind="secret", what="holds a key", path="k", commit="c" * 40),)),
         e.PartDegraded(part="model", detail="slow"),
         e.PartRecovered(part="model"),
         e.TurnPaused(turn_id="t2", cause="the model is away"),
         e.StopRequested(by=ada),
         e.TurnFailed(turn_id="t2", cause="gone", advice="try again"),
-        e.SessionStopped(turn_id=None, by=ada),
+        e.SessionStopped(turn_id=None, by=ada, halt="a key leaked"),
         e.RepositoryAsked(reason="two fit", candidates=(e.Candidate(slug="acme/web"),)),
         e.RoutingFailed(cause="none fits", advice="name one"),
         e.MergeFailed(cause="conflict", advice="rebase"),

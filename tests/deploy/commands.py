@@ -86,6 +86,7 @@ def whole_environment(home: Path, model: ModelEmulator) -> dict[str, str]:
         **bare_environment(home),
         "REPOSITORIES_FILE": str(catalogue),
         "SANDBOX_BACKEND": "local",
+        "IMAGE_INTERVAL_MINUTES": "0",
         "OPENAI_BASE_URL": model.base_url,
         "OPENAI_API_KEY": model.api_key,
         "AGENT_MODEL": AGENT,

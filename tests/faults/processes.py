@@ -248,6 +248,7 @@ async def house(
             "SWEEP_SECONDS": "0.5",
             "PAUSE_SECONDS": "1",
             "FEED_INTERVAL_SECONDS": "0.2",
+            "IMAGE_INTERVAL_MINUTES": "0",
             "WEB_PORT": "0",
             **(settings or {}),
         }

@@ -254,6 +254,7 @@ def _settings(
         "SWEEP_SECONDS": "1",
         "PAUSE_SECONDS": "1",
         "FEED_INTERVAL_SECONDS": "0.5",
+        "IMAGE_INTERVAL_MINUTES": "0",
     }
 
 

@@ -114,4 +114,4 @@ async def test_a_secret_in_history_and_a_file_too_large_stay_in_the_box(open_hou
         [whole] = await house.commits(BILLING, "main", house.github.pull(BILLING, 1).branch)
         assert whole.startswith("Ada\nRound half a cent up")
         assert not any(KEY in r.output for r in await thread.events(e.ToolReturned))
-        await thread.holds_only("card", "answer", "approval", "answer")
+        await thread.holds_only("card", "notice", "answer", "approval", "answer")

@@ -57,7 +57,11 @@ async def test_stopped_by_command_and_gone_on_from_the_page(
         assert "All work is stopped: 3 turns, and every box." in capsys.readouterr().out
         threads = (asking, working, thinking)
         for thread in threads:
-            await thread.hears(f"Stopped by {operator().name}. The work so far is saved.")
+            notice = await thread.hears(f"{operator().name} stopped all work: a key leaked.")
+            assert (
+                "The work so far is saved. 🔁 on the card tries again once an admin has resumed"
+                in notice.shown
+            )
         await until(lambda: _all_dead(house), "every box is dead")
         before = (len(house.model.requests), await calls(*threads), await effects(house))
 
@@ -101,9 +105,11 @@ async def test_stopped_by_an_admin_s_button_and_gone_on_by_command(
         async with visit(browser, house, await linus.person()) as page:
             await page.goto(f"{house.url}/admin")
             await page.get_by_role("link", name="Stop all work").click()
-            await page.get_by_label("Why?").fill("odd requests")
+            await page.get_by_label("Why?").fill("odd requests, <!channel> & *more*.")
             await page.get_by_role("button", name="Yes, stop all work").click()
-            await thread.hears("Stopped by Linus. The work so far is saved.")
+            notice = await thread.hears("Linus stopped all work: odd requests,")
+            assert "&lt;!channel&gt; &amp; *more*." in notice.text
+            assert "The work so far is saved." in notice.shown
         await ada.replies(thread, "round half a cent up instead")
         await thread.prompt("round half a cent up instead")
         house.model.script(AGENT, FINISH)

@@ -1,4 +1,4 @@
-"""SQLite files that have their tables already: migrating anew would be most of what many tests do."""
+"""Databases that have their tables already: migrating anew would be most of what many tests do."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ async def tables_at(url: str) -> str:
     if url.startswith(PREFIX) and not await asyncio.to_thread(path.exists):
         template = _kept() / "template.db"
         if not await asyncio.to_thread(template.exists):
-            async with await Database.open(f"{PREFIX}{template}.new") as database:
-                await database.migrate()
+            await migrate(f"{PREFIX}{template}.new")
             await asyncio.to_thread(Path(f"{template}.new").rename, template)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, template, path)
     return url
+
+
+async def migrate(url: str) -> None:
+    """The database at that address has this version's tables."""
+    async with await Database.open(url) as database:
+        await database.migrate()
 
 
 @lru_cache(maxsize=1)

@@ -88,10 +88,11 @@ class PostgresServer:
         """
         self._server.stop(signal.SIGQUIT)
 
-    def create_database(self) -> str:
-        """The address of a new, empty database."""
+    def create_database(self, like: str | None = None) -> str:
+        """The address of a new database: empty, or a copy of the one at the address `like`."""
         name = f"test_{secrets.token_hex(6)}"
-        self._query(f'CREATE DATABASE "{name}"')
+        template = "template1" if like is None else like.rpartition("/")[2]
+        self._query(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self._url(name)
 
     def drop_database(self, url: str) -> None:

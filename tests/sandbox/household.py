@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,18 +26,27 @@ from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.mcp_connection import Ways
 from sandbox.broker.mcp_gateway import MCP_KINDS, McpGateway, McpParts, mcp_operations
 from sandbox.broker.operations import application
+from sandbox.broker.quarantine import QuarantineLimits
+from sandbox.broker.refused_pushes import RefusedPushes
 from sandbox.broker.rights import Accounts, Rights
 from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
+from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
+from sandbox.images.builder import ImageBuilder
+from sandbox.images.ready_images import ReadyImages
+from sandbox.images.reaping import ImageReaper
+from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.reaper import Reaper
+from sandbox.snapshots import SnapshotKeeper
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
@@ -48,7 +58,9 @@ from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
 from session.halt import KillSwitch
+from session.image_builds import ImageBuilds
 from session.leases import Leases
+from session.locks import Locks
 from session.log import Log
 from session.mcp_pins import McpPins
 from session.people import Attachment, Identity, Origin, Person, Prompt, ThreadLine
@@ -56,6 +68,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.secret_rows import SecretRows
 from session.settings import Settings
+from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
 from skills.library import built_in_source
@@ -102,6 +115,49 @@ class Household:
     ada: Person
     grace: Person
     sessions: list[str] = field(default_factory=list)
+
+    def builder(self, lease_seconds: float = 20) -> ImageBuilder:
+        """What builds images here."""
+        places = self.parts.places
+        return ImageBuilder(
+            BuilderParts(
+                environment=self.environment,
+                forge=self.parts.forge,
+                doors=self.parts.doors,
+                bundles=Bundles(places.bundles),
+                builds=ImageBuilds(self.database),
+                locks=Locks(self.database),
+                switch=self.parts.switch,
+                catalogue=self.parts.catalogue,
+                inbound=places.inbound,
+                lease=timedelta(seconds=lease_seconds),
+            )
+        )
+
+    def image_reaper(self) -> ImageReaper:
+        """What takes images away here."""
+        parts = self.parts
+        return ImageReaper(
+            self.environment,
+            ImageBuilds(self.database),
+            Locks(self.database),
+            parts.catalogue,
+            parts.doors,
+            parts.places.inbound,
+        )
+
+    def reaper(self) -> Reaper:
+        """What sweeps boxes, images and snapshots here."""
+        parts = self.parts
+        return Reaper(
+            self.environment,
+            self.log,
+            self.leases,
+            parts.doors,
+            parts.snapshots,
+            parts.places.inbound,
+            self.image_reaper(),
+        )
 
     async def opened(
         self,
@@ -190,9 +246,11 @@ async def household(
     turn_limit_seconds: float = 60,
     others: tuple[str, ...] = (),
     policy: Mapping[str, object] | None = None,
+    limits: QuarantineLimits | None = None,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
-    repositories, with just a README. `policy`: fields of the repository as the catalogue has them."""
+    repositories, with just a README. `policy`: fields of the repository as the catalogue has them. `limits`:
+    how much may leave a box; None: the usual."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -220,6 +278,7 @@ async def household(
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
         effects, directory = Effects(database), Directory(database)
+        own_limits = limits or QuarantineLimits()
         audit, switch = Audit(database), KillSwitch(database)
         desk = ForgeDesk(
             DeskParts(
@@ -231,10 +290,14 @@ async def household(
                 audit=audit,
                 switch=switch,
                 places=StorePlaces.under(home),
+                limits=own_limits,
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
-        git = GitThroughDoor(GitDoorParts(catalogue, desk.repository, desk.refresh, home / "hooks"))
+        pushes = RefusedPushes(log)
+        git = GitThroughDoor(
+            GitDoorParts(catalogue, desk.repository, desk.refresh, home / "hooks", pushes.tell, own_limits)
+        )
         door_parts = DoorParts(log, catalogue, audit, switch, StoredSecrets(secrets), git=git)
         doors = Doors(home / "doors", door_parts)
         stack.push_async_callback(doors.aclose)
@@ -271,6 +334,8 @@ async def household(
             broker=broker,
             switch=switch,
             doors=WorkerDoors(broker, place, home / "inbound"),
+            images=ReadyImages(place, ImageBuilds(database)),
+            snapshots=SnapshotKeeper(place, log, Snapshots(database)),
             catalogue=catalogue,
             directory=directory,
             effects=effects,

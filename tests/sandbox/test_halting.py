@@ -140,7 +140,7 @@ async def test_a_turn_at_work_ends_in_the_name_of_whoever_stopped_it() -> None:
             assert view.state == "stopped"
             events = await house.events(session_id)
             stopped = next(event for event in events if isinstance(event, e.SessionStopped))
-            assert stopped.by.name == "Grace"
+            assert (stopped.by.name, stopped.halt) == ("Grace", "a key leaked")
             returned = [event.status for event in events if isinstance(event, e.ToolReturned)]
             assert returned == ["cancelled"]
 
@@ -167,9 +167,17 @@ async def test_no_call_begins_while_all_is_halted() -> None:
 
         prepared = await house.parts.forge.prepare(session_id)
         base = await read_base(house.repository, prepared.mirror, "main")
-        places, doors = house.parts.places, house.parts.doors
+        parts = house.parts
         workspace = Workspace(
-            turn, house.environment, base, prepared.quarantine, Bundles(places.bundles), doors, places.inbound
+            turn,
+            house.environment,
+            base,
+            prepared.quarantine,
+            Bundles(parts.places.bundles),
+            parts.doors,
+            parts.images,
+            parts.snapshots,
+            parts.places.inbound,
         )
         calls = CallRunner({}, turn, workspace, never, switch.halted)
         assert await calls.run([ToolRequest(call_id="c1", tool="dance", arguments="{}")]) is None

@@ -9,26 +9,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from sandbox.broker.rights import NotPermitted
-from sandbox.forge.local import LocalForge
-from sandbox.forge.protocol import ForgeRepository, ForgeUnavailable, Permission
+from sandbox.forge.protocol import ForgeUnavailable
 from session.view import SessionView
+from tests.sandbox.hooked_forge import HookedForge, fails
 from tests.sandbox.household import household
-
-
-class FailingForge(LocalForge):
-    """A forge at which asking for people's rights ends with that error."""
-
-    error: Exception
-
-    async def permission(self, repository: ForgeRepository, login: str) -> Permission:
-        raise self.error
 
 
 async def logged(tmp_path: Path, error: Exception) -> tuple[SessionView, list[Mapping[str, object]]]:
     """What became of a turn that met the error, and what was logged above information."""
-    forge = FailingForge(tmp_path)
-    forge.error = error
-    async with household(forge=forge) as house:
+    async with household(forge=HookedForge(tmp_path, permission=fails(error))) as house:
         session_id = await house.opened()
         with capture_logs() as lines:
             view = await house.run(session_id)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import (
     Credential,
     ForgeRefused,
-    ForgeRepository,
     ForgeUnavailable,
-    NotLinked,
-    Permission,
-    PullRequestRef,
 )
 from session import events as e
 from session.catalogue import Approvals
@@ -25,6 +18,7 @@ from session.people import Person
 from session.view import SessionView
 from tests.emulators.model.turns import tool
 from tests.faults.waiting import until
+from tests.sandbox.hooked_forge import HookedForge, fails, linked_only, nothing
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE, approve
 from tests.sandbox.workbench import git
@@ -216,57 +210,23 @@ async def test_the_diff_is_kept_for_the_page() -> None:
         assert [file["path"] for file in json.loads(artifact.content)] == ["billing/invoice.py"]
 
 
-class StrictForge(LocalForge):
-    """A forge on this host that, like a hosted one, opens pull requests only for linked people."""
-
-    @property
-    def needs_credential(self) -> bool:
-        return True
-
-    async def open_pull_request(
-        self,
-        repository: ForgeRepository,
-        *,
-        branch: str,
-        base: str,
-        title: str,
-        body: str,
-        draft: bool,
-        as_person: Credential | None,
-    ) -> PullRequestRef:
-        if as_person is None:
-            raise NotLinked("no account is linked.")
-        return await super().open_pull_request(
-            repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
-        )
-
-
-class SlowForge(LocalForge):
-    """A forge that is slow to say what people may do: `meanwhile` happens when it is asked anew, which is
-    when the worker is about to use an approval (before a box opens, its word of a moment ago will do)."""
-
-    meanwhile: Callable[[], Awaitable[object]] | None = None
-    asked = 0
-
-    async def permission(self, repository: ForgeRepository, login: str) -> Permission:
-        if self.meanwhile is not None:
-            self.asked += 1
-            if self.asked == 1:
-                await self.meanwhile()
-        return await super().permission(repository, login)
-
-
 @pytest.mark.parametrize(("then", "state"), [("withdraw", "awaiting_approval"), ("refuse", "running")])
 async def test_a_yes_taken_back_at_the_last_moment_does_nothing(
     tmp_path: Path, then: str, state: str
 ) -> None:
-    forge = SlowForge(tmp_path)
+    forge = HookedForge(tmp_path)
     async with household(forge=forge) as house:
         view = await proposed(house)
         approval_id = view.open_approvals[0].request.approval_id
         await house.commands.approve(view.id, approval_id, house.grace)
-        taken_back = getattr(house.commands, then)
-        forge.meanwhile = partial(taken_back, view.id, approval_id, house.grace)
+
+        async def taken_back(_: Credential | None) -> None:
+            # Asked anew when the worker is about to use the approval: before a box opens, its word of a
+            # moment ago will do.
+            forge.before_permission = nothing
+            await getattr(house.commands, then)(view.id, approval_id, house.grace)
+
+        forge.before_permission = taken_back
         view = await house.run(view.id)
         assert view.published is None
         assert view.state == state
@@ -293,32 +253,9 @@ async def test_a_yes_that_is_carried_out_too_late_does_nothing_and_the_agent_hea
         assert git(house.home / "billing.git", "branch", "--list", "bellhop/*") == ""
 
 
-class AbsentForge(LocalForge):
-    """A forge that opens no pull request the first time it is asked, because it is away."""
-
-    asked = 0
-
-    async def open_pull_request(
-        self,
-        repository: ForgeRepository,
-        *,
-        branch: str,
-        base: str,
-        title: str,
-        body: str,
-        draft: bool,
-        as_person: Credential | None,
-    ) -> PullRequestRef:
-        self.asked += 1
-        if self.asked == 1:
-            raise ForgeUnavailable("The forge cannot be reached.")
-        return await super().open_pull_request(
-            repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
-        )
-
-
 async def test_an_outage_of_the_forge_pauses_the_turn_and_costs_no_approval(tmp_path: Path) -> None:
-    async with household(forge=AbsentForge(tmp_path)) as house:
+    forge = HookedForge(tmp_path, opening=fails(ForgeUnavailable("The forge cannot be reached."), 1))
+    async with household(forge=forge) as house:
         view = await proposed(house)
         await house.commands.approve(view.id, view.open_approvals[0].request.approval_id, house.grace)
         paused = await house.run(view.id)
@@ -336,7 +273,8 @@ def with_login(person: Person) -> Person:
 
 
 async def test_without_a_linked_account_the_branch_and_how_to_link_remain(tmp_path: Path) -> None:
-    async with household(approvals=AUTO, forge=StrictForge(tmp_path)) as house:
+    forge = HookedForge(tmp_path, strict=True, opening=linked_only)
+    async with household(approvals=AUTO, forge=forge) as house:
         house.model.script(MODEL, FIX, PROPOSE, FINISH)
         view = await house.run(await house.opened(author=with_login(house.ada)))
         told = results(await house.events(view.id), "open_pull_request")[0]
@@ -363,30 +301,16 @@ class StrictAccounts:
         return self.renewals.pop(0)
 
 
-class ForgetfulForge(StrictForge):
-    """Takes no stale tokens."""
-
-    async def open_pull_request(
-        self,
-        repository: ForgeRepository,
-        *,
-        branch: str,
-        base: str,
-        title: str,
-        body: str,
-        draft: bool,
-        as_person: Credential | None,
-    ) -> PullRequestRef:
-        if as_person is not None and as_person.token == "stale":
-            raise ForgeRefused("the token is no longer good.", 401)
-        return await super().open_pull_request(
-            repository, branch=branch, base=base, title=title, body=body, draft=draft, as_person=as_person
-        )
+async def no_stale_tokens(credential: Credential | None) -> None:
+    """What a forge says to a token that it has forgotten."""
+    if credential is not None and credential.token == "stale":
+        raise ForgeRefused("the token is no longer good.", 401)
+    await linked_only(credential)
 
 
 async def test_a_token_that_is_no_longer_good_is_renewed_once(tmp_path: Path) -> None:
     accounts = StrictAccounts(Credential("ada", "fresh"), None)
-    forge = ForgetfulForge(tmp_path)
+    forge = HookedForge(tmp_path, strict=True, opening=no_stale_tokens)
     async with household(approvals=AUTO, forge=forge, accounts={forge.name: accounts}) as house:
         house.model.script(MODEL, FIX, PROPOSE, FINISH)
         renewed = await house.run(await house.opened())
@@ -399,18 +323,10 @@ async def test_a_token_that_is_no_longer_good_is_renewed_once(tmp_path: Path) ->
         assert accounts.renewals == []
 
 
-class ShutForge(LocalForge):
-    """Takes no branch: Bellhop's own token is no longer good there."""
-
-    async def publish(
-        self, repository: ForgeRepository, quarantine: Path, sha: str, branch: str, expected: str | None
-    ) -> None:
-        raise ForgeRefused("Bellhop's own token is no longer good.", 401)
-
-
 async def test_a_refused_push_costs_nobody_their_token(tmp_path: Path) -> None:
     accounts = StrictAccounts(Credential("ada", "fresh"))
-    forge = ShutForge(tmp_path)
+    refusal = ForgeRefused("Bellhop's own token is no longer good.", 401)
+    forge = HookedForge(tmp_path, publishing=fails(refusal))
     async with household(approvals=AUTO, forge=forge, accounts={forge.name: accounts}) as house:
         house.model.script(MODEL, FIX, PROPOSE, FINISH)
         view = await house.run(await house.opened())
@@ -423,7 +339,7 @@ async def test_a_refused_push_costs_nobody_their_token(tmp_path: Path) -> None:
 async def test_who_has_no_account_or_may_not_write_gets_no_box(tmp_path: Path) -> None:
     people = tmp_path / "people.yaml"
     people.write_text("'*': {ada: read}\n")
-    async with household(forge=StrictForge(tmp_path, people=people)) as house:
+    async with household(forge=HookedForge(tmp_path, people=people, strict=True)) as house:
         unlinked = await house.run(await house.opened(author=house.grace))
         reader = await house.run(await house.opened(author=with_login(house.ada)))
         assert unlinked.failure is not None

@@ -5,19 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sandbox.environments.protocol import SandboxSpec
-from sandbox.reaper import Lifetimes, Reaper
 from sandbox.workspace import box_name
 from tests.emulators.model.turns import tool
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH
 
 NOW = datetime.now(UTC)
-
-
-def reaper(house: Household) -> Reaper:
-    return Reaper(
-        house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound, Lifetimes()
-    )
 
 
 async def boxes(house: Household) -> dict[str, bool]:
@@ -30,9 +23,9 @@ async def test_an_idle_box_stops_and_a_follow_up_finds_its_files() -> None:
         session_id = await house.opened()
         await house.run(session_id)
         name = box_name(session_id)
-        assert await reaper(house).sweep() == 0
+        assert await house.reaper().sweep() == 0
         assert await boxes(house) == {name: True}
-        assert await reaper(house).sweep(datetime.now(UTC) + timedelta(minutes=11)) == 1
+        assert await house.reaper().sweep(datetime.now(UTC) + timedelta(minutes=11)) == 1
         assert await boxes(house) == {name: False}
         house.model.script(MODEL, tool("read_file", path="kept.md"), FINISH)
         await house.prompt(session_id, "What did you write?")
@@ -49,9 +42,9 @@ async def test_a_box_with_a_live_lease_is_left_alone() -> None:
         await house.run(session_id)
         lease = await house.leases.acquire(session_id, "a worker")
         assert lease is not None
-        assert await reaper(house).sweep(datetime.now(UTC) + timedelta(days=9)) == 0
+        assert await house.reaper().sweep(datetime.now(UTC) + timedelta(days=9)) == 0
         await house.leases.release(lease)
-        assert await reaper(house).sweep(datetime.now(UTC) + timedelta(days=9)) == 1
+        assert await house.reaper().sweep(datetime.now(UTC) + timedelta(days=9)) == 1
         assert await boxes(house) == {}
 
 
@@ -60,5 +53,5 @@ async def test_a_box_that_belongs_to_no_session_goes() -> None:
         spec = SandboxSpec("nobody", "bellhop-nobody", None, house.home / "in")
         async with await house.environment.open(spec):
             pass
-        assert await reaper(house).sweep() == 1
+        assert await house.reaper().sweep() == 1
         assert await boxes(house) == {}

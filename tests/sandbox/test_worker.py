@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from sandbox.reaper import Reaper
+from sandbox.images.jobs import ImageJobs
 from sandbox.worker import WorkerProcess
 from session import events as e
+from session.locks import Locks
 from session.queue import Queue
 from session.reconciler import Reconciler
 from tests.emulators.model.turns import Held
@@ -26,14 +28,18 @@ async def route_nothing(session_id: str) -> None:
 
 
 def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
+    parts = house.parts
     return WorkerProcess(
         redis_url=redis_url,
         jobs=house.jobs,
         route_session=route_nothing,
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
-        reaper=Reaper(
-            house.environment, house.log, house.leases, house.parts.doors, house.parts.places.inbound
+        reaper=house.reaper(),
+        snapshots=parts.snapshots,
+        images=ImageJobs(
+            house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
+        image_interval_minutes=0,
         concurrency=2,
         turn_limit_seconds=60,
     )

@@ -114,6 +114,7 @@ class Room:
             blocking=blocking,
             excluded=excluded,
             subject=subject,
+            turn_id=turn.turn_id if (turn := (await self.log.view(session_id)).turn) else None,
         )
         await self.log.record(session_id, lambda _: [request])
         return request.approval_id

@@ -107,6 +107,21 @@ async def test_words_instead_of_an_approval_void_it_and_steer_the_agent(room: Ro
     assert (approval.state, approval.reason) == ("voided", "Ada asked for changes")
 
 
+async def test_words_after_a_no_to_the_plan_are_its_reason(room: Room, ada: Person, grace: Person) -> None:
+    view = await room.running(ada)
+    await room.commands.refuse(view.id, await room.ask(view.id, "plan"), grace)
+    accepted = await room.commands.add_prompt(view.id, prompt(grace, "leave the ledger alone"))
+    assert accepted.how == "changes_asked"
+    assert accepted.view.waiting_prompts[0].prompt.steer
+    # With a new plan before them, or a no to something else, words are what they are otherwise.
+    approval_id = await room.ask(view.id, "plan")
+    await room.commands.approve(view.id, approval_id, ada)
+    await room.commands.refuse(view.id, await room.ask(view.id, "command"), grace)
+    accepted = await room.commands.add_prompt(view.id, prompt(ada, "and the credit notes"))
+    assert accepted.how == "queued"
+    assert not accepted.view.waiting_prompts[1].prompt.steer
+
+
 async def test_waiting_prompts_can_be_reworded_steered_and_taken_back(room: Room, ada: Person) -> None:
     view = await room.running(ada)
     waiting = prompt(ada, "frist")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,25 @@ async def process(url: str, session_id: str = "", number: int = 0) -> None:
     assert child.returncode == 0, errors.decode()
 
 
-async def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
-    await asyncio.gather(*(process(database_url) for _ in range(3)))
-    async with await Database.open(database_url) as database:
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite://{tmp_path / 'bellhop.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+async def test_processes_that_start_at_once_migrate_once(empty_database: str) -> None:
+    await asyncio.gather(*(process(empty_database) for _ in range(3)))
+    async with await Database.open(empty_database) as database:
         await database.migrate()
         assert await database.rows("SELECT * FROM sessions") == []
         names = [row["name"] for row in await database.rows("SELECT name FROM tortoise_migrations")]
-        assert sorted(names) == ["0001_initial", "0002_governance"]
+        assert sorted(names) == ["0001_initial", "0002_governance", "0003_images", "0004_snapshots"]
 
 
 async def test_the_migrations_make_the_tables_that_the_models_say() -> None:

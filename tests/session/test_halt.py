@@ -53,9 +53,10 @@ async def test_every_open_turn_is_stopped_and_what_waits_in_line_is_kept(
     async def last(session_id: str) -> e.Event:
         return (await room.log.read(session_id))[-1].event
 
-    assert await last(alone.id) == e.SessionStopped(turn_id=turn_id(alone), by=grace)
-    assert await last(worked_on.id) == e.StopRequested(by=grace)
-    assert await last(asking.id) == e.SessionStopped(turn_id=turn_id(asking), by=grace)
+    why = "a key leaked"
+    assert await last(alone.id) == e.SessionStopped(turn_id=turn_id(alone), by=grace, halt=why)
+    assert await last(worked_on.id) == e.StopRequested(by=grace, halt=why)
+    assert await last(asking.id) == e.SessionStopped(turn_id=turn_id(asking), by=grace, halt=why)
     given = (await room.log.view(asking.id)).approval(approval)
     assert given is not None
     assert given.state == "voided"
@@ -94,12 +95,18 @@ async def test_what_waits_is_failed_by_no_sweep_and_rung_for_afterwards(
 
 
 async def test_a_turn_whose_worker_died_is_told_as_stopped_while_all_is_halted(
-    room: Room, standstill: Standstill, ada: Person
+    room: Room, standstill: Standstill, ada: Person, grace: Person
 ) -> None:
     view = await room.running(ada)
     lease = await room.leases.acquire(view.id, "worker")
     assert lease is not None
-    await standstill.stop(ada, "")
+    # One person's stop was on its way already, and says less than the halt.
+    await room.commands.stop(view.id, grace)
+    for _ in range(2):
+        await standstill.stop(ada, "a key leaked")
     await room.leases.release(lease)
     assert await room.reconciler.sweep() == 1
-    assert (await room.log.view(view.id)).state == "stopped"
+    *_, once, again, stopped = [record.event for record in await room.log.read(view.id)]
+    assert once == e.StopRequested(by=grace)
+    assert again == e.StopRequested(by=ada, halt="a key leaked")
+    assert stopped == e.SessionStopped(turn_id=turn_id(view), by=ada, halt="a key leaked")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 
-from session.queue import Queue, deserialize, serialize, worker
+from session.queue import Queue, Regular, deserialize, serialize, worker
 from tests.session.room import eventually
 
 
@@ -39,6 +39,31 @@ async def test_a_job_is_in_line_once_runs_and_may_be_in_line_again(redis_url: st
             await arq.close()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_is_regular_is_done_when_a_worker_starts_and_by_one_of_them(redis_url: str) -> None:
+    done: asyncio.Queue[str] = asyncio.Queue()
+
+    async def look() -> None:
+        await done.put("looked")
+
+    arq = worker(
+        redis_url,
+        {"run_turn": done.put},
+        concurrency=2,
+        job_timeout_seconds=30,
+        regular=[Regular("look", 30, look)],
+    )
+    (cron,) = list(arq.cron_jobs or [])
+    assert (cron.name, cron.minute, cron.unique, cron.max_tries) == ("look", {0, 30}, True, 1)
+    running = asyncio.create_task(arq.async_run())
+    try:
+        async with asyncio.timeout(10):
+            assert await done.get() == "looked"
+    finally:
+        await arq.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_job_that_fails_is_not_tried_again_by_arq(redis_url: str) -> None:
@@ -97,7 +122,7 @@ async def test_a_redis_that_goes_silent_costs_neither_time_nor_a_connection(redi
 
 @asynccontextmanager
 async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
-    """The address of a way to that Redis on which, from the first request with `word`, nothing is answered."""
+    """The address of a way to that Redis where, from the first request with `word`, nothing is answered."""
     server = urlsplit(redis_url)
     silent = asyncio.Event()
     carrying: set[asyncio.Task[None]] = set()

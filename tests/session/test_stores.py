@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from session.leases import StaleEpoch
 from session.messages import ChatMessageRow, ChatMessages
 from session.people import Person
 from session.secret_rows import SecretRows
+from session.snapshots import NOT_YET, Snapshot, Snapshots
 from tests.session.people import identity, prompt
 from tests.session.room import Room
 
@@ -88,6 +90,21 @@ async def test_artifacts_come_back_as_they_were_and_only_to_their_session(room: 
     assert await room.artifacts.get("another", added.artifact_id) is None
     with pytest.raises(ArtifactTooLarge):
         await room.artifacts.put(view.id, "log", "big", "text/plain", b"x" * (MAX_BYTES + 1))
+
+
+async def test_snapshots_are_found_by_session_and_place_the_newest_first(room: Room, ada: Person) -> None:
+    snapshots, view = Snapshots(room.database), await room.opened(ada)
+    first = Snapshot("copy:t1", view.id, "engine/a", "acme/web", 1, "c" * 40, 2)
+    second = replace(first, reference="copy:t2", turns=2)
+    for snapshot in (first, second, replace(first, checkpoint="d" * 40)):
+        await snapshots.add(snapshot)
+    found = await snapshots.of(view.id, "engine/a")
+    assert [(item.reference, item.checkpoint[0]) for item in found] == [("copy:t2", "c"), ("copy:t1", "d")]
+    assert [item.reference for item in await snapshots.on("engine/a")] == ["copy:t1", "copy:t2"]
+    assert all(item.taken_at > NOT_YET for item in found)
+    assert await snapshots.of(view.id, "engine/b") == await snapshots.on("engine/b") == []
+    await snapshots.drop("copy:t2")
+    assert [item.turns for item in await snapshots.of(view.id, "engine/a")] == [1]
 
 
 async def test_people_are_made_once_and_follow_their_platform(room: Room) -> None:

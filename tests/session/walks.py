@@ -143,6 +143,7 @@ def _work(walk: Walk) -> Sequence[e.Event]:
         [e.TurnFailed(turn_id=turn, cause="c", advice="a")],
         [e.QuestionAsked(question_id=walk.name(), turn_id=turn, call_id="c", text="which?")],
         [_request(walk, turn, "pull_request", blocking=True)],
+        [_request(walk, turn, "plan", blocking=True)],
         [_request(walk, turn, "merge", blocking=False)],
         [
             e.PromptSteered(prompt_id=p.prompt.id, turn_id=turn)

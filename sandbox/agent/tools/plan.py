@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sandbox.agent.tool import Arguments, Tool, ToolResult
+from sandbox.agent.tool import Arguments, Tool, ToolOutcome, ToolResult
 from sandbox.agent.tool_context import ToolContext
 from session.events import PlanChanged, PlanItem
 
@@ -28,7 +28,7 @@ class PlanArguments(Arguments):
 
 
 class Plan(Tool[PlanArguments]):
-    """Shows people the steps of the work and how far they are."""
+    """Shows people the steps of the work and how far they are; asks them first where the policy wants it."""
 
     name = "plan"
     description = (
@@ -43,7 +43,10 @@ class Plan(Tool[PlanArguments]):
         current = next((item.text for item in arguments.items if item.status == "in_progress"), None)
         return current or "planning"
 
-    async def run(self, context: ToolContext, arguments: PlanArguments) -> ToolResult:
+    async def run(self, context: ToolContext, arguments: PlanArguments) -> ToolOutcome:
+        steps = [item.text for item in arguments.items]
+        if instead := await context.plans.instead(context.call_id, steps):
+            return instead
         items = tuple(PlanItem(text=item.text, status=item.status) for item in arguments.items)
         open_steps = sum(item.status in ("pending", "in_progress") for item in items)
         return ToolResult(

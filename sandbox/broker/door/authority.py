@@ -34,11 +34,11 @@ class Authority:
         self._contexts: OrderedDict[str, tuple[datetime, ssl.SSLContext]] = OrderedDict()
 
     @classmethod
-    def new(cls, session_id: str) -> Authority:
-        """A new authority, named after the session."""
+    def new(cls, owner: str) -> Authority:
+        """A new authority, named after the session or the build that it is for."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Bellhop door {session_id}"[:64])])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Bellhop door {owner}"[:64])])
         built = (
             _builder(name, name, key.public_key(), now, LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -26,9 +26,13 @@ BACKLOG = 128
 
 
 class DoorRecord(Declared):
-    """What the broker must know to serve the door again after a restart; kept where no box sees it."""
+    """What the broker must know to serve the door again after a restart; kept where no box sees it.
+
+    `repository` is the slug whose image is built in the box; then there is no session.
+    """
 
     session_id: str
+    repository: str = ""
     box: str
     package_hosts: Mapping[str, tuple[str, ...]]
     certificate: str

@@ -13,12 +13,16 @@ import structlog
 from pydantic import ValidationError
 
 from sandbox.broker.door.authority import Authority
+from sandbox.broker.door.build_gate import BuildGate
 from sandbox.broker.door.door import Door, DoorRecord
 from sandbox.broker.door.gate import Brake, Gate
 from sandbox.broker.door.parts import DoorParts, EgressRefused
 from session.catalogue import UnknownRepository
 
 log = structlog.get_logger()
+
+BUILD_PREFIX = "build-"
+"""How the names of boxes begin in which images are built; no session's box has such a name."""
 
 _BOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
@@ -41,18 +45,43 @@ class Doors:
         which are as they are now.
         Raises: ValueError for a box that has no plain name; NoSuchSession, DatabaseDown, VaultError.
         """
-        if not _BOX.fullmatch(box) or box.endswith(".json"):
-            raise ValueError(f"{box!r} is no name of a box")
+        _check_name(box)
         secrets = await self._secrets(session_id)
+        return await self._opened(session_id, "", box, package_hosts, secrets)
+
+    async def open_for_build(
+        self, repository: str, box: str, package_hosts: Mapping[str, tuple[str, ...]]
+    ) -> Path:
+        """The same for a box in which that repository's image is built; no secrets lie in it.
+
+        Raises: ValueError for a box that cannot be a build's; UnknownRepository.
+        """
+        _check_name(box)
+        if not box.startswith(BUILD_PREFIX):
+            raise ValueError(f"{box!r} is no name of a build's box")
+        slug = self._parts.catalogue.get(repository).slug
+        return await self._opened("", slug, box, package_hosts, {})
+
+    async def _opened(
+        self,
+        session_id: str,
+        repository: str,
+        box: str,
+        package_hosts: Mapping[str, tuple[str, ...]],
+        secrets: Mapping[str, str],
+    ) -> Path:
         async with self._lock:
             door = self._doors.get(box)
-            if door is not None and door.record.session_id != session_id:
+            if door is not None and (door.record.session_id, door.record.repository) != (
+                session_id, repository,
+            ):  # fmt: skip
                 await self._gone(box)
                 door = None
             if door is None:
-                authority = Authority.new(session_id)
+                authority = Authority.new(session_id or box)
                 record = DoorRecord(
                     session_id=session_id,
+                    repository=repository,
                     box=box,
                     package_hosts=package_hosts,
                     certificate=authority.certificate,
@@ -92,7 +121,7 @@ class Doors:
             self._doors.clear()
 
     async def _serve(self, record: DoorRecord) -> Door:
-        gate = Gate(self._parts, self._brake, record.session_id, record.box, record.package_hosts)
+        gate = _gate(self._parts, self._brake, record)
         door = Door(record, self._directory / record.box, gate, self._parts)
         await door.start()
         self._doors[record.box] = door
@@ -115,6 +144,17 @@ class Doors:
             return {}
         found = {name: await self._parts.secrets.get(name) for name in names}
         return {name: secret for name, secret in found.items() if secret is not None}
+
+
+def _gate(parts: DoorParts, brake: Brake, record: DoorRecord) -> Gate:
+    if record.repository:
+        return BuildGate(parts, brake, record.repository, record.box, record.package_hosts)
+    return Gate(parts, brake, record.session_id, record.box, record.package_hosts)
+
+
+def _check_name(box: str) -> None:
+    if not _BOX.fullmatch(box) or box.endswith(".json"):
+        raise ValueError(f"{box!r} is no name of a box")
 
 
 def _remember(directory: Path, record: DoorRecord) -> None:

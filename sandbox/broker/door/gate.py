@@ -60,7 +60,7 @@ class Brake:
 
 
 class Gate:
-    """The decisions about one box. `refused` are its latest refusals, oldest first."""
+    """The decisions about one box of a session. `refused` are its latest refusals, oldest first."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Gate:
         self.refused: deque[EgressRefused] = deque(maxlen=MAX_REFUSALS)
         self._parts = parts
         self._actor = f"box {box}"
+        self._particulars: Mapping[str, str] = {}
         # Whoever has read up to a number goes on from there, also when the broker has begun anew since.
         self._numbered = time.time_ns() // 1_000_000
 
@@ -94,7 +95,7 @@ class Gate:
             raise Denied(UNAVAILABLE, DATABASE_DOWN) from error
         except (NoSuchSession, UnknownRepository) as error:
             raise Denied(FORBIDDEN, f"Nothing may leave this box: {error}") from error
-        return Judgement(repository, self.package_hosts, view)
+        return Judgement(repository, self.package_hosts, view.approvals, view.untrusted)
 
     async def deny(self, endpoint: Endpoint, method: str, path: str, refused: Refused) -> Denied:
         """The refusal, noted and on the audit, to be raised. Raises: Denied, when the audit is down."""
@@ -117,7 +118,13 @@ class Gate:
             target=f"{method} {endpoint.url}",
             outcome=outcome,
             session_id=self.session_id,
-            detail={"host": endpoint.host, "method": method, "path": path[:MAX_PATH_CHARACTERS], "why": why},
+            detail={
+                "host": endpoint.host,
+                "method": method,
+                "path": path[:MAX_PATH_CHARACTERS],
+                "why": why,
+                **self._particulars,
+            },
         )
         try:
             await self._parts.audit.write(entry)
@@ -130,7 +137,7 @@ class Gate:
         Raises: Denied. Emits: UntrustedRead.
         """
         own = judgement.forge is not None and host == judgement.forge.host
-        if own or host in judgement.view.untrusted:
+        if own or host in judgement.untrusted:
             return
 
         def decide(view: SessionView) -> Sequence[Event]:
@@ -150,7 +157,8 @@ class Meter:
     """Counts bytes against the session's budget, and stops what is under way when the switch is thrown."""
 
     def __init__(self, parts: DoorParts, session_id: str, brake: Brake) -> None:
-        self._spend = parts.spend
+        # A build has no session whose budget it could use up; its time is limited instead.
+        self._spend = parts.spend if session_id else None
         self._session_id = session_id
         self._brake = brake
         self._uncounted = 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from sandbox.broker.door.targets import BadTarget, Endpoint, Scheme, decoded, endpoint_of
 from session.catalogue import Repository
 from session.policy import READING, EgressRule, SecretUse, policy_version
-from session.view import SessionView
+from session.view import ApprovalView
 
 MAX_PRESET_LINE_BYTES = 2048
 """A longer request to a package index carries something out rather than naming a package."""
@@ -54,15 +54,18 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The policy of one session at one moment.
+    """The policy of one session, or of one build, at one moment.
 
     package_hosts: for each preset the origins that the box's own configuration names, as `host`, `host:port`
-    or `scheme://host[:port]`.
+    or `scheme://host[:port]`. approvals: what people were asked in the session. untrusted: where it read what
+    strangers can write. askable: there are people who can be asked.
     """
 
     repository: Repository
     package_hosts: Mapping[str, tuple[str, ...]]
-    view: SessionView
+    approvals: Sequence[ApprovalView] = ()
+    untrusted: Sequence[str] = ()
+    askable: bool = True
 
     def decide(self, asked: Asked) -> Allowed | Refused:
         """Whether the request may leave."""
@@ -116,7 +119,7 @@ class Judgement:
     @property
     def tainted(self) -> bool:
         """Whether the session has read what strangers write while it holds what is private."""
-        return bool(self.view.untrusted) and not self.repository.public
+        return bool(self.untrusted) and not self.repository.public
 
     @property
     def forge_served(self) -> bool:
@@ -138,7 +141,7 @@ class Judgement:
             return frozenset()
         given = [
             each.request
-            for each in self.view.approvals
+            for each in self.approvals
             if each.request.kind == "egress" and each.state in {"given", "used"}
         ]
         version = policy_version(self.repository) if given else ""
@@ -188,13 +191,14 @@ class Judgement:
         return f"no rule of {slug} names {host}"
 
     def _taint(self, what: str) -> str:
+        who = "the session" if self.askable else "the build"
         return (
-            f"the session has read what strangers can write ({', '.join(self.view.untrusted)[:200]}), and "
+            f"{who} has read what strangers can write ({', '.join(self.untrusted)[:200]}), and "
             f"{what} could carry private data out"
         )
 
     def _refusal(self, reason: str) -> Refused:
-        return Refused(reason, allowable=self.repository.approvals.egress == "ask")
+        return Refused(reason, allowable=self.askable and self.repository.approvals.egress == "ask")
 
 
 def _names(pattern: str, host: str) -> bool:

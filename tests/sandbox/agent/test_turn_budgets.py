@@ -77,9 +77,17 @@ class Surroundings:
     def commands(self) -> Surroundings:
         return self
 
+    @property
+    def plans(self) -> Surroundings:
+        return self
+
     def never_ran(self, call_id: str) -> bool:
         """No call was held back."""
         return False
+
+    def refusal(self, tool: Tool[Arguments]) -> str:
+        """No call has to wait."""
+        return ""
 
 
 class Clock:

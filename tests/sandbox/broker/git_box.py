@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from sandbox.broker.quarantine import Quarantine, QuarantineLimits, references
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import ForgeRepository
 from session.catalogue import Catalogue, Repository
+from session.vocabulary import Hold
 from tests.companion_web.stage import AnnouncedServer
 from tests.sandbox.workbench import AUTHOR, Workbench, git
 
@@ -41,7 +42,7 @@ class GitHouse:
     """The forge's repository `origin`, and the `quarantine` of session s1 as git at the door keeps it.
 
     repository is the catalogue's entry; a test may change it before it serves. refreshes counts fetches from
-    the forge; failing is raised by the next of them.
+    the forge; failing is raised by the next of them. told is what people were told of refused pushes.
     """
 
     home: Path
@@ -51,6 +52,7 @@ class GitHouse:
     refreshes: int = 0
     failing: Exception | None = None
     requests: list[str] = field(default_factory=list)
+    told: list[Hold] = field(default_factory=list)
 
     @classmethod
     def at(cls, home: Path) -> GitHouse:
@@ -77,6 +79,7 @@ class GitHouse:
                 repository=self._repository,
                 refresh=self._refresh,
                 hooks=self.home / "hooks",
+                tell=self._tell,
                 limits=self.limits,
                 refresh_seconds=self.refresh_seconds,
             )
@@ -91,6 +94,10 @@ class GitHouse:
     def to_forge(self, bench: Workbench, branch: str) -> None:
         """Put what is checked out there on a branch of the forge, as somebody else would."""
         git(bench.path, "push", "--quiet", "--force", str(self.origin), f"HEAD:refs/heads/{branch}")
+
+    async def _tell(self, session_id: str, holds: Sequence[Hold]) -> None:
+        assert session_id == SESSION
+        self.told += holds
 
     async def _repository(self, session_id: str) -> Repository:
         return self.repository

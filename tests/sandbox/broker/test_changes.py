@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sandbox.broker import changes as module
@@ -37,6 +38,7 @@ async def test_every_kind_of_change(quarantine: Quarantine, box: Workbench, tmp_
             "app.py": "print('bye')\n",
             "gone.txt": None,
             "b.bin": b"\0\1",
+            os.fsdecode(b"not utf-8 \xff"): "odd\n",
         },
     )
     found = await by_path(quarantine, await taken(quarantine, box, tmp_path))
@@ -44,6 +46,7 @@ async def test_every_kind_of_change(quarantine: Quarantine, box: Workbench, tmp_
         "app.py": "modified",
         "b.bin": "added",
         "gone.txt": "deleted",
+        "not utf-8 \ufffd": "added",
         "there now.txt": "renamed",
         "typed": "type_changed",
         "ü.txt": "added",

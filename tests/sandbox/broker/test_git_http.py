@@ -11,11 +11,14 @@ import httpx
 import pytest
 
 from sandbox.broker.door.handlers import GitHandler
+from sandbox.broker.git_exchange import FULL, UNSOUND
 from sandbox.broker.git_http import origin_url
 from sandbox.broker.git_packets import FLUSH, packet
 from sandbox.broker.quarantine import Quarantine, references
 from sandbox.forge.protocol import ForgeUnavailable
+from sandbox.holds import refusal
 from session.catalogue import Repository
+from session.vocabulary import Hold
 from tests.sandbox.broker.git_box import SLUG, GitBox, GitHouse, box_git, boxed, serving
 from tests.sandbox.door.stage import stage
 from tests.sandbox.workbench import Workbench, git
@@ -23,6 +26,7 @@ from tests.sandbox.workbench import Workbench, git
 # Put together here so that no scanner takes this file for a leak.
 GITHUB_TOKEN = "gh" + "p_" + "a1B2" * 9
 FETCH_TYPE = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
+TOO_LARGE = "A push may have no more than 2.86 MB; push fewer or smaller files."
 PUSH_TYPE = {"Content-Type": "application/x-git-receive-pack-request"}
 
 
@@ -186,6 +190,7 @@ async def test_another_sessions_branch_is_refused(house: GitHouse, box: GitBox) 
     box.bench.commit("Work", {"a.txt": "1"})
     why = "refs/heads/bellhop/s2/work is not this session's; push to bellhop/s1/<name> instead."
     await refused(box, house, why, "origin", "HEAD:refs/heads/bellhop/s2/work")
+    assert house.told == []
 
 
 @pytest.mark.parametrize(
@@ -236,6 +241,9 @@ async def test_a_secret_is_refused(house: GitHouse, box: GitBox) -> None:
     refusal = await box.push()
     assert GITHUB_TOKEN not in refusal.said
     assert "Rewrite these commits" in refusal.said
+    what = "holds what looks like a GitHub token"
+    assert house.told == [Hold(kind="secret", what=what, path="a.txt", commit=guilty)] * 2
+    assert not list((house.home / "hooks").glob("report-*"))
 
 
 async def test_a_secret_removed_later_is_refused(house: GitHouse, box: GitBox) -> None:
@@ -287,6 +295,7 @@ async def test_what_fsck_refuses_is_refused(house: GitHouse, box: GitBox) -> Non
     tree = git(path, "mktree", stdin=f"040000 tree {inner}\t.git\n".encode())
     commit = git(path, "commit-tree", tree, "-p", "HEAD", "-m", "A tree with .git in it")
     await refused(box, house, "hasDotgit", "origin", f"{commit}:refs/heads/bellhop/s1/work")
+    assert house.told == [refusal("handover", UNSOUND)]
 
 
 # Pushing: limits and what stays
@@ -295,18 +304,22 @@ async def test_what_fsck_refuses_is_refused(house: GitHouse, box: GitBox) -> Non
 async def test_a_push_over_the_cap_is_refused(house: GitHouse, box: GitBox) -> None:
     box.bench.commit("Big", {f"{number}.bin": os.urandom(90_000) for number in range(40)})
     await refused(box, house, "maximum allowed size", "origin", "HEAD:refs/heads/bellhop/s1/work")
+    assert house.told == [refusal("handover", TOO_LARGE)]
 
 
 async def test_a_push_far_over_the_cap_is_told_so(house: GitHouse, box: GitBox) -> None:
     box.bench.commit("Big", {f"{number}.bin": os.urandom(90_000) for number in range(60)})
-    why = "A push may have 3000000 bytes; push fewer or smaller files."
-    await refused(box, house, why, "origin", "HEAD:refs/heads/bellhop/s1/work")
+    await refused(box, house, TOO_LARGE, "origin", "HEAD:refs/heads/bellhop/s1/work")
+    assert house.told == [refusal("handover", TOO_LARGE)]
 
 
 async def test_too_many_commits_are_refused(house: GitHouse, box: GitBox) -> None:
     for number in range(21):
         box.bench.commit(f"{number}", {})
     await refused(box, house, "More than 20 new commits", "origin", "HEAD:refs/heads/bellhop/s1/work")
+    assert [hold.what for hold in house.told] == [
+        "A push has more than 20 new commits; squash them, or build on the base."
+    ]
 
 
 async def test_a_full_quarantine_takes_no_more(house: GitHouse, box: GitBox) -> None:
@@ -314,6 +327,7 @@ async def test_a_full_quarantine_takes_no_more(house: GitHouse, box: GitBox) -> 
         box.bench.commit("Big", {f"{number}-{part}.bin": os.urandom(90_000) for part in range(30)})
         done = await box.push()
     assert "pushed more than is kept" in done.said
+    assert house.told[-1] == refusal("handover", FULL)
     assert done.code != 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.broker.protected_paths import ProtectedPaths
 from sandbox.broker.quarantine import Quarantine
 from sandbox.broker.secret_patterns import secrets_in
+from sandbox.broker.wire import TakenIn
+from sandbox.holds import MOST_CHARACTERS, MOST_TOLD, NAMELESS, WORDLESS, holds_of, refusal
 from tests.sandbox.workbench import Workbench, git
 
 # Put together here so that no scanner takes this file for a leak.
@@ -111,13 +114,20 @@ async def test_a_secret_that_was_there_before_is_not_the_sessions(
     assert await found(quarantine, box, tmp_path) == []
 
 
-async def test_a_secret_in_a_binary_file_and_odd_name_is_found(
+async def test_a_secret_in_a_binary_file_and_odd_names_are_found_and_can_be_told(
     quarantine: Quarantine, box: Workbench, tmp_path: Path
 ) -> None:
-    box.commit("Binary", {"ü.bin": b"\x00\x01" + AWS_KEY.encode() + b"\x00"})
+    not_utf_8 = os.fsdecode(b"b\xffg.sql")
+    box.commit("Odd", {"ü.bin": b"\x00\x01" + AWS_KEY.encode() + b"\x00", not_utf_8: "x" * 100_001})
     received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
-    assert [finding.kind for finding in received.findings] == ["secret"]
-    assert AWS_KEY not in received.findings[0].detail
+    assert [(each.kind, each.path) for each in received.findings] == [
+        ("large_file", "b\ufffdg.sql"),
+        ("secret", "ü.bin"),
+    ]
+    told = TakenIn(
+        references=received.references, commits=received.commits, findings=received.findings
+    ).model_dump_json()
+    assert AWS_KEY not in told
 
 
 async def test_what_only_a_merge_adds_is_found(
@@ -144,8 +154,34 @@ async def test_findings_name_their_commit(quarantine: Quarantine, box: Workbench
     box.commit("Plain again", {"a.txt": "2"})
     received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
     assert received.findings == (
-        Finding("secret", guilty, "b.txt", "looks like an AWS access key: AKIAABCD…", True),
+        Finding(
+            kind="secret",
+            commit=guilty,
+            path="b.txt",
+            detail="looks like an AWS access key: AKIAABCD…",
+            blocking=True,
+            what="holds what looks like an AWS access key",
+        ),
     )
+
+
+async def test_people_are_told_each_file_once_and_no_name_that_is_a_secret(
+    quarantine: Quarantine, box: Workbench, tmp_path: Path
+) -> None:
+    first = box.commit("One", {f"{AWS_KEY}.txt": f"{AWS_KEY}\n", "AGENTS.md": "x\n"})
+    box.commit("Two", {f"{AWS_KEY}.txt": f"{AWS_KEY}2\n{GITHUB_TOKEN}\n"})
+    box.commit("Many", {f"{n}.sql": "x" * 100_001 for n in range(MOST_TOLD)})
+    received = await quarantine.receive_bundle(box.bundle(tmp_path / "b"))
+    holds = holds_of(received.findings)
+    assert [(hold.kind, hold.path, hold.what) for hold in holds[:3]] == [
+        ("secret", NAMELESS, "holds what looks like an AWS access key"),
+        ("secret", NAMELESS, "holds what looks like a GitHub token"),
+        ("commit", "0.sql", "is larger than the 0.0954 MB that one file may have"),
+    ]
+    assert holds[0].commit == first
+    assert len(holds) == MOST_TOLD
+    assert refusal("publication", f"They said\n{AWS_KEY}.").what == WORDLESS
+    assert len(refusal("publication", "so it is " * 99).what) == MOST_CHARACTERS
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.broker.publishing import (
+    Inspected,
     Publication,
     PublishNeedsApproval,
     PublishRefused,
+    inspected,
     publish,
 )
 from sandbox.broker.quarantine import Quarantine
@@ -32,11 +33,13 @@ class Desk:
         self.forge = LocalForge(tmp_path / "forge")
         self.repository = ForgeRepository("acme/billing", str(self.origin), "main")
 
-    async def publication(self) -> tuple[Quarantine, Publication]:
+    async def work(self, branch: str = BRANCH, *, protected: tuple[str, ...] = ()) -> Inspected:
+        """What is in the box, taken in and looked at."""
         mirror = await self.forge.sync_mirror(self.repository)
         quarantine = await Quarantine.create(self.tmp_path / "q.git", mirror.path)
         await quarantine.receive_bundle(self.box.bundle(self.tmp_path / "b"))
-        return quarantine, Publication("s1", self.box.head(), BRANCH, mirror.head_sha, None)
+        publication = Publication("s1", self.box.head(), branch, mirror.head_sha, None)
+        return await inspected(self.repository, quarantine, publication, protected=protected)
 
     async def head(self) -> str | None:
         return await self.forge.branch_head(self.repository, BRANCH)
@@ -49,52 +52,45 @@ def desk(tmp_path: Path) -> Desk:
 
 async def test_plain_work_is_published(desk: Desk) -> None:
     head = desk.box.commit("Plain", {"a.txt": "1"})
-    quarantine, publication = await desk.publication()
-    assert await publish(desk.forge, desk.repository, quarantine, publication) == ()
+    assert await publish(desk.forge, await desk.work()) == ()
     assert await desk.head() == head
 
 
 async def test_a_secret_in_history_is_not_published(desk: Desk) -> None:
     desk.box.commit("Add", {"a.txt": GITHUB_TOKEN})
     desk.box.commit("Remove", {"a.txt": None})
-    quarantine, publication = await desk.publication()
-    with pytest.raises(PublishRefused, match=r"a\.txt") as refused:
-        await publish(desk.forge, desk.repository, quarantine, publication)
-    assert not isinstance(refused.value, PublishNeedsApproval)
-    assert GITHUB_TOKEN not in str(refused.value)
+    work = await desk.work()
+    for approved in ((), [work.digest]):
+        with pytest.raises(PublishRefused, match=r"a\.txt") as refused:
+            await publish(desk.forge, work, approved_digests=approved)
+        assert not isinstance(refused.value, PublishNeedsApproval)
+        assert GITHUB_TOKEN[:8] not in str(refused.value)
     assert await desk.head() is None
 
 
 async def test_a_protected_path_is_published_with_its_approval_only(desk: Desk) -> None:
     first = desk.box.commit("CI", {".github/workflows/ci.yml": "on: push\n"})
-    quarantine, publication = await desk.publication()
+    work = await desk.work()
     with pytest.raises(PublishNeedsApproval) as asked:
-        await publish(desk.forge, desk.repository, quarantine, publication)
+        await publish(desk.forge, work)
     approved = [asked.value.digest]
     desk.box.commit("More", {"a.txt": "1"})
-    quarantine, changed = await desk.publication()
     with pytest.raises(PublishNeedsApproval):
-        await publish(desk.forge, desk.repository, quarantine, changed, approved_digests=approved)
+        await publish(desk.forge, await desk.work(), approved_digests=approved)
+    with pytest.raises(PublishNeedsApproval):
+        await publish(desk.forge, await desk.work(f"{BRANCH}-2"), approved_digests=approved)
     assert await desk.head() is None
-    let_pass = await publish(desk.forge, desk.repository, quarantine, publication, approved_digests=approved)
+    let_pass = await publish(desk.forge, work, approved_digests=approved)
     assert [finding.path for finding in let_pass] == [".github/workflows/ci.yml"]
     assert await desk.head() == first
 
 
 async def test_the_repositorys_own_protected_paths_need_an_approval(desk: Desk) -> None:
     head = desk.box.commit("Terraform", {"infra/main.tf": "x\n"})
-    quarantine, publication = await desk.publication()
+    work = await desk.work(protected=("/infra/",))
     with pytest.raises(PublishNeedsApproval, match=r"infra/main\.tf") as asked:
-        await publish(desk.forge, desk.repository, quarantine, publication, protected=("/infra/",))
-    approved = [asked.value.digest]
-    await publish(
-        desk.forge,
-        desk.repository,
-        quarantine,
-        publication,
-        approved_digests=approved,
-        protected=("/infra/",),
-    )
+        await publish(desk.forge, work)
+    await publish(desk.forge, work, approved_digests=[asked.value.digest])
     assert await desk.head() == head
 
 
@@ -104,8 +100,8 @@ async def test_the_repositorys_own_protected_paths_need_an_approval(desk: Desk) 
 )
 async def test_only_the_sessions_own_branches_are_published(desk: Desk, branch: str) -> None:
     desk.box.commit("Plain", {"a.txt": "1"})
-    quarantine, publication = await desk.publication()
+    work = await desk.work(branch)
     before = await desk.forge.branch_head(desk.repository, "main")
-    with pytest.raises(Exception, match="branch"):
-        await publish(desk.forge, desk.repository, quarantine, replace(publication, branch=branch))
+    with pytest.raises(PublishRefused, match="is not a branch of session s1"):
+        await publish(desk.forge, work)
     assert await desk.forge.branch_head(desk.repository, "main") == before

@@ -24,9 +24,7 @@ def test_backends_are_found_by_their_files() -> None:
     assert list(found_backends()) == ["docker", "local"]
 
 
-async def test_auto_takes_the_engine_that_answers(
-    tmp_path: Path, docker_host: str, base_image: str
-) -> None:
+async def test_auto_takes_the_engine_that_answers(tmp_path: Path, docker_host: str, base_image: str) -> None:
     environment = await choose_environment("auto", settings(tmp_path, docker_host, base_image))
     assert environment.name == "docker"
     await environment.aclose()

@@ -7,13 +7,16 @@ import os
 import signal
 import sys
 import textwrap
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandbox.environments.images import ImageTag, WantedBase
 from sandbox.environments.protocol import Sandbox, SandboxFailed
 from sandbox.environments.runner_client import RunnerGone, ToolRefused
+from sandbox.environments.service import BoxProgram, WantedServices
+from sandbox.services import open_services
 from tests.sandbox.environments.boxes import Bench, call_id, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -134,11 +137,10 @@ async def test_cancelling_the_task_ends_every_process_of_the_command(box: Sandbo
     )
     async with asyncio.timeout(10):
         await started.wait()
-    before = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await task
-    assert time.monotonic() - before < 2.0
+        async with asyncio.timeout(30):  # less than the command may take
+            await task
     left = await run(box, "ps -eo args 2>/dev/null | grep -c '^sleep 30[1-6]'")
     assert left.output.strip() == "0"
 
@@ -283,6 +285,51 @@ async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_jour
         await bench.environment.open(bench.spec(image=reference))
 
 
+async def test_a_box_kept_as_an_image_gives_others_its_files_and_nothing_of_its_calls(bench: Bench) -> None:
+    tag, done_id = ImageTag("acme/Billing", "0123-abcd"), call_id()
+    async with bench.box() as box:
+        job = await box.runner.background_start(call_id(), "sleep 300")
+        await box.runner.exec(done_id, "echo made > file; echo mine > ~/cache", timeout_seconds=10)
+        kept = await box.keep(tag, {"bellhop.sha": "0123"})
+        assert await box.cause_of_death() is not None, "nothing writes while it is kept"
+    assert kept.labels["bellhop.sha"] == "0123"
+    assert kept.size_bytes > 0
+    try:
+        assert kept.reference in [image.reference for image in await bench.environment.images()]
+        spec = bench.spec(image=kept.reference)
+        async with bench.box(spec) as made:
+            assert (made.origin, (await run(made, "cat file ~/cache")).output) == ("created", "made\nmine\n")
+            again = await made.runner.exec(done_id, "echo anew > file", timeout_seconds=10)
+            assert (again.exit_code, again.replayed) == (0, False)
+            with pytest.raises(ToolRefused, match="no background job"):
+                await made.runner.background_status(job.job_id)
+            await made.stop()
+            other = replace(spec, labels={"bellhop.test": "2"})
+            async with await bench.environment.open(other):
+                (info,) = [info for info in await bench.environment.list() if info.name == spec.name]
+            assert info.labels["bellhop.test"] == "1", "a box keeps the labels that it was made with"
+        # Another repository's image of the same tag is another one.
+        async with bench.box() as box:
+            beside = await box.keep(ImageTag("acme-billing", "0123-abcd"), {})
+        await bench.environment.remove_image(beside.reference)
+        async with bench.box(bench.spec(image=kept.reference)) as made:
+            assert (await run(made, "cat file")).output == "made\n"
+    finally:
+        await bench.environment.remove_image(kept.reference)
+    await bench.environment.remove_image(kept.reference)
+    assert kept.reference not in [image.reference for image in await bench.environment.images()]
+    with pytest.raises(SandboxFailed):
+        await bench.environment.open(bench.spec(image=kept.reference))
+
+
+async def test_the_base_of_boxes_is_named_and_known_again(bench: Bench) -> None:
+    base = await bench.environment.base(WantedBase())
+    assert base == await bench.environment.base(WantedBase())
+    assert (base.note, await bench.environment.place()) == ("", await bench.environment.place())
+    async with bench.box(bench.spec(image=base.reference)) as box:
+        assert (await run(box, "pwd")).output == "/workspace\n"
+
+
 async def test_boxes_are_listed_with_session_and_labels_until_they_are_removed(bench: Bench) -> None:
     spec = bench.spec()
     async with bench.box(spec):
@@ -312,6 +359,33 @@ async def test_figures_of_the_box_are_told(box: Sandbox) -> None:
     assert stats.workspace_bytes >= 1024 * 1024
     assert stats.memory_bytes is not None
     assert stats.memory_bytes > 1024 * 1024
+
+
+async def test_a_program_of_the_box_answers_under_its_name_until_the_box_stops(bench: Bench) -> None:
+    listen = "import socket; s = socket.create_server(('127.0.0.1', 8231))\nwhile True: s.accept()"
+    ask = "python3 -c \"import socket; socket.create_connection(('{}', 8231))\""
+    store = BoxProgram("store", f'exec python3 -c "{listen}"', ask.format("localhost"), ready_seconds=20)
+    broken = BoxProgram("queue", "echo no such table; exit 3", "false", {"A": "1"}, ready_seconds=20)
+    spec = replace(bench.spec(), hosts=("store", "queue"))
+    async with bench.box(spec) as box:
+        opened = await open_services(bench.environment, box, WantedServices((store, broken)))
+        assert (opened.running, opened.began) == (("store",), ("store",))
+        (problem,) = opened.problems
+        assert problem.startswith(
+            "The service queue ended when it was started: `echo no such table; exit 3`."
+        )
+        assert problem.endswith("Its last output:\nno such table")
+        for name in ("store", "STORE", "localhost"):
+            assert (await run(box, ask.format(name))).exit_code == 0, name
+        again = await open_services(bench.environment, box, WantedServices((store,)))
+        assert (again.running, again.began, again.problems) == (("store",), (), ())
+        await box.stop()
+    async with await bench.environment.open(spec) as box:
+        assert (await run(box, ask.format("store"))).exit_code != 0
+        opened = await open_services(bench.environment, box, WantedServices((store,)))
+        assert opened.began == ("store",)
+        assert (await run(box, ask.format("store"))).exit_code == 0
+    await bench.environment.remove(spec.name)
 
 
 async def test_isolation_is_one_sentence(bench: Bench) -> None:

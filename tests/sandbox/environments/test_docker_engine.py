@@ -69,6 +69,9 @@ async def test_every_container_of_ours_has_every_flag(container: Sandbox, engine
     # Another run of these tests may remove its own meanwhile.
     found = engine.containers.list(all=True, filters={"label": "bellhop.box"}, ignore_removed=True)
     assert container.name in [box.labels["bellhop.box"] for box in found]
+    # A service has a rule of its own (test_docker_services.py), and there is no third kind.
+    owned = engine.containers.list(all=True, filters={"label": "bellhop.owner"}, ignore_removed=True)
+    assert all({"bellhop.box", "bellhop.service"} & set(each.labels) for each in owned)
     for box in found:
         assert softened(box.attrs["HostConfig"], seccomp) == []
         assert box.attrs["Config"]["User"] == "10001:10001"
@@ -104,6 +107,8 @@ async def test_an_engine_needs_to_see_the_state_directory_alone(
         ("Binds", ["/:/host"]),
         ("Devices", [{"PathOnHost": "/dev/kvm"}]),
         ("Ulimits", []),
+        ("ExtraHosts", ["registry:10.0.0.1"]),
+        ("Tmpfs", {"/tmp": "", "/data": ""}),
         ("Sysctls", {"net.ipv4.ip_forward": "1"}),
         ("Mounts", [{"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": True}]),
         ("Mounts", [{"Type": "bind", "Source": "/doors/a", "Target": "/run/bellhop-door"}]),

@@ -1,0 +1,54 @@
+"""The tables about images and snapshots of boxes."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+
+class ImageBuildRow(Model):
+    """One build of a repository's image, from its beginning to its end."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    repository = fields.CharField(max_length=255)
+    place = fields.CharField(max_length=255)
+    state = fields.CharField(max_length=16)
+    sha = fields.CharField(max_length=64)
+    fingerprint = fields.CharField(max_length=16)
+    recipe = fields.CharField(max_length=16)
+    base = fields.CharField(max_length=255)
+    reference = fields.TextField()
+    layers = fields.IntField(default=0)
+    size_bytes = fields.BigIntField(default=0)
+    cause = fields.TextField()
+    passing = fields.BooleanField(default=False)
+    log = fields.TextField()
+    started_at = fields.DatetimeField()
+    finished_at = fields.DatetimeField(null=True)
+    # When the image that this one goes back to was last built from its base.
+    whole_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "image_builds"
+        indexes = (Index(fields=("repository", "place", "started_at"), name="image_builds_of_repository"),)
+
+
+class SnapshotRow(Model):
+    """A copy of a session's box, in the engine of one host."""
+
+    reference = fields.CharField(max_length=255, primary_key=True)
+    session_id = fields.CharField(max_length=64)
+    place = fields.CharField(max_length=255)
+    repository = fields.CharField(max_length=255)
+    turns = fields.IntField()
+    checkpoint = fields.CharField(max_length=64)
+    runner = fields.IntField()
+    taken_at = fields.DatetimeField()
+
+    class Meta:
+        table = "snapshots"
+        indexes = (
+            Index(fields=("session_id",), name="snapshots_of_session"),
+            Index(fields=("place", "taken_at"), name="snapshots_at_place"),
+        )
