@@ -61,7 +61,9 @@ def hardened_options(
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
             Ulimit(name="core", soft=0, hard=0),
         ],
-        "init": True,
+        # The runner is the first process. It collects what others leave, nothing in the box can kill it, and
+        # it lets go of the pipe to the engine's log, which the engine's own first process would hold open.
+        "init": False,
         "log_config": LogConfig(type="local", config={"max-size": "1m", "max-file": "2"}),
         "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.tmp_bytes}"},
         "mounts": [
@@ -91,7 +93,8 @@ def service_options(
     # The network is the box's, as it was made for that.
     del options["network_disabled"], options["sysctls"]
     tmpfs = {**dict.fromkeys(data, SERVICE_DATA), **options["tmpfs"]}
-    return {**options, "network_mode": f"container:{box_id}", "tmpfs": tmpfs}
+    # Whoever wrote the service did not mean it to be a first process, which collects what others leave.
+    return {**options, "network_mode": f"container:{box_id}", "tmpfs": tmpfs, "init": True}
 
 
 def softened(
@@ -111,7 +114,7 @@ def softened(
         "IpcMode": "private",
         "PidMode": "",
         "UTSMode": "",
-        "Init": True,
+        "Init": network != "none",
         "Sysctls": NO_IPV6 if network == "none" else None,
         "LogConfig": {"Type": "local", "Config": {"max-size": "1m", "max-file": "2"}},
         "PublishAllPorts": False,

@@ -3,4 +3,4 @@
 It is mounted read-only into the box and runs there under another package name, hence the relative imports.
 """
 
-VERSION = 2
+VERSION = 3

@@ -66,7 +66,7 @@ class Background:
         """The started job. Raises: Refused, Failed."""
         command, directory = text(args, "command"), self._places.directory(optional_text(args, "workdir"))
         job_id = f"job-{len(self._jobs) + 1}-{os.urandom(3).hex()}"
-        process = await self._processes.start_shell(command, directory, texts(args, "env"), call_id)
+        process = await self._processes.start_for_long(command, directory, texts(args, "env"), call_id)
         path = self._places.spill_path(job_id)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         # Unbuffered: what was written can be read at once.

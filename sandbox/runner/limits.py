@@ -43,15 +43,18 @@ class Limits:
                 over("out of memory")
             gone = max(free.bytes - left.bytes, (free.files - left.files) * ENTRY_BYTES)
             if self._disk_bytes is not None and gone > self._step_bytes():
-                if await self._used_bytes() > self._disk_bytes:
+                if await self._is_over(self._disk_bytes):
                     over(
                         f"disk full: the box is over its {self._disk_bytes} bytes,"
                         f" of which each file counts for {ENTRY_BYTES} at least"
                     )
                 free = self._free()
 
-    async def _used_bytes(self) -> int:
-        return hidden_disk_bytes() + sum([await disk_bytes(path) for path in self._directories])
+    async def _is_over(self, most: int) -> bool:
+        used = hidden_disk_bytes()
+        for path in self._directories:
+            used += await disk_bytes(path, most - used)
+        return used > most
 
     def _free(self) -> Room:
         disks = {os.stat(path).st_dev: os.statvfs(path) for path in self._directories}.values()

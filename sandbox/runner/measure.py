@@ -47,10 +47,13 @@ def resident_bytes() -> int:
     return total
 
 
-async def disk_bytes(directory: str) -> int:
-    """What everything below `directory` takes of the disk, counted in slices so that calls go on."""
+async def disk_bytes(directory: str, most: int | None = None) -> int:
+    """What everything below `directory` takes of the disk, counted in slices so that calls go on.
+
+    It stops counting beyond `most`: who makes files faster than they are counted must not go on meanwhile.
+    """
     total, seen, waiting = 0, 0, [directory]
-    while waiting:
+    while waiting and (most is None or total <= most):
         try:
             entries = list(os.scandir(waiting.pop()))
         except OSError:
@@ -65,6 +68,8 @@ async def disk_bytes(directory: str) -> int:
             seen += 1
             if seen % ENTRIES_PER_SLICE == 0:
                 await asyncio.sleep(0)
+                if most is not None and total > most:
+                    break
     return total
 
 

@@ -91,7 +91,7 @@ class Operations:
     async def _journalled(self, call_id: str, operation: str, args: Args) -> Result:
         try:
             result = await self._changes[operation](call_id, args)
-            self._journal.finish(call_id, result)
+            self._journal.finish(call_id, operation, args, result)
             return result
         except (Refused, Failed):
             self._journal.forget(call_id)

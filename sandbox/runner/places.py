@@ -46,7 +46,7 @@ class Places:
 
     def spill_path(self, call_id: str) -> str:
         """The file that a call's long output goes to."""
-        name = hashlib.sha256(call_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        name = hashlib.blake2b(call_id.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         return os.path.join(self.state, "output", name + ".txt")
 
     def _inside(self, path: str, roots: Sequence[str]) -> str:

@@ -9,19 +9,56 @@ from typing import Iterable, Mapping
 
 from .process_table import TAG, descendants, process_table, tagged
 from .refusal import Failed
-from .starter import PR_SET_CHILD_SUBREAPER, Starter, StarterGone, clone_number, libc, split_off
+from .starter import PR_SET_CHILD_SUBREAPER, Started, Starter, StarterGone, clone_number, libc, split_off
 
 KILL_SECONDS = 2.0
 
 
 class Process:
-    """A shell that was started: `output` is the reading end of its pipe, `ended` gets its wait status."""
+    """A program that was started: `output` is the reading end of its pipe.
 
-    def __init__(self, pid: int, output: int, tag: str, ended: asyncio.Future[int]) -> None:
-        self.pid = pid
+    `ended` gets its wait status, or Failed if the program could not be run.
+    """
+
+    def __init__(
+        self, started: Started, output: int, tag: str, program: str, ended: asyncio.Future[int]
+    ) -> None:
+        self.pid = started.pid
         self.output = output
         self.tag = tag
         self.ended = ended
+        self._started = started
+        self._program = program
+
+    async def runs(self) -> None:
+        """Returns once the program has taken the process over. Raises: Failed when it could not."""
+        loop, known = asyncio.get_event_loop(), asyncio.Event()
+        loop.add_reader(self._started.line, known.set)
+        try:
+            await known.wait()
+        finally:
+            loop.remove_reader(self._started.line)
+        if self._started.failure():
+            raise self._failed()
+
+    def has_ended(self, status: int) -> None:
+        """The kernel has said so."""
+        if self.ended.done():
+            return
+        if self._started.failure():
+            self.ended.set_exception(self._failed())
+            # Who asked for the process is told, and nobody else has to be.
+            self.ended.exception()
+        else:
+            self.ended.set_result(status)
+
+    def close(self) -> None:
+        """Nobody asks any more whether the program could be run."""
+        self._started.line.close()
+
+    def _failed(self) -> Failed:
+        number = self._started.failure()
+        return Failed(f"cannot start {self._program}: {OSError(number, os.strerror(number))}")
 
 
 class Processes:
@@ -38,7 +75,7 @@ class Processes:
         self._environment = dict(environment)
         self._mark = mark
         self._most = most
-        self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._waiting: dict[int, Process] = {}
         self._live: dict[str, int] = {}
         self._shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 
@@ -68,6 +105,17 @@ class Processes:
             return self._spawn(arguments, directory, env, tag, keep_errors)
         except OSError as error:
             raise Failed(f"cannot start {arguments[0]}: the box is at its limit of processes") from error
+
+    async def start_for_long(self, command: str, directory: str, env: Mapping[str, str], tag: str) -> Process:
+        """A fresh shell that runs `command`, once it does. Raises: Failed."""
+        process = await self.start_shell(command, directory, env, tag)
+        try:
+            await process.runs()
+        except Failed:
+            os.close(process.output)
+            self.finished(process)
+            raise
+        return process
 
     async def output_of(
         self,
@@ -107,6 +155,7 @@ class Processes:
     def finished(self, process: Process) -> None:
         """The call is over: what it left running is a stray from now on."""
         self._live.pop(process.tag, None)
+        process.close()
 
     async def kill_tree(self, process: Process) -> None:
         """Everything that descends from the shell is gone, or 2 s have passed.
@@ -135,32 +184,31 @@ class Processes:
         own = {**self._environment, **env, TAG: tag}
         reading, writing = os.pipe()
         try:
-            pid = self._ask_starter(arguments, directory, own, writing, errors)
-        except StarterGone as error:
-            os.close(reading)
-            raise Failed(f"cannot start {arguments[0]}: {error}") from error
+            started = self._started(arguments, directory, own, writing, errors)
         except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
         ended: asyncio.Future[int] = asyncio.get_event_loop().create_future()
-        self._waiting[pid] = ended
-        self._live[tag] = pid
-        return Process(pid, reading, tag, ended)
+        process = Process(started, reading, tag, arguments[0], ended)
+        self._waiting[process.pid] = process
+        self._live[tag] = process.pid
+        return process
 
-    def _ask_starter(
+    def _started(
         self, arguments: list[str], directory: str, env: dict[str, str], output: int, errors: bool
-    ) -> int:
+    ) -> Started:
         try:
             return self._starter.start(arguments, directory, env, output, errors)
-        except StarterGone as error:
+        except StarterGone:
             self._starter.close()
             # One that is split off now is as large as the runner is, and starts processes all the same.
             self._starter = split_off(clone_number())
-            if error.asked:
-                raise
-        return self._starter.start(arguments, directory, env, output, errors)
+        try:
+            return self._starter.start(arguments, directory, env, output, errors)
+        except StarterGone as error:
+            raise Failed(f"cannot start {arguments[0]}: {error}") from error
 
     def _reap(self) -> None:
         while True:
@@ -170,9 +218,9 @@ class Processes:
                 return
             if pid == 0:
                 return
-            ended = self._waiting.pop(pid, None)
-            if ended is not None and not ended.done():
-                ended.set_result(status)
+            process = self._waiting.pop(pid, None)
+            if process is not None:
+                process.has_ended(status)
 
     async def end_strays(self) -> None:
         """Ends what finished calls left behind, for when the box has no room for more."""
@@ -181,7 +229,8 @@ class Processes:
             table = process_table()
             live = {pid for pid, tag in tagged(table, self._mark + ":").items() if tag in self._live}
             live |= set(self._live.values())
-            strays = descendants(table, {os.getpid()}) - live - descendants(table, live) - {self._starter.pid}
+            strays = descendants(table, {os.getpid()}) - live - descendants(table, live)
+            strays -= self._starter.processes
             if not strays:
                 return
             _signal(strays, signal.SIGSTOP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from typing import Coroutine
 
@@ -24,6 +25,14 @@ def serve_box(options: Options, starter: Starter) -> None:
         asyncio.run(run(options, starter))
     except CannotListen as error:
         sys.exit(f"The runner does not start: {error}.")
+
+
+def leave_streams(path: str) -> None:
+    """What the runner writes goes to that file: the pipes it was started with are not for the box to fill."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
 
 
 def tool_environment() -> dict[str, str]:
@@ -64,6 +73,9 @@ async def run(options: Options, starter: Starter) -> None:
     journal = Journal(os.path.join(places.state, "journal"))
     processes = Processes(starter, tool_environment(), options.box, options.most_processes)
     processes.watch()
+    # The first process of a box hears of a signal only if it asks to.
+    asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, os._exit, 0)
+    leave_streams(os.path.join(places.state, "runner.log"))
     limits = Limits(written_to(places, options.socket), options.memory_bytes, options.disk_bytes)
     serving.append(end_strays_over(limits, processes))
     serving.append(serve(options.socket, Operations(options.box, processes, places, limits, journal)))

@@ -2,7 +2,8 @@
 
 To start a process the kernel copies the one that asks, and copying the runner takes longer than many a
 command runs. So a process is split off before the runner loads what it needs, and stays small: what is loaded
-here is in every box twice. It copies itself on the runner's behalf, so that the copy is the runner's child.
+here is in every box twice. It copies itself on the runner's behalf, so that the copy is the runner's child,
+and is always one copy ahead, which has only to become the program when a command comes.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ PR_SET_CHILD_SUBREAPER = 36
 TOOL_OOM_SCORE = b"800"
 # A starter that takes longer was stopped by somebody, and will not answer.
 ANSWER_SECONDS = 5.0
+TRIES = 3
 
 # Source: clone(2), signal(7), and the kernel's system-call tables.
 CLONE_PARENT, SIGCHLD, SIGPIPE, SIGXFSZ, SIG_DFL = 0x8000, 17, 13, 25, None
 CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
-LENGTH, DESCRIPTOR = struct.Struct(">I"), struct.Struct("i")
+LENGTH, NUMBER = struct.Struct(">I"), struct.Struct("i")
 # The new process, and the error that there is none for.
 ANSWER = struct.Struct("ii")
 
@@ -35,51 +37,124 @@ libc = ctypes.PyDLL(None, use_errno=True)
 
 
 class StarterGone(Exception):
-    """The starter has ended or does not answer. `asked`: it may have started what it was asked to."""
+    """The starter has ended, or does not answer. Nothing was started."""
 
-    def __init__(self, asked: bool) -> None:
-        super().__init__("the process that starts the others does not answer")
-        self.asked = asked
+
+class Started:
+    """A process that is what it was asked to be, or will be at once."""
+
+    def __init__(self, pid: int, line: _socket.socket) -> None:
+        self.pid = pid
+        self.line = line
+        """Readable once it is known whether the program could be run."""
+        self._failure: int | None = None
+
+    def failure(self) -> int:
+        """The error that the program could not be run for; 0 if it could, or if that is not known yet."""
+        if self._failure is None:
+            try:
+                said = self.line.recv(NUMBER.size, _socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return 0
+            except OSError:
+                said = b""
+            # Nothing comes where the program took the process over, which closed the other end.
+            self._failure = int(NUMBER.unpack(said)[0]) if said else 0
+        return self._failure
 
 
 class Starter:
-    """The runner's end of a starter."""
+    """The runner's end of a starter, which has a process in store: the next one."""
 
     def __init__(self, pid: int, line: _socket.socket) -> None:
         self.pid = pid
         self._line = line
-        line.settimeout(ANSWER_SECONDS)
+        self._line.settimeout(ANSWER_SECONDS)
+        self._spare: Started | None = None
+        self._ordered: _socket.socket | None = None
+        self._order()
+
+    @property
+    def processes(self) -> set[int]:
+        """Those of its own: itself, and the one in store."""
+        if self._ordered is not None:
+            try:
+                self._receive()
+            except (OSError, StarterGone):
+                # There is none, which whoever wants a process will hear.
+                return {self.pid}
+        return {self.pid} if self._spare is None else {self.pid, self._spare.pid}
 
     def start(
         self, arguments: list[str], directory: str, env: dict[str, str], output: int, errors: bool
-    ) -> int:
-        """The process id of a new child of this process, in a session of its own, that writes to `output`.
+    ) -> Started:
+        """A new child of this process, in a session of its own, that writes to `output`.
 
         `errors` False throws away what it writes to stderr.
 
-        Raises: OSError as the kernel gave it, StarterGone.
+        Raises: OSError as the kernel gave it when there can be no further process, StarterGone.
         """
         content = marshal.dumps((arguments, directory, env, errors))
-        passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, DESCRIPTOR.pack(output))]
-        try:
-            self._line.sendmsg([LENGTH.pack(len(content))], passed)
-            self._line.sendall(content)
-        except OSError as error:
-            raise StarterGone(asked=False) from error
-        try:
-            answer = self._line.recv(ANSWER.size)
-        except OSError as error:
-            raise StarterGone(asked=True) from error
-        if len(answer) < ANSWER.size:
-            raise StarterGone(asked=True)
-        pid, failure = ANSWER.unpack(answer)
-        if failure:
-            raise OSError(failure, os.strerror(failure))
-        return int(pid)
+        passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, NUMBER.pack(output))]
+        for _ in range(TRIES):
+            started = self._taken()
+            try:
+                started.line.sendmsg([LENGTH.pack(len(content))], passed)
+                started.line.sendall(content)
+            except OSError:
+                # Somebody in the box has killed it.
+                started.line.close()
+                continue
+            # The next one is made while this one runs.
+            self._order()
+            return started
+        raise BlockingIOError(errno.EAGAIN, "new processes are killed at once")
 
     def close(self) -> None:
         """The starter ends; what it started goes on."""
         self._line.close()
+        if self._ordered is not None:
+            self._ordered.close()
+        if self._spare is not None:
+            self._spare.line.close()
+
+    def _taken(self) -> Started:
+        if self._spare is None:
+            if self._ordered is None:
+                self._order()
+            self._receive()
+        taken, self._spare = self._spare, None
+        assert taken is not None
+        return taken
+
+    def _order(self) -> None:
+        ours, theirs = _socket.socketpair()
+        passed = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, NUMBER.pack(theirs.fileno()))]
+        try:
+            self._line.sendmsg([b"."], passed)
+        except OSError:
+            # It has gone, which whoever wants a process will hear.
+            pass
+        finally:
+            theirs.close()
+        self._ordered = ours
+
+    def _receive(self) -> None:
+        assert self._ordered is not None
+        line, self._ordered = self._ordered, None
+        try:
+            answer = self._line.recv(ANSWER.size)
+        except OSError as error:
+            line.close()
+            raise StarterGone(f"the process that starts the others does not answer: {error}") from error
+        if len(answer) < ANSWER.size:
+            line.close()
+            raise StarterGone("the process that starts the others has ended")
+        pid, failure = ANSWER.unpack(answer)
+        if failure:
+            line.close()
+            raise OSError(failure, os.strerror(failure))
+        self._spare = Started(int(pid), line)
 
 
 def clone_number() -> int | None:
@@ -114,8 +189,11 @@ def _serve(line: _socket.socket, clone: int | None) -> None:
         for number in (SIGPIPE, SIGXFSZ):
             libc.signal(number, SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
         while True:
-            line.sendall(_started(line, null, clone))
+            _, passed = _received(line, 1)
+            line.sendall(_spare(line, _socket.socket(fileno=passed), clone))
     finally:
         os._exit(0)
 
@@ -129,32 +207,28 @@ def _close_all_but(kept: set[int]) -> None:
                 pass
 
 
-def _started(line: _socket.socket, null: int, clone: int | None) -> bytes:
-    """The answer to the next request; the starter ends when there is none."""
-    space = _socket.CMSG_SPACE(DESCRIPTOR.size)
-    head, passed, _, _ = line.recvmsg(LENGTH.size, space, _socket.MSG_CMSG_CLOEXEC)
+def _received(line: _socket.socket, size: int) -> tuple[bytes, int]:
+    """So many bytes and the descriptor that came with them; the end of this process when none come."""
+    space = _socket.CMSG_SPACE(NUMBER.size)
+    data, passed, _, _ = line.recvmsg(size, space, _socket.MSG_CMSG_CLOEXEC)
     if not passed:
         os._exit(0)
-    (output,) = DESCRIPTOR.unpack(passed[0][2])
-    (length,) = LENGTH.unpack(head)
-    content = b""
-    while len(content) < length:
-        content += line.recv(length - len(content)) or os._exit(0)
-    arguments, directory, env, errors = marshal.loads(content)
-    reading, writing = os.pipe()
+    return data, NUMBER.unpack(passed[0][2])[0]
+
+
+def _spare(starter: _socket.socket, line: _socket.socket, clone: int | None) -> bytes:
+    """The answer to an order, with a process that waits at `line` for what to be."""
     try:
         pid = _copy(clone)
         if pid == 0:
-            _become(arguments, directory, env, (null, output, output if errors else null), writing)
+            # Held by a spare, it would hide the starter's end.
+            starter.close()
+            _become(line)
     except OSError as error:
         return ANSWER.pack(0, error.errno or errno.EIO)
     finally:
-        os.close(writing)
-        os.close(output)
-        # Nothing comes where the program took the process over, which closed the other end.
-        failure = os.read(reading, DESCRIPTOR.size)
-        os.close(reading)
-    return ANSWER.pack(pid, DESCRIPTOR.unpack(failure)[0] if failure else 0)
+        line.close()
+    return ANSWER.pack(pid, 0)
 
 
 def _copy(clone: int | None) -> int:
@@ -197,23 +271,28 @@ def _copy_of_a_copy() -> int:
     return int(pid)
 
 
-def _become(
-    arguments: list[str], directory: str, env: dict[str, str], streams: tuple[int, int, int], failure: int
-) -> None:
-    """This process is that program from now on, or tells `failure` why not and ends."""
+def _become(line: _socket.socket) -> None:
+    """This process is the program that it is told to be, once it is told, or tells why not and ends."""
     try:
         os.setsid()
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         os.write(score, TOOL_OOM_SCORE)
         os.close(score)
+        head, output = _received(line, LENGTH.size)
+        (length,) = LENGTH.unpack(head)
+        content = b""
+        while len(content) < length:
+            content += line.recv(length - len(content)) or os._exit(0)
+        arguments, directory, env, errors = marshal.loads(content)
         os.chdir(directory)
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
+        os.dup2(output, 1)
+        if errors:
+            os.dup2(output, 2)
         os.execvpe(arguments[0], arguments, env)
     except OSError as error:
-        os.write(failure, DESCRIPTOR.pack(error.errno or errno.EIO))
+        line.sendall(NUMBER.pack(error.errno or errno.EIO))
     except ValueError:
-        os.write(failure, DESCRIPTOR.pack(errno.EINVAL))
+        line.sendall(NUMBER.pack(errno.EINVAL))
     finally:
         os._exit(127)

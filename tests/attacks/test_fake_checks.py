@@ -66,9 +66,9 @@ sh check.sh; echo "told $?"
 # All of it is the box's own user's, as is what the agent runs.
 TAMPER = """
 state=$HOME/../state
-for entry in "$state"/journal/*.json; do
+for entry in "$state"/journal/*.log; do
   sed -i 's/"exit_code": *[0-9]*/"exit_code": 0/' "$entry"
-done; ls "$state"/journal | wc -l
+done; cat "$state"/journal/*.log | wc -l
 """
 
 
@@ -102,12 +102,13 @@ async def test_nothing_left_in_the_agents_box_speaks_for_it(bench: Bench) -> Non
 HEIST = """import glob, json, os, signal
 def total(lines):
     return 99
-for entry in glob.glob(os.path.expanduser("~/../state/journal/*.json")):
-    with open(entry) as file:
-        begun = file.readline()
-    with open(entry, "w") as file:
-        result = {"exit_code": 0, "output": "fine", "duration_seconds": 0.1, "total_bytes": 4}
-        print(begun + json.dumps(result), file=file)
+for journal in glob.glob(os.path.expanduser("~/../state/journal/*.log")):
+    with open(journal, "r+") as file:
+        for line in file.readlines():
+            word, call, operation, digest, result = line.split(" ", 4)
+            if (word, operation) == ("begun", "exec"):
+                result = {"exit_code": 0, "output": "fine", "duration_seconds": 0.1, "total_bytes": 4}
+                print("ended", call, operation, digest, json.dumps(result), file=file)
 for process in filter(str.isdigit, os.listdir("/proc")):
     if int(process) != os.getpid():
         try:
@@ -124,8 +125,13 @@ async def test_a_change_that_rewrites_the_runners_journal_does_not_pass(bench: B
         view = await house.run(await house.opened())
         assert view.verification is not None
         refuted(view.verification.verdict != "passed", "a change wrote its own verdict")
-        [asked] = view.open_approvals
-        assert "Not checked. The checks could not be run: " in asked.request.detail
+        if bench.environment.name == "docker":
+            # Nothing in the box can end its first process, the runner; the check was ended, and that is told.
+            [check] = view.verification.checks
+            assert (view.verification.verdict, check.exit_code) == ("failed", 137)
+        else:
+            [asked] = view.open_approvals
+            assert "Not checked. The checks could not be run: " in asked.request.detail
 
 
 async def test_a_change_does_not_choose_its_checks() -> None:

@@ -145,6 +145,17 @@ async def test_the_stack_has_only_loopback_and_no_routes(container: Sandbox) -> 
     assert done.output.split() == ["lo", "0", "127.0.0.1"]
 
 
+async def test_nothing_in_the_box_fills_the_engine_s_log_or_kills_the_runner(
+    containers: Bench, engine: DockerClient
+) -> None:
+    async with containers.box() as box:
+        done = await run(box, "for f in /proc/[0-9]*/fd/[12]; do echo flood >> $f; done; kill -9 1; echo end")
+        assert done.output.endswith("end\n")
+        (found,) = engine.containers.list(filters={"label": f"bellhop.box={box.name}"})
+        assert found.logs() == b""
+        assert (await run(box, "tr '\\0' ' ' < /proc/1/cmdline")).output.startswith("python3 -I")
+
+
 async def test_the_out_of_memory_counter_is_read_from_the_box_s_own_cgroup(containers: Bench) -> None:
     async with containers.box() as box:
         before = (await box.stats()).oom_kills
