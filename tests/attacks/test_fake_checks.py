@@ -119,14 +119,16 @@ for process in filter(str.isdigit, os.listdir("/proc")):
 
 
 async def test_a_change_that_rewrites_the_runners_journal_does_not_pass(bench: Bench) -> None:
+    # Nothing in a container can end its first process, the runner; the check was ended, and that is told.
+    outlived = bench.environment.name == "docker"
     async with household(environment=bench.environment) as house:
         look = tool("read_file", path="billing/invoice.py")
-        house.model.script(MODEL, look, tool("write_file", path="billing/invoice.py", content=HEIST), PROPOSE)
+        heist = tool("write_file", path="billing/invoice.py", content=HEIST)
+        house.model.script(MODEL, look, heist, PROPOSE, *[FINISH, FINISH] * outlived)
         view = await house.run(await house.opened())
         assert view.verification is not None
         refuted(view.verification.verdict != "passed", "a change wrote its own verdict")
-        if bench.environment.name == "docker":
-            # Nothing in the box can end its first process, the runner; the check was ended, and that is told.
+        if outlived:
             [check] = view.verification.checks
             assert (view.verification.verdict, check.exit_code) == ("failed", 137)
         else:
