@@ -193,17 +193,17 @@ def image_builder(places: BuildPlaces) -> ImageBuilder:
 
 
 @asynccontextmanager
-async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Classifier]:
-    """The classifier over that catalogue, with the fast model of the settings, as long as the context.
+async def fast_model(settings: Settings, *, needed: bool = True) -> AsyncIterator[FastModel]:
+    """The fast model of the settings, as long as the context. Not `needed`: it is never asked.
 
     Raises: SettingsError, when there is no model key.
     """
-    if not settings.openai_api_key:
+    if needed and not settings.openai_api_key:
         raise SettingsError(_NO_KEY)
     async with AsyncOpenAI(
-        base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0
+        base_url=settings.openai_base_url, api_key=settings.openai_api_key or PLACEHOLDER_KEY, max_retries=0
     ) as client:
-        yield Classifier(catalogue, FastModel(client, settings.classifier_model))
+        yield FastModel(client, settings.classifier_model)
 
 
 class _Models:
