@@ -156,7 +156,8 @@ class TurnDriver:
         """
         environment = self._parts.environment
         name = box_name(turn.session_id)
-        if not any(box.name == name and box.running for box in await environment.list()):
+        there = await environment.find(name)
+        if there is None or not there.running:
             return
         try:
             await self._save_stopped(turn)
@@ -168,6 +169,8 @@ class TurnDriver:
         workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.attach()
+            if not await workspace.holds_work():
+                return
             unsaved = await save_quietly(workspace, turn.session_id)
             if unsaved:
                 await turn.note(lambda view: away(view, "sandbox", unsaved))
@@ -285,7 +288,11 @@ class TurnDriver:
         return publish
 
     async def _end(self, turn: TurnLog, base: BaseCommit, workspace: Workspace, ending: Ending) -> None:
-        """Save the work, then say that the turn ended."""
+        """Save the work, then say that the turn ended. What is done beside the agent has to be done first.
+
+        Raises: what that raised.
+        """
+        await workspace.admit(at_once=False)
         unsaved = await save_quietly(workspace, turn.session_id)
         events = list(ending.before)
         events += away(turn.view, "sandbox", unsaved) if unsaved else back(turn.view, "sandbox")

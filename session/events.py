@@ -55,6 +55,7 @@ from session.turn_events import (
     UpdatePosted,
     VerificationFinished,
     WorkHeldBack,
+    WorkspaceSynced,
 )
 from session.vocabulary import (
     ApprovalKind,
@@ -136,6 +137,7 @@ __all__ = [
     "Verdict",
     "VerificationFinished",
     "WorkHeldBack",
+    "WorkspaceSynced",
     "decode",
     "encode",
 ]

@@ -29,7 +29,8 @@ class TurnResumed(Event):
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
     earlier session, `restored` what came back in it, `secrets` names what the box may read as files,
-    `services` what runs for it beside it or in it."""
+    `services` what runs for it beside it or in it; of a box that is made ready beside the agent that is known
+    later."""
 
     backend: str
     isolation: str
@@ -38,6 +39,16 @@ class SandboxReady(Event):
     replaced: bool = False
     restored: str = ""
     secrets: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+class WorkspaceSynced(Event):
+    """The box is ready for work: its repository up to date, its services there, its set-up done. That took
+    `seconds` beside the agent, of which tools that may not come before it waited `waited_seconds`."""
+
+    turn_id: str
+    seconds: float
+    waited_seconds: float = 0.0
     services: tuple[str, ...] = ()
 
 

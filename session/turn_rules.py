@@ -53,6 +53,13 @@ def _(event: e.SandboxReady, view: SessionView, record: e.Recorded) -> SessionVi
 
 
 @rule.register
+def _(event: e.WorkspaceSynced, view: SessionView, record: e.Recorded) -> SessionView:
+    if view.sandbox is None:
+        return view
+    return changed(view, sandbox=view.sandbox.model_copy(update={"services": event.services}))
+
+
+@rule.register
 def _(event: e.SandboxLost, view: SessionView, record: e.Recorded) -> SessionView:
     return changed(view, sandbox=None, last_action=f"the sandbox died: {event.cause}")
 

@@ -114,15 +114,13 @@ class DockerEnvironment:
         found = await asyncio.to_thread(
             client.containers.list, all=True, filters=filters, ignore_removed=True
         )
-        return [
-            BoxInfo(
-                name=box.labels[NAME_LABEL],
-                session_id=box.labels.get(SESSION_LABEL, ""),
-                running=box.status == "running",
-                labels=dict(box.labels),
-            )
-            for box in found
-        ]
+        return [_info(box) for box in found]
+
+    async def find(self, name: str) -> BoxInfo | None:
+        """That box, looked up by its container's name. Raises: EnvironmentUnavailable."""
+        client = await asyncio.to_thread(self._engine)
+        found = await asyncio.to_thread(self._containers(client).find, name)
+        return _info(found) if found is not None else None
 
     async def snapshot(self, name: str, tag: str) -> str:
         """An image of the container's filesystem, made without pausing it.
@@ -298,6 +296,15 @@ class DockerEnvironment:
             raise SandboxFailed(
                 f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
             ) from error
+
+
+def _info(box: Container) -> BoxInfo:
+    return BoxInfo(
+        name=box.labels[NAME_LABEL],
+        session_id=box.labels.get(SESSION_LABEL, ""),
+        running=box.status == "running",
+        labels=dict(box.labels),
+    )
 
 
 def _kill(client: DockerClient, container: str) -> None:

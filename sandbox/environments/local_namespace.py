@@ -109,6 +109,11 @@ class LocalEnvironment:
         """Every box in the directory."""
         return await asyncio.to_thread(self._list)
 
+    async def find(self, name: str) -> BoxInfo | None:
+        """What is written down of that box."""
+        record = await asyncio.to_thread(self.record, name)
+        return _info(record) if record is not None else None
+
     async def remove(self, name: str) -> None:
         """The box's processes and files are gone."""
         await self.end(name)
@@ -196,6 +201,9 @@ class LocalEnvironment:
                 await self.end(spec.name)
         if self._program is None:
             await self.check()
+        if record is not None:
+            kept, labels = {**record.env, **spec.env}, {**spec.labels, **record.labels}
+            spec = replace(spec, env=kept, labels=labels)
         box = secrets.token_hex(8) if record is None else record.box
         plan = await asyncio.to_thread(self._prepare, spec, box, origin, packages)
         await asyncio.to_thread(self._start, plan, spec.name)
@@ -205,8 +213,6 @@ class LocalEnvironment:
             await asyncio.to_thread(end_from, plan.pid_file, spec.name)
             said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
             raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
-        if record is not None:
-            spec = replace(spec, labels={**spec.labels, **record.labels})
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
@@ -260,6 +266,7 @@ class LocalEnvironment:
             "name": spec.name,
             "session_id": spec.session_id,
             "labels": {**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
+            "env": dict(spec.env),
             "box": box,
             "pid": pid,
             "started_ticks": started_ticks_of(pid),
@@ -272,9 +279,7 @@ class LocalEnvironment:
     def _list(self) -> Sequence[BoxInfo]:
         names = sorted(path.name for path in self._boxes.glob("[!.]*"))
         records = [record for name in names if (record := self.record(name)) is not None]
-        return [
-            BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
-        ]
+        return [_info(record) for record in records]
 
     def _copy_path(self, reference: str) -> Path:
         kept = reference.startswith(PREFIX)
@@ -301,6 +306,10 @@ class LocalEnvironment:
                 f"{program} cannot make a box here ({done.stderr.strip()[-300:]}): allow unprivileged user "
                 "namespaces, or start a Docker engine. Nothing is run without isolation."
             )
+
+
+def _info(record: BoxRecord) -> BoxInfo:
+    return BoxInfo(record.name, record.session_id, record.running(), record.labels)
 
 
 def _with_former_door(spec: SandboxSpec, record: BoxRecord | None) -> SandboxSpec:

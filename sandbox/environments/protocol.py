@@ -62,7 +62,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One box as asked for.
+    """One box as asked for. One that is there keeps the image, the variables and the labels it was made with.
 
     `name` is unique on the host and stays the same through the box's replacements. `image` is an image
     or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
@@ -212,6 +212,13 @@ class Environment(Protocol):
 
     async def list(self) -> Sequence[BoxInfo]:
         """Every box that was made with this backend's own directory, running or not."""
+        ...
+
+    async def find(self, name: str) -> BoxInfo | None:
+        """That box, running or not; None when there is none. Cheaper than the list.
+
+        Raises: EnvironmentUnavailable.
+        """
         ...
 
     async def end(self, name: str) -> None:

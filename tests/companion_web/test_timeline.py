@@ -29,6 +29,7 @@ WITHOUT_AN_ITEM = {
     "SessionOpened",
     "BranchPublished",
     "PullRequestUpdated",
+    "WorkspaceSynced",
 }
 """Events that show in an item of another event, or in the page's parts."""
 
