@@ -24,6 +24,7 @@ KINDS: dict[type[e.Event], str] = {
     e.ToolCalled: "call",
     e.UntrustedRead: "untrusted",
     e.BudgetWarned: "budget",
+    e.LimitReached: "limit",
     e.UpdatePosted: "update",
     e.QuestionAsked: "question",
     e.ChangesRecorded: "changes",

@@ -139,10 +139,13 @@ class _Redis(ArqRedis):
 
 
 class JobWorker(Worker):
-    """arq's worker, whose `close` waits for its jobs and leaves no connection open."""
+    """arq's worker, whose `close` waits for its jobs and leaves no connection open.
+
+    arq's own asks Redis something first, and leaves the connections open when it does not answer.
+    """
 
     async def close(self) -> None:
-        """End the jobs that run, then the connection."""
+        """End the jobs that run, then the connection, whether Redis answers or not."""
         running = [task for task in (self.main_task, *self.tasks.values()) if task is not None]
         for task in running:
             task.cancel()

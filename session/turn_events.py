@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from session.people import Person
-from session.vocabulary import CheckResult, Event, Hold, PlanItem, ToolRequest, ToolStatus, Verdict
+from session.vocabulary import CheckResult, Event, Hold, Limit, PlanItem, ToolRequest, ToolStatus, Verdict
 
 
 class TurnStarted(Event):
@@ -56,6 +56,14 @@ class SandboxLost(Event):
     """The box died under the turn; `cause` names why, as far as it is known ("out of memory")."""
 
     cause: str
+
+
+class LimitReached(Event):
+    """Something that the agent ran wanted more than a box may have of `limit`. It was ended or held back; the
+    box goes on."""
+
+    turn_id: str
+    limit: Limit
 
 
 class ModelReplied(Event):

@@ -18,7 +18,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 
 from sandbox.agent.output import strip_terminal
-from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, container_name
+from sandbox.environments.docker_containers import OWNER_LABEL, container_name
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.hardening import HOSTS, SECCOMP_PROFILE, service_options
 from sandbox.environments.images import ImageUnavailable
@@ -54,7 +54,8 @@ class DockerServices:
     def open(self, box_name: str, service: ServiceSpec) -> bool:
         """The service runs beside the running box, and answers; whether it began only now.
 
-        One that does not answer is removed again. Raises: ServiceFailed.
+        One that does not answer is removed again; what an engine that goes away leaves, the next one to open
+        it finds. Raises: ServiceFailed.
         """
         try:
             box = self._client.containers.get(container_name(self._owner, box_name))
@@ -69,7 +70,7 @@ class DockerServices:
         except ServiceFailed:
             self._remove(box_name, service.name)
             raise
-        except ENGINE_ERRORS as error:
+        except APIError as error:
             self._remove(box_name, service.name)
             raise ServiceFailed(service.name, f"could not be started: {_said(error)}.") from error
 
@@ -158,8 +159,11 @@ class DockerServices:
     def _glance(self, container: Container, service: ServiceSpec) -> None:
         try:
             container.wait(timeout=GLANCE_SECONDS)
-        except requests.exceptions.RequestException:  # it runs on
-            return
+        except requests.exceptions.RequestException:
+            # The time is up, or the engine is gone; the SDK does not tell the two apart.
+            container.reload()
+            if container.status == "running":
+                return
         raise self._ended(container, service)
 
     def _ended(self, container: Container, service: ServiceSpec) -> ServiceFailed:

@@ -33,11 +33,18 @@ Origin = Literal["adopted", "restarted", "created"]
 
 
 class EnvironmentUnavailable(Exception):
-    """This backend cannot give a box here; the message says what to do about it."""
+    """This backend cannot give a box here, or has gone away; the message says what to do about it.
+
+    Any method below that reaches for an engine raises it, also in the middle of what it does: what was asked
+    of the engine then may or may not have happened, and can be asked again.
+    """
 
 
 class SandboxFailed(Exception):
-    """One box could not be opened, kept or frozen; the message names the box and the cause."""
+    """One box could not be opened, kept or frozen; the message names the box and the cause.
+
+    Any method below that reaches for an engine raises it when the engine refuses.
+    """
 
 
 class ImageMissing(SandboxFailed):
@@ -131,7 +138,7 @@ class Sandbox(Protocol):
         """A repository image of the box, whose processes are ended for it: its files, but neither what was
         called there nor its environment. The same tag replaces the older image.
 
-        Raises: SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
@@ -211,7 +218,10 @@ class Environment(Protocol):
         ...
 
     async def list(self) -> Sequence[BoxInfo]:
-        """Every box that was made with this backend's own directory, running or not."""
+        """Every box that was made with this backend's own directory, running or not.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def find(self, name: str) -> BoxInfo | None:
@@ -229,14 +239,17 @@ class Environment(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """The box of that name is gone, with everything that ran in it; no error when there is none."""
+        """The box of that name is gone, with everything that ran in it; no error when there is none.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """The service runs beside the running box of that name, and answers there on the loopback; whether
         it began only now. It is gone when the box is stopped, ended or removed.
 
-        Raises: ServiceFailed, EnvironmentUnavailable.
+        Raises: ServiceFailed, EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
@@ -248,32 +261,35 @@ class Environment(Protocol):
         ...
 
     async def remove_snapshot(self, reference: str) -> None:
-        """The snapshot is gone; no error when there is none."""
+        """The snapshot is gone; no error when there is none.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def place(self) -> str:
         """What tells this host's images and snapshots from those of all others: they are nowhere else.
 
-        Raises: EnvironmentUnavailable.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The image that boxes are to be made from, there to be used; may take minutes.
 
-        Raises: ImageUnavailable, EnvironmentUnavailable.
+        Raises: ImageUnavailable, EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
     async def images(self) -> Sequence[KeptImage]:
-        """Every repository image that was kept here."""
+        """Every repository image that was kept here. Raises: EnvironmentUnavailable, SandboxFailed."""
         ...
 
     async def remove_image(self, reference: str) -> None:
         """The repository image is gone; no error when there is none. Boxes that stand on it keep what they
         have.
 
-        Raises: SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 

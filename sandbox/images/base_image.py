@@ -10,9 +10,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import requests
 from docker import DockerClient
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, ImageNotFound
 
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.images.machine_packages import packed, write_settings
@@ -117,8 +116,8 @@ def _built(client: DockerClient, tag: str) -> str | None:
     try:
         client.images.build(path=str(DOCKERFILE.parent), tag=tag, rm=True, timeout=BUILD_SECONDS)
     except (BuildError, APIError) as error:
-        return str(error)
-    except (DockerException, requests.exceptions.RequestException) as error:
+        # An engine that goes away in the middle just ends what it says.
+        client.ping()
         return str(error)
     return None
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 
+from sandbox.environments.protocol import EnvironmentUnavailable, SandboxFailed
 from sandbox.images.builder import ImageBuilder
 from session.catalogue import Catalogue, UnknownRepository
 from session.database import DatabaseDown
@@ -32,7 +33,7 @@ class ImageJobs:
         """The repository's image, built anew from its base because somebody asked."""
         try:
             await self._builder.build(slug, wait=True)
-        except (UnknownRepository, DatabaseDown) as error:
+        except (UnknownRepository, DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not built", repository=slug, reason=str(error))
         except Exception:  # the edge of a job
             log.exception("image not built", repository=slug)
@@ -64,7 +65,7 @@ class ImageJobs:
     async def _look(self, slug: str) -> None:
         try:
             await self._builder.look(slug)
-        except DatabaseDown as error:
+        except (DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not looked at", repository=slug, reason=str(error))
         except Exception:  # the edge of a job: one repository must not hold up the others
             log.exception("image not looked at", repository=slug)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,16 +29,8 @@ LOOK = tool("bash", command="tail -n 1 README.md; cat notes.md; cat ~/tool 2>/de
 
 
 @asynccontextmanager
-async def worked(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
-) -> AsyncIterator[tuple[Household, str]]:
+async def worked(environment: DockerEnvironment) -> AsyncIterator[tuple[Household, str]]:
     """A household with containers, and a session whose first turn has worked and was copied."""
-    environment = DockerEnvironment(
-        run_directory=bellhop_home / "run",
-        base_image=base_image,
-        cache=tmp_path / "cache",
-        base_url=docker_host,
-    )
     async with household(environment=environment, verify=()) as house:
         house.model.script(MODEL, WORK, FINISH)
         session_id = await house.opened()
@@ -50,7 +41,6 @@ async def worked(
         finally:
             for snapshot in await record(house).on(await environment.place()):
                 await environment.remove_snapshot(snapshot.reference)
-            await environment.aclose()
 
 
 def record(house: Household) -> Snapshots:
@@ -71,10 +61,8 @@ async def followed_up(house: Household, session_id: str) -> tuple[SessionView, s
 
 
 @pytest.fixture
-async def working(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
-) -> AsyncIterator[tuple[Household, str]]:
-    async with worked(docker_host, base_image, bellhop_home, tmp_path) as opened:
+async def working(docker_environment: DockerEnvironment) -> AsyncIterator[tuple[Household, str]]:
+    async with worked(docker_environment) as opened:
         yield opened
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from docker import DockerClient
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.local_namespace import LocalEnvironment
@@ -33,6 +35,26 @@ async def bench(
     await environment.check()
     yield Bench(environment, directory)
     await environment.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def containers(
+    docker_host: str, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """Containers, for what they alone have."""
+    directory = tmp_path_factory.mktemp("containers")
+    environment = DockerEnvironment(
+        run_directory=directory / "run", base_image=base_image, cache=directory, base_url=docker_host
+    )
+    yield Bench(environment, directory)
+    await environment.aclose()
+
+
+@pytest.fixture(scope="module")
+def engine(docker_host: str) -> Iterator[DockerClient]:
+    """The engine itself, to look behind the environment."""
+    with closing(DockerClient(base_url=docker_host)) as client:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
