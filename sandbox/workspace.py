@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,34 +27,28 @@ from sandbox.environments.runner_client import RunnerClient, RunnerError
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
 from sandbox.services import open_services
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
 from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
-MAX_NAME_CHARACTERS = 51
 log = structlog.get_logger()
-
-
-def box_name(session_id: str) -> str:
-    """The name of a session's box, the same for ever; fit for every backend."""
-    name = f"bellhop-{session_id.lower()}"
-    if re.fullmatch(r"[a-z0-9-]+", name) and len(name) <= MAX_NAME_CHARACTERS and session_id.islower():
-        return name
-    return f"bellhop-{hashlib.sha256(session_id.encode()).hexdigest()[:32]}"
 
 
 class Workspace:
     """The box of the session that `turn` belongs to. `open` it before anything else.
 
-    `is_new` is True when this turn had to make the box: nothing that ran in an earlier one is known of.
+    `inbound` is where boxes' inbound directories are. `is_new` is True when this turn had to make the box:
+    nothing that ran in an earlier one is known of.
     """
 
     def __init__(
         self,
         turn: TurnLog,
         environment: Environment,
+        boxes: SessionBoxes,
         base: BaseCommit,
         quarantine: Quarantine,
         bundles: Bundles,
@@ -67,6 +59,7 @@ class Workspace:
     ) -> None:
         self._turn = turn
         self._environment = environment
+        self._boxes = boxes
         self._base = base
         self._quarantine = quarantine
         self._bundles = bundles
@@ -76,7 +69,8 @@ class Workspace:
         self._snapshots = snapshots
         self._snapshot: Snapshot | None = None
         self._door: Door | None = None
-        self._inbound = inbound
+        self._inbound_root = inbound
+        self._name = ""
         self._sandbox: Sandbox | None = None
         self._saved = ""
         self.is_new = False
@@ -90,6 +84,11 @@ class Workspace:
     def runner(self) -> RunnerClient:
         """Calls into the box."""
         return self._opened.runner
+
+    @property
+    def box(self) -> str:
+        """The box's name."""
+        return self._name
 
     def author_env(self, author: Person) -> Mapping[str, str]:
         """The environment in which the author's commands run."""
@@ -106,7 +105,8 @@ class Workspace:
         if await self._git.repository() not in ("", self._base.repository.slug):
             # Somebody said that another repository is meant: nothing of the first one may come along.
             await self.close()
-            await self._environment.remove(self._spec.name)
+            await self._environment.remove(self._name)
+            await self._boxes.forget(self._name)
             await self.attach()
         git = self._git
         restored = ""
@@ -130,7 +130,7 @@ class Workspace:
         ready = e.SandboxReady(
             backend=self._environment.name,
             isolation=self._environment.isolation,
-            box=self._spec.name,
+            box=self._name,
             image=self._image or "",
             replaced=earlier and self.is_new,
             restored=restored,
@@ -145,12 +145,12 @@ class Workspace:
 
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
-        name = box_name(self._turn.session_id)
-        repository = self._base.repository
+        session_id, repository = self._turn.session_id, self._base.repository
+        self._name = await self._boxes.name(session_id)
         self._start = await self._images.start(self._base)
         chosen = self._start.chosen(repository)
-        self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
-        self._snapshot = await self._snapshots.usable(self._turn.session_id, repository.slug)
+        self._door = await self._doors.open(session_id, self._name, repository, chosen)
+        self._snapshot = await self._snapshots.usable(session_id, repository.slug)
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -160,6 +160,7 @@ class Workspace:
             await self._snapshots.drop(self._snapshot)
             self._snapshot = None
             self._sandbox = await self._environment.open(self._spec)
+        await self._boxes.give(session_id, self._name)
 
     async def recover(self) -> None:
         """The box again after it stopped answering: the same one if it lives, else rebuilt.
@@ -197,7 +198,7 @@ class Workspace:
         """Once the turn's end is on record: a snapshot is taken of what was saved, while nobody waits."""
         if self._saved:
             view = self._turn.view
-            finished = Finished(view.id, self._spec.name, self._base.repository.slug, view.turns, self._saved)
+            finished = Finished(view.id, self._name, self._base.repository.slug, view.turns, self._saved)
             self._snapshots.ask(finished)
 
     async def close(self) -> None:
@@ -212,14 +213,17 @@ class Workspace:
         return self._sandbox
 
     @property
+    def _inbound(self) -> Path:
+        return self._inbound_root / self._name
+
+    @property
     def _spec(self) -> SandboxSpec:
-        name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
         env = {**self._start.variables, **placeholders(self._base.repository)}
         image = self._snapshot.reference if self._snapshot else self._start.image
         return SandboxSpec(
             self._turn.session_id,
-            name,
+            self._name,
             image,
             self._inbound,
             env=env,
