@@ -34,8 +34,10 @@ from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.worker import WorkerProcess
+from session.boxes import Boxes
 from session.broker import Broker, model_headers
 from session.catalogue import Catalogue
 from session.concurrency import Concurrency
@@ -73,10 +75,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
+    boxes = SessionBoxes(environment, Boxes(core.database))
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
     parts = DriverParts(
         environment=environment,
+        boxes=boxes,
         forge=forge,
         doors=doors,
         snapshots=snapshots,
@@ -136,6 +140,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         ),
         reaper=Reaper(
             environment,
+            boxes,
             core.log,
             core.leases,
             doors,

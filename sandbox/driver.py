@@ -35,9 +35,10 @@ from sandbox.policy.permission import CommandPermission
 from sandbox.policy.plan_gate import PlanGate
 from sandbox.policy.rule_of_two import untrusted_reads
 from sandbox.publication import Publication, PublicationParts
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.verification import Verifier
-from sandbox.workspace import Workspace, box_name, save_quietly
+from sandbox.workspace import Workspace, save_quietly
 from session import events as e
 from session.access import merge_excluded
 from session.artifacts import Artifacts
@@ -82,6 +83,7 @@ class DriverParts:
     """
 
     environment: Environment
+    boxes: SessionBoxes
     forge: BrokerForge
     doors: WorkerDoors
     images: ReadyImages
@@ -155,7 +157,7 @@ class TurnDriver:
         Emits: PartDegraded where the work could not be saved.
         """
         environment = self._parts.environment
-        name = box_name(turn.session_id)
+        name = await self._parts.boxes.name(turn.session_id)
         there = await environment.find(name)
         if there is None or not there.running:
             return
@@ -181,17 +183,17 @@ class TurnDriver:
 
     def _workspace(self, turn: TurnLog, base: BaseCommit, quarantine: Quarantine) -> Workspace:
         parts = self._parts
-        inbound = parts.places.inbound / box_name(turn.session_id)
         return Workspace(
             turn,
             parts.environment,
+            parts.boxes,
             base,
             quarantine,
             self._bundles,
             parts.doors,
             parts.images,
             parts.snapshots,
-            inbound,
+            parts.places.inbound,
         )
 
     async def _base(self, turn: TurnLog, *, check_rights: bool = True) -> tuple[BaseCommit, Quarantine]:
@@ -255,7 +257,7 @@ class TurnDriver:
 
         minutes = parts.settings.approval_minutes
         commands = CommandPermission(turn, base.repository, base.rules, minutes)
-        egress = EgressWatch(turn, base.repository, parts.doors, box_name(turn.session_id), minutes)
+        egress = EgressWatch(turn, base.repository, parts.doors, workspace.box, minutes)
         plans = PlanGate(turn, base.repository, minutes)
 
         def context(call_id: str) -> ToolContext:

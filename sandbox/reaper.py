@@ -23,6 +23,7 @@ from sandbox.environments.protocol import (
 )
 from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BUILD
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
 from session.database import DatabaseDown
 from session.leases import Leases
@@ -49,6 +50,7 @@ class Reaper:
     def __init__(
         self,
         environment: Environment,
+        boxes: SessionBoxes,
         log: Log,
         leases: Leases,
         doors: WorkerDoors,
@@ -58,6 +60,7 @@ class Reaper:
         lifetimes: Lifetimes | None = None,
     ) -> None:
         self._environment = environment
+        self._boxes = boxes
         self._log = log
         self._leases = leases
         self._doors = doors
@@ -95,10 +98,11 @@ class Reaper:
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
         if box.labels.get(PURPOSE_LABEL) == BUILD:
             return await self._images.look(box)
-        if await self._leases.held(box.session_id):
+        session_id = await self._boxes.owner(box)
+        if await self._leases.held(session_id):
             return False
         try:
-            view = await self._log.view(box.session_id)
+            view = await self._log.view(session_id)
         except NoSuchSession:
             return await self._remove(box)
         quiet = now - view.updated_at
@@ -118,6 +122,7 @@ class Reaper:
 
     async def _remove(self, box: BoxInfo) -> bool:
         await self._environment.remove(box.name)
+        await self._boxes.forget(box.name)
         await self._doors.close(box.name)
         await asyncio.to_thread(shutil.rmtree, self._inbound / box.name, ignore_errors=True)
         log.info("box removed", session_id=box.session_id, box=box.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -30,34 +28,28 @@ from sandbox.environments.runner_client import RunnerClient, RunnerError, Runner
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
 from sandbox.preparation import Beginnings, Preparation, PreparationParts
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import Finished, SnapshotKeeper
 from sandbox.sync import SharedFiles, Sync
 from session import events as e
 from session.people import Person
 from session.snapshots import Snapshot
 
-MAX_NAME_CHARACTERS = 51
 log = structlog.get_logger()
-
-
-def box_name(session_id: str) -> str:
-    """The name of a session's box, the same for ever; fit for every backend."""
-    name = f"bellhop-{session_id.lower()}"
-    if re.fullmatch(r"[a-z0-9-]+", name) and len(name) <= MAX_NAME_CHARACTERS and session_id.islower():
-        return name
-    return f"bellhop-{hashlib.sha256(session_id.encode()).hexdigest()[:32]}"
 
 
 class Workspace:
     """The box of the session that `turn` belongs to. `open` it before anything else.
 
-    `is_new` is True when this turn had to make the box: nothing that ran in an earlier one is known of.
+    `inbound` is where boxes' inbound directories are. `is_new` is True when this turn had to make the box:
+    nothing that ran in an earlier one is known of.
     """
 
     def __init__(
         self,
         turn: TurnLog,
         environment: Environment,
+        boxes: SessionBoxes,
         base: BaseCommit,
         quarantine: Quarantine,
         bundles: Bundles,
@@ -68,6 +60,7 @@ class Workspace:
     ) -> None:
         self._turn = turn
         self._environment = environment
+        self._boxes = boxes
         self._base = base
         self._quarantine = quarantine
         self._bundles = bundles
@@ -77,7 +70,8 @@ class Workspace:
         self._snapshots = snapshots
         self._snapshot: Snapshot | None = None
         self._door: Door | None = None
-        self._inbound = inbound
+        self._inbound_root = inbound
+        self._name = ""
         self._sandbox: Sandbox | None = None
         self._files = SharedFiles()
         self._sync: Sync | None = None
@@ -94,6 +88,11 @@ class Workspace:
     def runner(self) -> RunnerClient:
         """Calls into the box."""
         return self._opened.runner
+
+    @property
+    def box(self) -> str:
+        """The box's name."""
+        return self._name
 
     def author_env(self, author: Person) -> Mapping[str, str]:
         """The environment in which the author's commands run."""
@@ -112,7 +111,8 @@ class Workspace:
         if state.repository not in ("", self._base.repository.slug):
             # Somebody said that another repository is meant: nothing of the first one may come along.
             await self.close()
-            await self._environment.remove(self._spec.name)
+            await self._environment.remove(self._name)
+            await self._boxes.forget(self._name)
             await self.attach()
             state = await self._git.state(self._base.branch)
         made = self._opened.origin == "created"
@@ -123,7 +123,7 @@ class Workspace:
         ready = e.SandboxReady(
             backend=self._environment.name,
             isolation=self._environment.isolation,
-            box=self._spec.name,
+            box=self._name,
             image=self._image or "",
             replaced=earlier and made,
             restored=restored,
@@ -169,17 +169,17 @@ class Workspace:
 
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
-        name = box_name(self._turn.session_id)
-        repository = self._base.repository
-        there = await self._environment.find(name)
+        session_id, repository = self._turn.session_id, self._base.repository
+        self._name = await self._boxes.name(session_id)
+        there = await self._environment.find(self._name)
         # What a new one is made of is looked up only for a new one.
         if there is None:
             self._start = await self._images.start(self._base)
-            self._snapshot = await self._snapshots.usable(self._turn.session_id, repository.slug)
+            self._snapshot = await self._snapshots.usable(session_id, repository.slug)
         else:
             self._start, self._snapshot = Start(there.labels.get(IMAGE_LABEL)), None
         chosen = self._start.chosen(repository)
-        self._door = await self._doors.open(self._turn.session_id, name, repository, chosen)
+        self._door = await self._doors.open(session_id, self._name, repository, chosen)
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -192,8 +192,10 @@ class Workspace:
         if there is not None and self._opened.origin == "created":
             # It went while this looked the other way, so what came in its place is made of nothing.
             await self.close()
-            await self._environment.remove(name)
+            await self._environment.remove(self._name)
             await self.attach()
+            return
+        await self._boxes.give(session_id, self._name)
 
     async def recover(self, lost: RunnerClient) -> None:
         """The box again after that connection found it gone: the same one if it lives, else rebuilt. Does
@@ -241,7 +243,7 @@ class Workspace:
         """Once the turn's end is on record: a snapshot is taken of what was saved, while nobody waits."""
         if self._saved:
             view = self._turn.view
-            finished = Finished(view.id, self._spec.name, self._base.repository.slug, view.turns, self._saved)
+            finished = Finished(view.id, self._name, self._base.repository.slug, view.turns, self._saved)
             self._snapshots.ask(finished)
 
     async def close(self) -> None:
@@ -258,14 +260,17 @@ class Workspace:
         return self._sandbox
 
     @property
+    def _inbound(self) -> Path:
+        return self._inbound_root / self._name
+
+    @property
     def _spec(self) -> SandboxSpec:
-        name = box_name(self._turn.session_id)
         door = self._door.directory if self._door else None
         env = {**self._start.variables, **placeholders(self._base.repository)}
         image = self._snapshot.reference if self._snapshot else self._start.image
         return SandboxSpec(
             self._turn.session_id,
-            name,
+            self._name,
             image,
             self._inbound,
             env=env,

@@ -1,4 +1,4 @@
-"""The tables about images and snapshots of boxes."""
+"""The tables about boxes: their images, their snapshots, whose they are."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ class SnapshotRow(Model):
             Index(fields=("session_id",), name="snapshots_of_session"),
             Index(fields=("place", "taken_at"), name="snapshots_at_place"),
         )
+
+
+class SessionBoxRow(Model):
+    """The box that a session has, and the place where it is."""
+
+    session_id = fields.CharField(max_length=64, primary_key=True)
+    box = fields.CharField(max_length=64)
+    place = fields.CharField(max_length=255)
+    since = fields.DatetimeField()
+
+    class Meta:
+        table = "session_boxes"
+        indexes = (Index(fields=("place", "box"), name="session_boxes_at_place"),)

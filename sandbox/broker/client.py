@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sandbox.base_commit import BadBase
 from sandbox.broker import wire
+from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits, QuarantineRefused, Received
 from sandbox.broker.rights import NotApproved, NotPermitted
@@ -45,6 +46,7 @@ KINDS: Mapping[type[Exception], str] = {
     QuarantineRefused: "quarantine_refused",
     UnknownRepository: "unknown_repository",
     BadBase: "bad_base",
+    DoorTaken: "door_taken",
 }
 """How the desk's errors are named on their way."""
 

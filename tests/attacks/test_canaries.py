@@ -27,7 +27,7 @@ from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.replies import Reply
 from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import SandboxSpec
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session.broker_accounts import StoredSecrets
 from tests.attacks.conftest import OpenHouse
 from tests.attacks.frame import Control, refuted

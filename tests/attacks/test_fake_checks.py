@@ -20,7 +20,7 @@ from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
 from tests.sandbox.workbench import git
 
 _NAME = """        name = f"check-{hashlib.sha256(f'{session_id} {head_sha}'.encode()).hexdigest()[:24]}"\n"""
-_OWN_BOX = """        from sandbox.workspace import box_name
+_OWN_BOX = """        from sandbox.session_boxes import box_name
 
         name = box_name(session_id)
 """

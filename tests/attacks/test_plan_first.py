@@ -11,7 +11,7 @@ pull request is asked about by itself.
 
 from __future__ import annotations
 
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session.catalogue import Approvals
 from tests.attacks.frame import Control, refuted
 from tests.emulators.mcp.emulator import McpEmulator

@@ -25,7 +25,7 @@ from bot.platforms.console.thread import ConsoleMessage
 from deploy import chat
 from deploy.boxes import open_environment
 from deploy.core import Core, open_core
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from session.catalogue import Catalogue
 from session.settings import Settings

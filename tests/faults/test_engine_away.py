@@ -14,8 +14,8 @@ from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.images import ImageTag, ImageUnavailable, WantedBase
 from sandbox.environments.protocol import EnvironmentUnavailable, Sandbox, SandboxFailed, SandboxSpec
 from sandbox.environments.service import ServiceFailed, ServiceSpec
+from sandbox.session_boxes import box_name
 from sandbox.snapshots import Finished
-from sandbox.workspace import box_name
 from session.snapshots import Snapshots
 from tests.emulators.model.turns import tool
 from tests.faults.failing_engine import FailingEngine, Fault, failing_engine

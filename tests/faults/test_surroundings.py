@@ -17,7 +17,7 @@ from deploy.boxes import open_environment
 from deploy.credentials import github_accounts
 from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import SESSION_LABEL
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.turns import Held, rate_limited, tool

@@ -24,7 +24,7 @@ from deploy.work import work
 from sandbox.broker.accounts import UserTokens
 from sandbox.broker.door.addresses import resolve
 from sandbox.environments.protocol import Environment
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session.catalogue import Catalogue
 from session.directory import Directory
 from session.listing import SessionFilter

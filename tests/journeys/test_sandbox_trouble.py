@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from tests.attacks.outside import program
 from tests.emulators.model.turns import Held, tool

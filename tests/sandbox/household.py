@@ -46,10 +46,12 @@ from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.reaper import Reaper
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
+from session.boxes import Boxes
 from session.broker import Broker, model_headers
 from session.catalogue import Approvals, Catalogue, Repository
 from session.commands import Commands
@@ -151,6 +153,7 @@ class Household:
         parts = self.parts
         return Reaper(
             self.environment,
+            self.parts.boxes,
             self.log,
             self.leases,
             parts.doors,
@@ -330,6 +333,7 @@ async def household(
 
         parts = DriverParts(
             environment=place,
+            boxes=SessionBoxes(place, Boxes(database)),
             forge=broker_forge,
             broker=broker,
             switch=switch,

@@ -171,6 +171,7 @@ async def test_no_call_begins_while_all_is_halted() -> None:
         workspace = Workspace(
             turn,
             house.environment,
+            parts.boxes,
             base,
             prepared.quarantine,
             Bundles(parts.places.bundles),

@@ -9,7 +9,7 @@ from sandbox.box_git import author_env
 from sandbox.broker.desk import StorePlaces
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.forge.protocol import ForgeRepository
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from session.catalogue import Approvals
 from session.leases import Lease

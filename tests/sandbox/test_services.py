@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from session.catalogue import Approvals
 from tests.emulators.model.turns import tool

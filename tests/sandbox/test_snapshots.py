@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.protocol import SandboxSpec
+from sandbox.session_boxes import box_name
 from sandbox.snapshots import Finished, Keeping, SnapshotKeeper
-from sandbox.workspace import box_name
 from session.snapshots import Snapshot, Snapshots
 from session.view import SessionView
 from tests.emulators.model.turns import tool

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import read_base
@@ -15,8 +14,9 @@ from sandbox.environments.images import KeptImage
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Sandbox
 from sandbox.preparation import SETUP_SECONDS
+from sandbox.session_boxes import box_name
 from sandbox.sync import SharedFiles
-from sandbox.workspace import Workspace, box_name
+from sandbox.workspace import Workspace
 from session import events as e
 from tests.emulators.model.turns import Held, tool
 from tests.provision.places import temporary_home
@@ -243,17 +243,17 @@ async def _workspace(house: Household, turn: TurnLog) -> Workspace:
     parts = house.parts
     prepared = await parts.forge.prepare(turn.session_id)
     base = await read_base(house.repository, prepared.mirror, "main")
-    inbound: Path = parts.places.inbound / box_name(turn.session_id)
     return Workspace(
         turn,
         house.environment,
+        parts.boxes,
         base,
         prepared.quarantine,
         Bundles(parts.places.bundles),
         parts.doors,
         parts.images,
         parts.snapshots,
-        inbound,
+        parts.places.inbound,
     )
 
 

@@ -71,7 +71,8 @@ async def test_processes_that_start_at_once_migrate_once(empty_database: str) ->
         await database.migrate()
         assert await database.rows("SELECT * FROM sessions") == []
         names = [row["name"] for row in await database.rows("SELECT name FROM tortoise_migrations")]
-        assert sorted(names) == ["0001_initial", "0002_governance", "0003_images", "0004_snapshots"]
+        wanted = ["0001_initial", "0002_governance", "0003_images", "0004_snapshots", "0005_session_boxes"]
+        assert sorted(names) == wanted
 
 
 async def test_the_migrations_make_the_tables_that_the_models_say() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from session.artifacts import MAX_BYTES, ArtifactTooLarge
+from session.boxes import Boxes
 from session.directory import IdentityTaken
 from session.leases import StaleEpoch
 from session.messages import ChatMessageRow, ChatMessages
@@ -192,3 +193,26 @@ async def test_sealed_secrets_are_kept_by_name_and_locked_one_at_a_time(room: Ro
     async with asyncio.timeout(20):
         await asyncio.gather(*(refresh() for _ in range(5)))
     assert most == 1
+
+
+async def test_a_box_is_one_sessions_until_it_is_forgotten(room: Room, ada: Person) -> None:
+    boxes, view, other = Boxes(room.database), await room.opened(ada), await room.opened(ada)
+    assert await boxes.of(view.id) is None
+    assert await boxes.owner("box-a", "engine/a") is None
+    await boxes.give(view.id, "box-a", "engine/a")
+    first = await boxes.of(view.id)
+    await boxes.give(other.id, "box-b", "engine/a")
+    await boxes.give(view.id, "box-a", "engine/a")
+    assert first is not None
+    assert await boxes.of(view.id) == first
+    assert (first.box, first.place) == ("box-a", "engine/a")
+    assert await boxes.owner("box-a", "engine/a") == view.id
+
+    await boxes.give(view.id, "box-a", "engine/b")
+    assert await boxes.owner("box-a", "engine/a") is None
+    assert await boxes.owner("box-a", "engine/b") == view.id
+    await boxes.forget("box-a", "engine/a")
+    assert await boxes.owner("box-a", "engine/b") == view.id
+    await boxes.forget("box-a", "engine/b")
+    assert await boxes.of(view.id) is None
+    assert await boxes.owner("box-b", "engine/a") == other.id

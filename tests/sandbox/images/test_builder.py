@@ -15,7 +15,7 @@ from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import PURPOSE_LABEL, SandboxSpec
 from sandbox.images.jobs import ImageJobs
 from sandbox.images.running_build import BUILD, BUILD_LABEL, STOPPED, WORKER_LOST
-from sandbox.workspace import box_name
+from sandbox.session_boxes import box_name
 from session import events as e
 from session.audit import read_row
 from session.catalogue import Approvals
