@@ -87,6 +87,8 @@ async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     async for finding in examine(settings):
         mark = {True: "ok  ", False: "FAIL", None: "--  "}[finding.ok]
         print(f"{mark}  {finding.part}: {finding.sentence}")
+        for detail in finding.details:
+            print(f"        {detail}")
         healthy = healthy and finding.ok is not False
     return 0 if healthy else 1
 

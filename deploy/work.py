@@ -22,6 +22,7 @@ from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_h
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskLimits, DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
@@ -78,12 +79,16 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     boxes = SessionBoxes(environment, Boxes(core.database))
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
+    images = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
+    reaper = Reaper(environment, boxes, core.log, core.leases, doors, snapshots, places.inbound, images)
+    disk = DiskWatch(environment, core.log, reaper, snapshots, images, DiskLimits.of(settings))
     parts = DriverParts(
         environment=environment,
         boxes=boxes,
         forge=forge,
         doors=doors,
         snapshots=snapshots,
+        disk=disk,
         images=ReadyImages(environment, builds),
         broker=core.broker,
         switch=core.switch,
@@ -138,19 +143,12 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(
-            environment,
-            boxes,
-            core.log,
-            core.leases,
-            doors,
-            snapshots,
-            places.inbound,
-            ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
-        ),
+        reaper=reaper,
         snapshots=snapshots,
+        disk=disk,
         images=ImageJobs(
             image_builder(_build_places(core, environment)),
+            disk,
             core.catalogue,
             locks,
             timedelta(seconds=settings.lease_seconds),

@@ -25,6 +25,7 @@ from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker.client import BrokerForge, BrokerUnavailable
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment
 from sandbox.images.ready_images import ReadyImages
@@ -88,6 +89,7 @@ class DriverParts:
     doors: WorkerDoors
     images: ReadyImages
     snapshots: SnapshotKeeper
+    disk: DiskWatch
     broker: Broker
     switch: KillSwitch
     catalogue: Catalogue
@@ -138,6 +140,7 @@ class TurnDriver:
         """
         at_work = [item.prompt for item in turn.view.prompts if item.state == "running"]
         await turn.append(*untrusted_reads(turn.view, at_work))
+        await self._parts.disk.admit(await self._parts.boxes.name(turn.session_id))
         base, quarantine = await self._base(turn)
         await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
         workspace = self._workspace(turn, base, quarantine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -105,6 +106,14 @@ class SnapshotKeeper:
                 await self.drop(snapshot)
                 dropped += 1
         return dropped
+
+    async def oldest_first(self) -> Sequence[Snapshot]:
+        """All of this host. Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown."""
+        if not self._environment.forgetful:
+            return []
+        return sorted(
+            await self._snapshots.on(await self._environment.place()), key=lambda each: each.taken_at
+        )
 
     async def _lives(self, session_id: str) -> bool:
         view = await self._view(session_id)

@@ -9,6 +9,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sandbox.disk_watch import DiskWatch
 from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
@@ -42,6 +43,7 @@ class WorkerProcess:
         reconciler: Reconciler,
         reaper: Reaper,
         snapshots: SnapshotKeeper,
+        disk: DiskWatch,
         images: ImageJobs,
         image_interval_minutes: int,
         concurrency: int,
@@ -53,6 +55,7 @@ class WorkerProcess:
         self._reconciler = reconciler
         self._reaper = reaper
         self._snapshots = snapshots
+        self._disk = disk
         self._images = images
         self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
@@ -64,6 +67,7 @@ class WorkerProcess:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
             tasks.create_task(self._snapshots.run(), name="snapshots")
+            tasks.create_task(self._disk.run(), name="disk watch")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:

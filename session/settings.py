@@ -160,6 +160,20 @@ class Settings(BaseSettings):
         "", "image of a box; empty means the one this version builds", "registry.internal/bellhop-box:1"
     )
     sandbox_runtime: str = _setting("", "container runtime; empty means the engine's default", "runsc")
+    disk_free_gb: float = _setting(
+        5,
+        "gigabytes that stay free on the disks of sandboxes: below, what can be spared is removed, and no "
+        "new sandbox starts where that does not help; 0: nobody looks",
+        "20",
+        ge=0,
+    )
+    disk_most_gb: float = _setting(
+        0,
+        "most gigabytes of disk that sandboxes, their snapshots and images may take, above which the same "
+        "happens; 0 means no limit",
+        "200",
+        ge=0,
+    )
     image_interval_minutes: int = _setting(
         30,
         "minutes between two looks whether repositories need new images; 0 builds none by itself",

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from docker import DockerClient
 from docker.models.containers import Container
@@ -18,11 +19,13 @@ from sandbox.environments.docker_connection import DEFAULT_ENGINE, Engine
 from sandbox.environments.docker_containers import Containers
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.docker_services import DockerServices
+from sandbox.environments.docker_usage import DockerUsage
 from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
     BoxInfo,
+    EnvironmentUnavailable,
     ImageMissing,
     Origin,
     SandboxFailed,
@@ -31,10 +34,13 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
 from sandbox.environments.service import ServiceSpec
+from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
 START_SECONDS = 30.0
+# A runtime may be named by its shim, which the engine looks for only when a box starts.
+SHIM = "io.containerd."
 
 
 class DockerEnvironment:
@@ -60,7 +66,7 @@ class DockerEnvironment:
         self._engine = Engine(base_url)
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
-        self._place: str | None = None
+        self._about: Mapping[str, Any] | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -77,8 +83,18 @@ class DockerEnvironment:
         return True
 
     async def check(self) -> None:
-        """Returns when the engine answers. Raises: EnvironmentUnavailable, SandboxFailed."""
+        """Returns when the engine answers and knows the runtime. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
         await self._engine.check()
+        if self._runtime is None or self._runtime.startswith(SHIM):
+            return
+        known = (await self._told()).get("Runtimes") or {}
+        if self._runtime not in known:
+            raise EnvironmentUnavailable(
+                f"The Docker engine knows no runtime {self._runtime!r}, only {', '.join(sorted(known))}: "
+                'install it, name it under "runtimes" in the daemon.json of the engine and restart that, or '
+                "correct SANDBOX_RUNTIME."
+            )
 
     async def prepare(self) -> None:
         """The base image is there; without a registry it is put together, which takes a minute or two once.
@@ -143,6 +159,25 @@ class DockerEnvironment:
         services = self._services(await self._engine.client())
         return await self._engine.call("services without a box cannot be removed", services.sweep)
 
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """Services whose own layer was larger are gone. Raises: EnvironmentUnavailable, SandboxFailed."""
+        services = self._services(await self._engine.client())
+        return await self._engine.call("full services cannot be ended", services.end_full, most_bytes)
+
+    async def usage(self) -> HostUse:
+        """As the engine counts it. Raises: EnvironmentUnavailable, SandboxFailed."""
+        usage = DockerUsage(await self._engine.client(), self._owner)
+        return await self._engine.call("the engine does not tell what is used", usage.read)
+
+    async def disks(self) -> Sequence[Disk]:
+        """That of the engine's data, where it can be seen from here, and that of the run directory.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        root = (await self._told())["DockerRootDir"]
+        self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await asyncio.to_thread(disks_of, (Path(root), self._run_directory))
+
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone, or goes with the last box that stands on it.
 
@@ -153,11 +188,7 @@ class DockerEnvironment:
 
     async def place(self) -> str:
         """This installation in this very engine. Raises: EnvironmentUnavailable, SandboxFailed."""
-        if self._place is None:
-            client = await self._engine.client()
-            engine = (await self._engine.call("the engine does not tell its id", client.info))["ID"]
-            self._place = f"docker:{engine[:36]}:{self._owner}"
-        return self._place
+        return f"docker:{(await self._told())['ID'][:36]}:{self._owner}"
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
@@ -208,6 +239,13 @@ class DockerEnvironment:
         await self._engine.call(failing, container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(client, container, spec, runner, origin)
+
+    async def _told(self) -> Mapping[str, Any]:
+        """What the engine says of itself; asked once."""
+        if self._about is None:
+            client = await self._engine.client()
+            self._about = await self._engine.call("the engine does not tell about itself", client.info)
+        return self._about
 
     async def _created(self, client: DockerClient, containers: Containers, spec: SandboxSpec) -> Container:
         failing = f"box {spec.name} cannot be created"

@@ -23,6 +23,7 @@ from sandbox.environments.local_files import KEPT, copy_box
 from sandbox.environments.local_images import PREFIX, LocalImages
 from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
+from sandbox.environments.local_usage import local_use
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
     NAME_LABEL,
@@ -37,6 +38,7 @@ from sandbox.environments.runner_client import RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
 from sandbox.environments.service import ServiceFailed, ServiceSpec
 from sandbox.environments.unshare_builder import unshare_command
+from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 
 Builder = Callable[[BoxPlan], list[str]]
 
@@ -132,6 +134,21 @@ class LocalEnvironment:
     async def sweep_services(self) -> int:
         """None: what runs in a box ends with it."""
         return 0
+
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """None: there are none beside boxes."""
+        return ()
+
+    async def usage(self) -> HostUse:
+        """As this machine's kernel counts it."""
+        names = [box.name for box in await self.list()]
+        records = [record for name in names if (record := self.record(name)) is not None]
+        return await asyncio.to_thread(local_use, self._boxes, records, self._images.list())
+
+    async def disks(self) -> Sequence[Disk]:
+        """That of the directory."""
+        self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await asyncio.to_thread(disks_of, (self._boxes,))
 
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""

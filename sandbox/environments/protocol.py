@@ -11,6 +11,7 @@ from typing import Literal, Protocol, Self
 from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.runner_client import BoxStats, RunnerClient
 from sandbox.environments.service import ServiceSpec
+from sandbox.environments.usage import Disk, FullService, HostUse
 
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
@@ -255,6 +256,27 @@ class Environment(Protocol):
 
     async def sweep_services(self) -> int:
         """How many services were removed because their box is gone, or does not run.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """The services that had written more than that beside their volumes, and are gone for it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def usage(self) -> HostUse:
+        """What all of this backend's boxes, services and copies use now; takes seconds where there are many.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def disks(self) -> Sequence[Disk]:
+        """The disks that boxes and copies lie on, as far as this process sees them.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 
+from sandbox.disk_watch import DiskWatch
 from sandbox.environments.protocol import EnvironmentUnavailable, SandboxFailed
 from sandbox.images.builder import ImageBuilder
 from session.catalogue import Catalogue, UnknownRepository
@@ -22,9 +23,12 @@ LOOK = "image:look"
 class ImageJobs:
     """What the queue calls. Nothing is raised: a build that fails says so on its own record."""
 
-    def __init__(self, builder: ImageBuilder, catalogue: Catalogue, locks: Locks, lease: timedelta) -> None:
+    def __init__(
+        self, builder: ImageBuilder, disk: DiskWatch, catalogue: Catalogue, locks: Locks, lease: timedelta
+    ) -> None:
         """lease: after so long without a sign of life a look counts as left behind."""
         self._builder = builder
+        self._disk = disk
         self._catalogue = catalogue
         self._locks = locks
         self._lease = lease
@@ -40,7 +44,7 @@ class ImageJobs:
 
     async def look_at_images(self) -> None:
         """Every repository's image, built where something changed: one after another, so that looking at
-        many repositories takes one of a worker's places and no more."""
+        many repositories takes one of a worker's places and no more. None is built while room is short."""
         holder = uuid4().hex
         if not await self._locks.outlast(LOOK, holder, self._lease):
             return
@@ -64,6 +68,9 @@ class ImageJobs:
 
     async def _look(self, slug: str) -> None:
         try:
+            if short := await self._disk.shortage():
+                log.warning("image not looked at", repository=slug, reason=short)
+                return
             await self._builder.look(slug)
         except (DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not looked at", repository=slug, reason=str(error))

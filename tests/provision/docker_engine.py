@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,11 @@ from tests.provision.places import CACHE, short_directory
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 60
 _PING_TIMEOUT_SECONDS = 10
+SECOND_RUNTIME = "bellhop-second"
+# What every engine has: its usual runtime by the name of the shim.
+OTHER_NAME = "io.containerd.runc.v2"
+RUNTIME_VARIABLE = "BELLHOP_TEST_RUNTIME"
+"""Names a container runtime that the contract of boxes is tried under too, such as runsc."""
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -73,6 +79,13 @@ def engine() -> Iterator[str]:
         return
     with shared_engine(CACHE / "docker", short_directory() / "docker") as private_host:
         yield private_host
+
+
+def another_runtime(host: str) -> str:
+    """A name of a container runtime of that engine which is not the name of its default."""
+    with contextlib.closing(docker.DockerClient(base_url=host)) as client:
+        told = client.info()
+    return SECOND_RUNTIME if SECOND_RUNTIME in told["Runtimes"] else OTHER_NAME
 
 
 class DockerEngine:
@@ -137,9 +150,9 @@ class DockerEngine:
             client.images.prune(filters={"dangling": True})
 
     def _configuration(self) -> Path:
-        # An empty file of our own, or dockerd would read the machine's /etc/docker/daemon.json.
+        # A file of our own, or dockerd would read the machine's /etc/docker/daemon.json.
         path = self._run / "daemon.json"
-        path.write_text("{}\n")
+        path.write_text(json.dumps({"runtimes": _runtimes()}) + "\n")
         return path
 
 
@@ -177,6 +190,15 @@ def stop_abandoned() -> None:
     with processes.lock(run / "change"), (run / "users").open("w") as users:
         if _lock_now(users.fileno(), fcntl.LOCK_EX):
             DockerEngine(CACHE / "docker", run).stop()
+
+
+def _runtimes() -> dict[str, dict[str, str]]:
+    """The usual runtime under a second name, and the one that the tests were asked for, where it is here."""
+    found = {SECOND_RUNTIME: {"path": "runc"}}
+    asked = os.environ.get(RUNTIME_VARIABLE, "")
+    if asked and (path := shutil.which(asked, path=_program_path())) is not None:
+        found[asked] = {"path": path}
+    return found
 
 
 def _mounts_below(*folders: Path) -> list[str]:

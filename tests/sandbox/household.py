@@ -33,6 +33,7 @@ from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskLimits, DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
@@ -331,15 +332,24 @@ async def household(
                 BROKER_MODELS, PLACEHOLDER_KEY, spec, http_client=http, headers=headers, patience=PATIENCE
             )
 
+        places = Places.under(home)
+        worker_doors = WorkerDoors(broker, place, places.inbound)
+        keeper = SnapshotKeeper(place, log, Snapshots(database))
+        images = ImageReaper(
+            place, ImageBuilds(database), Locks(database), catalogue, worker_doors, places.inbound
+        )
+        boxes = SessionBoxes(place, Boxes(database))
+        reaper = Reaper(place, boxes, log, leases, worker_doors, keeper, places.inbound, images)
         parts = DriverParts(
             environment=place,
-            boxes=SessionBoxes(place, Boxes(database)),
+            boxes=boxes,
             forge=broker_forge,
             broker=broker,
             switch=switch,
-            doors=WorkerDoors(broker, place, home / "inbound"),
+            doors=worker_doors,
             images=ReadyImages(place, ImageBuilds(database)),
-            snapshots=SnapshotKeeper(place, log, Snapshots(database)),
+            snapshots=keeper,
+            disk=DiskWatch(place, log, reaper, keeper, images, DiskLimits.of(own)),
             catalogue=catalogue,
             directory=directory,
             effects=effects,
@@ -350,7 +360,7 @@ async def household(
             tools=discover_tools(),
             skills=[built_in_source()],
             settings=own,
-            places=Places.under(home),
+            places=places,
         )
         jobs = Jobs(
             log=log,

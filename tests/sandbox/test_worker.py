@@ -36,8 +36,9 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=house.reaper(),
         snapshots=parts.snapshots,
+        disk=parts.disk,
         images=ImageJobs(
-            house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
+            house.builder(), parts.disk, house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
         image_interval_minutes=0,
         concurrency=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,11 @@ from docker import DockerClient
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment, Sandbox
+from tests.provision.docker_engine import RUNTIME_VARIABLE
 from tests.sandbox.environments.boxes import Bench
 
-BACKENDS = ("docker", "bubblewrap", "unshare")
+RUNTIME = os.environ.get(RUNTIME_VARIABLE, "")
+BACKENDS = ("docker", "bubblewrap", "unshare", *((f"docker under {RUNTIME}",) if RUNTIME else ()))
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -66,12 +69,13 @@ async def box(bench: Bench) -> AsyncIterator[Sandbox]:
 
 def make_environment(backend: str, request: pytest.FixtureRequest, directory: Path) -> Environment:
     """The environment of that name, with its files below `directory`."""
-    if backend == "docker":
+    if backend.startswith("docker"):
         return DockerEnvironment(
             run_directory=directory / "run",
             base_image=request.getfixturevalue("base_image"),
             cache=directory / "cache",
             base_url=request.getfixturevalue("docker_host"),
+            runtime=RUNTIME if "under" in backend else None,
         )
     if backend == "bubblewrap":
         request.getfixturevalue("require")("bubblewrap")

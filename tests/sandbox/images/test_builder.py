@@ -162,7 +162,9 @@ async def test_one_build_at_a_time_and_a_dead_worker_s_is_taken_over() -> None:
             pass
         assert await locks.take(lock_name(slug), "dead", timedelta(seconds=1))
         push(house, "Work", {"README.md": "more\n"})
-        jobs = ImageJobs(house.builder(5), house.parts.catalogue, locks, timedelta(seconds=1))
+        jobs = ImageJobs(
+            house.builder(5), house.parts.disk, house.parts.catalogue, locks, timedelta(seconds=1)
+        )
         await jobs.look_at_images()
         found = await builds.find(left)
         assert found is not None
