@@ -7,6 +7,7 @@ the quarantine checks.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from shlex import quote
 from uuid import uuid4
 
@@ -192,6 +193,16 @@ class BoxGit:
             f"git bundle create --quiet {OUT_BUNDLE} {CHECKPOINT_REF} --not {origin}", "saving the workspace"
         )
         return await self._read_bundle()
+
+    async def set_up(self, command: str, number: int, timeout_seconds: float) -> ExecResult:
+        """A command of the repository's set-up, by its place in the line: once for each box.
+
+        A worker that takes the box over from one that died waits for what runs there, and does not begin it
+        a second time beside it; what ended with the box is begun again. Raises: RunnerError.
+        """
+        call_id = f"set-up-{number}-{sha256(command.encode()).hexdigest()[:16]}"
+        result = await self._runner.exec(call_id, command, timeout_seconds=timeout_seconds)
+        return await self.run(command, timeout_seconds) if result.interrupted else result
 
     async def run(
         self, command: str, timeout_seconds: float, on_output: OnOutput | None = None

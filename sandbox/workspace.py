@@ -20,6 +20,7 @@ from sandbox.doors import Door, WorkerDoors, placeholders
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
+    EnvironmentUnavailable,
     ImageMissing,
     Sandbox,
     SandboxFailed,
@@ -166,9 +167,13 @@ class Workspace:
 
         Emits: SandboxLost, SandboxReady. Raises: EnvironmentUnavailable, SandboxFailed.
         """
-        cause = await self._opened.cause_of_death()
+        try:
+            cause = await self._opened.cause_of_death() or "it stopped answering"
+        except (EnvironmentUnavailable, SandboxFailed):
+            # Whether it runs, and what is left of it, is seen when its engine is back.
+            cause = "its engine does not answer either"
         await self.close()
-        await self._turn.append(e.SandboxLost(cause=cause or "it stopped answering"))
+        await self._turn.append(e.SandboxLost(cause=cause))
         await self.open()
 
     async def hand_over(self, message: str) -> str | None:
@@ -284,8 +289,8 @@ class Workspace:
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
         if self._image is not None:
             return []  # the image has had it
-        for command in self._base.setup:
-            result = await git.run(command, SETUP_SECONDS)
+        for number, command in enumerate(self._base.setup):
+            result = await git.set_up(command, number, SETUP_SECONDS)
             if result.exit_code != 0:
                 text = (
                     f"The repository's set-up command `{command}` failed "

@@ -144,6 +144,11 @@ class DockerEnvironment:
         services = self._services(await self._engine.client())
         return await self._engine.call("services without a box cannot be removed", services.sweep)
 
+    async def snapshots(self) -> Sequence[str]:
+        """The names of the images. Raises: EnvironmentUnavailable, SandboxFailed."""
+        containers = self._containers(await self._engine.client())
+        return await self._engine.call("snapshots cannot be listed", containers.snapshots)
+
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone, or goes with the last box that stands on it.
 

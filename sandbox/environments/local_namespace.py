@@ -128,6 +128,11 @@ class LocalEnvironment:
         """None: what runs in a box ends with it."""
         return 0
 
+    async def snapshots(self) -> Sequence[str]:
+        """Every copy."""
+        copies = await asyncio.to_thread(lambda: sorted(self._snapshots.glob("*/*")))
+        return [f"local:{copy.parent.name}/{copy.name}" for copy in copies]
+
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
         await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)

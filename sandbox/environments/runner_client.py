@@ -122,6 +122,7 @@ class RunnerClient:
             duration_seconds=seconds_of(frame, "duration_seconds"),
             replayed=flag_of(frame, "replayed"),
             cause=optional_text_of(frame, "cause"),
+            interrupted=flag_of(frame, "interrupted"),
         )
 
     async def cancel(self, call_id: str) -> bool:
