@@ -91,20 +91,27 @@ class SnapshotKeeper:
         await self._snapshots.drop(snapshot.reference)
 
     async def sweep(self, now: datetime) -> int:
-        """How many snapshots were dropped: too old, too many, or of a session that is over.
+        """How many snapshots were dropped: too old, too many, of a session that is over, or not on record.
 
         Raises: EnvironmentUnavailable, DatabaseDown.
         """
         if not self._environment.forgetful:
             return 0
+        # Listed before the record is read: one that is being taken is recorded right after it is there.
+        here = await self._environment.snapshots()
         kept = dropped = 0
-        for snapshot in await self._snapshots.on(await self._environment.place()):
+        known = await self._snapshots.on(await self._environment.place())
+        for snapshot in known:
             young = now - snapshot.taken_at < self._keeping.age
             if young and kept < self._keeping.most and await self._lives(snapshot.session_id):
                 kept += 1
             else:
                 await self.drop(snapshot)
                 dropped += 1
+        for reference in set(here) - {snapshot.reference for snapshot in known}:
+            # Its worker died between taking it and writing it down.
+            await self._environment.remove_snapshot(reference)
+            dropped += 1
         return dropped
 
     async def oldest_first(self) -> Sequence[Snapshot]:

@@ -19,6 +19,7 @@ from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
+    EnvironmentUnavailable,
     ImageMissing,
     Sandbox,
     SandboxFailed,
@@ -206,10 +207,17 @@ class Workspace:
         async with self._files.exchanging():
             if self._opened.runner is not lost:
                 return
-            cause = await self._opened.cause_of_death()
+            cause = await self._why_lost()
             await self.close()
-            await self._turn.append(e.SandboxLost(cause=cause or "it stopped answering"))
+            await self._turn.append(e.SandboxLost(cause=cause))
             await self.open()
+
+    async def _why_lost(self) -> str:
+        try:
+            return await self._opened.cause_of_death() or "it stopped answering"
+        except (EnvironmentUnavailable, SandboxFailed):
+            # Whether it runs, and what is left of it, is seen when its engine is back.
+            return "its engine does not answer either"
 
     async def holds_work(self) -> bool:
         """Whether the session's files are in the box, so that its checkpoint may be replaced by them."""

@@ -147,10 +147,12 @@ class BrokerForge:
         """What a bundle brought into the session's quarantine. Raises: QuarantineRefused."""
         directory = self._exchange / session_id
         file = directory / f"{uuid4().hex}.bundle"
-        await asyncio.to_thread(_laid_down, bundle, file)
         try:
+            await asyncio.to_thread(_laid_down, bundle, file)
             asked = wire.Handover(session_id=session_id, file=file.name)
             answer = await self._call("quarantine.receive", asked, wire.TakenIn, GIT_SECONDS)
+        except OSError as error:
+            raise QuarantineRefused(f"The changes cannot be laid down: {error}.") from error
         finally:
             await asyncio.to_thread(file.unlink, missing_ok=True)
         return Received(answer.references, answer.commits, answer.findings)

@@ -18,6 +18,8 @@ from sandbox.environments.protocol import EnvironmentUnavailable, SandboxFailed
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 # What the SDK lets through of the connection below it. An APIError is one too: it has to be asked for first.
 GONE = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
+# As every program says it, in upper or lower case. Source: strerror(3), ENOSPC.
+NO_ROOM = "no space left on device"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,8 +46,8 @@ class Engine:
 
         `failing` is what does not happen when it fails, in words ("box b: no snapshot").
 
-        Raises: EnvironmentUnavailable when the engine is gone, SandboxFailed when it refuses, and whatever
-        else the function raises.
+        Raises: EnvironmentUnavailable when the engine is gone or its disk full, SandboxFailed when it
+        refuses, and whatever else the function raises.
         """
 
         def asked() -> T:
@@ -60,7 +62,12 @@ class Engine:
         try:
             yield
         except APIError as error:
-            raise SandboxFailed(f"{failing}: the engine refuses: {error.explanation or error}") from error
+            said = str(error.explanation or error)
+            if NO_ROOM in said.lower():
+                raise EnvironmentUnavailable(
+                    f"The disk of the Docker engine at {self._url} has no room left ({failing}): make some."
+                ) from error
+            raise SandboxFailed(f"{failing}: the engine refuses: {said}") from error
         except GONE as error:
             raise EnvironmentUnavailable(
                 f"The Docker engine at {self._url} does not answer any more ({failing}): see whether it runs."

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from docker import DockerClient
@@ -133,6 +134,11 @@ class Containers:
         """Every box's container. An engine may serve several Bellhops; nobody sweeps another's boxes."""
         filters: dict[str, str | list[str] | bool] = {"label": [NAME_LABEL, f"{OWNER_LABEL}={self._owner}"]}
         return self._client.containers.list(all=True, filters=filters, ignore_removed=True)
+
+    def snapshots(self) -> Sequence[str]:
+        """The names of all snapshots of this installation's boxes."""
+        found = self._client.api.images(name=f"{SNAPSHOT_REPOSITORY}-{self._owner}-*")
+        return [tag for image in found for tag in image["RepoTags"] or ()]
 
     def _title(self, name: str) -> str:
         return container_name(self._owner, name)

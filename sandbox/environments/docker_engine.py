@@ -178,6 +178,11 @@ class DockerEnvironment:
         self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await asyncio.to_thread(disks_of, (Path(root), self._run_directory))
 
+    async def snapshots(self) -> Sequence[str]:
+        """The names of the images. Raises: EnvironmentUnavailable, SandboxFailed."""
+        containers = self._containers(await self._engine.client())
+        return await self._engine.call("snapshots cannot be listed", containers.snapshots)
+
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone, or goes with the last box that stands on it.
 

@@ -23,6 +23,7 @@ from sandbox.environments.local_files import KEPT, copy_box
 from sandbox.environments.local_images import PREFIX, LocalImages
 from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
+from sandbox.environments.local_snapshots import LocalSnapshots
 from sandbox.environments.local_usage import local_use
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
@@ -45,7 +46,6 @@ Builder = Callable[[BoxPlan], list[str]]
 # By the program each needs, the better first.
 BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-TAGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 START_SECONDS = 15.0
 # Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
 FIRST_UID = 200_000
@@ -60,7 +60,7 @@ class LocalEnvironment:
 
     def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
-        self._snapshots = directory.absolute() / "snapshots"
+        self._snapshots = LocalSnapshots(directory.absolute() / "snapshots")
         self._images = LocalImages(directory.absolute() / "images")
         self._settings = directory.absolute() / "settings"
         self._packages: Path | None = None
@@ -150,9 +150,13 @@ class LocalEnvironment:
         self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await asyncio.to_thread(disks_of, (self._boxes,))
 
+    async def snapshots(self) -> Sequence[str]:
+        """Every copy."""
+        return await asyncio.to_thread(self._snapshots.list)
+
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
-        await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)
+        await asyncio.to_thread(self._snapshots.remove, reference)
 
     async def place(self) -> str:
         """This directory on this machine."""
@@ -196,10 +200,7 @@ class LocalEnvironment:
 
     async def snapshot(self, name: str, tag: str) -> str:
         """A copy of the box's files under that tag. Raises: SandboxFailed."""
-        reference = f"local:{name}/{tag}"
-        target = self._snapshot_path(reference)
-        await asyncio.to_thread(copy_box, self._boxes / name, target, None)
-        return reference
+        return await asyncio.to_thread(self._snapshots.take, self._boxes / name, tag)
 
     async def _open(self, spec: SandboxSpec) -> LocalSandbox:
         record = await asyncio.to_thread(self.record, spec.name)
@@ -300,13 +301,7 @@ class LocalEnvironment:
 
     def _copy_path(self, reference: str) -> Path:
         kept = reference.startswith(PREFIX)
-        return self._images.path(reference) if kept else self._snapshot_path(reference)
-
-    def _snapshot_path(self, reference: str) -> Path:
-        name, _, tag = reference.removeprefix("local:").partition("/")
-        if not (reference.startswith("local:") and NAMES.fullmatch(name) and TAGS.fullmatch(tag)):
-            raise SandboxFailed(f"{reference!r} is no snapshot of the local backend")
-        return self._snapshots / name / tag
+        return self._images.path(reference) if kept else self._snapshots.path(reference)
 
     def _try_program(self, program: str) -> None:
         binds, links = host_binds()

@@ -282,6 +282,13 @@ class Environment(Protocol):
         """
         ...
 
+    async def snapshots(self) -> Sequence[str]:
+        """The references of all snapshots that were taken here, whoever still knows of them.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
     async def remove_snapshot(self, reference: str) -> None:
         """The snapshot is gone; no error when there is none.
 

@@ -33,7 +33,8 @@ class ExecResult:
     an end that was not the command's own doing ("out of memory", "timed out after 5 s", "interrupted: …").
     `strained` names what the command wanted more of than a box has, although it was not ended for that:
     "processes", or the "processor" until its time was up.
-    `replayed` is True when the result comes from the journal.
+    `replayed` is True when the result comes from the journal, `interrupted` when the box ended under the
+    command: how far it came is not known, and that it failed least of all.
     """
 
     exit_code: int | None
@@ -46,6 +47,7 @@ class ExecResult:
     replayed: bool
     cause: str | None
     strained: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,5 +138,6 @@ def interrupted() -> Result:
         "timed_out": False,
         "cancelled": False,
         "duration_seconds": 0.0,
+        "interrupted": True,
         "cause": "interrupted: the box ended while this ran, and how far it came is not known",
     }

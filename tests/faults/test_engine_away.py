@@ -93,6 +93,7 @@ def acts(home: Path, base_image: str) -> dict[str, Act]:
         "kill": of_box(lambda box: box.kill()),
         "stop": of_box(lambda box: box.stop()),
         "snapshot": Act(snapshot),
+        "snapshots": Act(lambda environment, _: environment.snapshots()),
         "keep": Act(kept, box=True, slow=True),
         "service": Act(lambda environment, _: environment.open_service(NAME, idle), box=True),
         "sweep": Act(lambda environment, _: environment.sweep_services()),

@@ -51,7 +51,7 @@ class Bash(Tool[BashArguments]):
             workdir=arguments.workdir,
             env=context.workspace.author_env(context.turn.author),
         )
-        status: ToolStatus = "ok" if result.exit_code == 0 else "error"
+        status = _status(result)
         looked = await context.egress.look(call_id, seen, failed=status == "error", doing=doing)
         if isinstance(looked, Suspended):
             return looked
@@ -62,6 +62,12 @@ class Bash(Tool[BashArguments]):
             total_bytes=result.total_bytes,
             spilled_path=result.spilled_path,
         )
+
+
+def _status(result: ExecResult) -> ToolStatus:
+    if result.interrupted:
+        return "unknown"
+    return "ok" if result.exit_code == 0 else "error"
 
 
 def _shown(result: ExecResult, told: str) -> str:
