@@ -36,6 +36,8 @@ from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.making import WarmParts
+from sandbox.warm_pool.pool import WarmPool
 from sandbox.worker import WorkerProcess
 from session.boxes import Boxes
 from session.broker import Broker, model_headers
@@ -48,6 +50,7 @@ from session.locks import Locks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from session.snapshots import Snapshots
+from session.warm_boxes import WarmBoxes
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -75,16 +78,19 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
-    boxes = SessionBoxes(environment, Boxes(core.database))
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
+    images = ReadyImages(environment, builds)
+    warm = WarmParts(environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound)
+    pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
+    boxes = SessionBoxes(environment, Boxes(core.database), pool)
     parts = DriverParts(
         environment=environment,
         boxes=boxes,
         forge=forge,
         doors=doors,
         snapshots=snapshots,
-        images=ReadyImages(environment, builds),
+        images=images,
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -141,6 +147,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         reaper=Reaper(
             environment,
             boxes,
+            pool,
             core.log,
             core.leases,
             doors,
@@ -149,6 +156,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
         ),
         snapshots=snapshots,
+        pool=pool,
         images=ImageJobs(
             image_builder(_build_places(core, environment)),
             core.catalogue,

@@ -14,6 +14,7 @@ from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.pool import WarmPool
 from session.queue import Regular
 from session.queue import worker as queue_worker
 from session.reconciler import Reconciler
@@ -43,6 +44,7 @@ class WorkerProcess:
         reconciler: Reconciler,
         reaper: Reaper,
         snapshots: SnapshotKeeper,
+        pool: WarmPool,
         images: ImageJobs,
         image_interval_minutes: int,
         concurrency: int,
@@ -54,6 +56,7 @@ class WorkerProcess:
         self._reconciler = reconciler
         self._reaper = reaper
         self._snapshots = snapshots
+        self._pool = pool
         self._images = images
         self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
@@ -65,6 +68,7 @@ class WorkerProcess:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
             tasks.create_task(self._snapshots.run(), name="snapshots")
+            tasks.create_task(self._pool.run(), name="warm pool")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
@@ -89,6 +93,7 @@ class WorkerProcess:
                 "run_turn": self._jobs.run_turn,
                 "merge_pull_request": self._jobs.merge_pull_request,
                 "build_image": self._images.build_image,
+                "warm_box": self._pool.warm_box,
             },
             regular=self._regular(),
             concurrency=self._concurrency,

@@ -10,6 +10,7 @@ import structlog
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
 from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, author_env
+from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.git import GitFailed
 from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
@@ -27,7 +28,7 @@ from sandbox.environments.runner_client import RunnerClient, RunnerError
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
 from sandbox.services import open_services
-from sandbox.session_boxes import SessionBoxes
+from sandbox.session_boxes import SessionBoxes, box_name
 from sandbox.snapshots import Finished, SnapshotKeeper
 from session import events as e
 from session.people import Person
@@ -60,6 +61,7 @@ class Workspace:
         self._turn = turn
         self._environment = environment
         self._boxes = boxes
+        self._is_warm = False
         self._base = base
         self._quarantine = quarantine
         self._bundles = bundles
@@ -105,13 +107,12 @@ class Workspace:
         if await self._git.repository() not in ("", self._base.repository.slug):
             # Somebody said that another repository is meant: nothing of the first one may come along.
             await self.close()
-            await self._environment.remove(self._name)
-            await self._boxes.forget(self._name)
+            await self._boxes.discard(self._name)
             await self.attach()
         git = self._git
         restored = ""
         notes: list[e.Event] = []
-        made = self._opened.origin == "created"
+        made = self._is_fresh
         self.is_new = self.is_new or made
         laid_out = await git.is_laid_out()
         if not laid_out:
@@ -132,6 +133,7 @@ class Workspace:
             isolation=self._environment.isolation,
             box=self._name,
             image=self._image or "",
+            how=self._how,
             replaced=earlier and self.is_new,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
@@ -146,11 +148,19 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
         session_id, repository = self._turn.session_id, self._base.repository
-        self._name = await self._boxes.name(session_id)
         self._start = await self._images.start(self._base)
-        chosen = self._start.chosen(repository)
-        self._door = await self._doors.open(session_id, self._name, repository, chosen)
         self._snapshot = await self._snapshots.usable(session_id, repository.slug)
+        self._name = ""
+        waited = self._spec if self._snapshot is None else None
+        self._name, self._is_warm = await self._boxes.choose(session_id, waited, repository)
+        chosen = self._start.chosen(repository)
+        try:
+            self._door = await self._doors.open(session_id, self._name, repository, chosen)
+        except DoorTaken:
+            # It was taken for another repository, and its worker died before it said so at the door.
+            await self._boxes.discard(self._name)
+            self._name, self._is_warm = box_name(session_id), False
+            self._door = await self._doors.open(session_id, self._name, repository, chosen)
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -233,10 +243,24 @@ class Workspace:
         )
 
     @property
+    def _is_fresh(self) -> bool:
+        """Whether the box was made for this turn, or waited for it: nothing of the session is in it yet."""
+        return self._is_warm or self._opened.origin == "created"
+
+    @property
+    def _how(self) -> e.BoxStart:
+        if self._is_warm:
+            return "warm"
+        if not self._is_fresh:
+            return "kept"
+        if self._snapshot is not None:
+            return "snapshot"
+        return "image" if self._start.image else "base"
+
+    @property
     def _image(self) -> str | None:
         """The repository's image that the box was made from just now; of an older box it is not known."""
-        fresh = self._opened.origin == "created" and self._snapshot is None
-        return self._start.image if fresh else None
+        return self._start.image if self._is_fresh and self._snapshot is None else None
 
     @property
     def _git(self) -> BoxGit:

@@ -36,7 +36,7 @@ from sandbox.bundles import Bundles
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
-from sandbox.environments.protocol import Environment
+from sandbox.environments.protocol import PURPOSE_LABEL, Environment
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
 from sandbox.images.builder import ImageBuilder
@@ -48,6 +48,8 @@ from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.making import WARM, WarmParts
+from sandbox.warm_pool.pool import WarmPool
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
@@ -73,6 +75,7 @@ from session.settings import Settings
 from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
+from session.warm_boxes import WarmBoxes
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.databases import tables_at
@@ -114,6 +117,7 @@ class Household:
     upstream: Workbench
     jobs: Jobs
     parts: DriverParts
+    pool: WarmPool
     ada: Person
     grace: Person
     sessions: list[str] = field(default_factory=list)
@@ -154,6 +158,7 @@ class Household:
         return Reaper(
             self.environment,
             self.parts.boxes,
+            self.pool,
             self.log,
             self.leases,
             parts.doors,
@@ -331,14 +336,21 @@ async def household(
                 BROKER_MODELS, PLACEHOLDER_KEY, spec, http_client=http, headers=headers, patience=PATIENCE
             )
 
+        worker_doors = WorkerDoors(broker, place, home / "inbound")
+        builds = ImageBuilds(database)
+        images = ReadyImages(place, builds)
+        warm = WarmParts(
+            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), home / "inbound"
+        )
+        pool = WarmPool(warm, catalogue, Locks(database), switch, own.warm_boxes)
         parts = DriverParts(
             environment=place,
-            boxes=SessionBoxes(place, Boxes(database)),
+            boxes=SessionBoxes(place, Boxes(database), pool),
             forge=broker_forge,
             broker=broker,
             switch=switch,
-            doors=WorkerDoors(broker, place, home / "inbound"),
-            images=ReadyImages(place, ImageBuilds(database)),
+            doors=worker_doors,
+            images=images,
             snapshots=SnapshotKeeper(place, log, Snapshots(database)),
             catalogue=catalogue,
             directory=directory,
@@ -368,13 +380,13 @@ async def household(
         ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))
         made = Household(
             home, model, database, pulse, log, leases, commands, queue, place, forge, repository, upstream,
-            jobs, parts, ada, grace,
+            jobs, parts, pool, ada, grace,
         )  # fmt: skip
         try:
             yield made
         finally:
             for box in await place.list():
-                if box.session_id in made.sessions:
+                if box.session_id in made.sessions or box.labels.get(PURPOSE_LABEL) == WARM:
                     await place.remove(box.name)
 
 

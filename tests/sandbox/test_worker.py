@@ -36,6 +36,7 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=house.reaper(),
         snapshots=parts.snapshots,
+        pool=house.pool,
         images=ImageJobs(
             house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
@@ -53,7 +54,7 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
     with processes.private_directory(CACHE / "valkey") as directory:
         server = ValkeyServer(directory)
         server.start()
-        async with household() as house, Queue(server.url) as queue:
+        async with household(settings={"WARM_BOXES": "0"}) as house, Queue(server.url) as queue:
             held = Held(FINISH)
             house.model.script(MODEL, FINISH, held, FINISH)
             # Each is opened when its turn comes: the reconciler would drive the others early.
