@@ -21,7 +21,9 @@ from session.broker_accounts import GitHubAccounts
 from session.database import DatabaseDown
 from session.inbox import AlreadyClaimed
 from session.log import NoSuchSession
+from session.people import Identity
 from session.refusals import Refusal
+from session.warming import Warming
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +35,11 @@ class ChatInbox:
     `waiting`: where it waits for what people do elsewhere, such as on GitHub's pages.
     """
 
-    def __init__(self, counter: Counter, accounts: GitHubAccounts, waiting: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, counter: Counter, accounts: GitHubAccounts, waiting: asyncio.TaskGroup, warming: Warming
+    ) -> None:
         self._counter = counter
+        self._warming = warming
         self._requests = Requests(counter, Linking(counter, accounts, waiting))
         self._decisions = Decisions(counter, self._requests)
 
@@ -60,6 +65,15 @@ class ChatInbox:
         trouble = await self._sentence_for(self._decisions.pressed(press))
         if trouble:
             await self._counter.tell_once(press.event_id, press.place, press.author, trouble)
+
+    async def on_arrival(self, identity: Identity) -> None:
+        """A sandbox waits for what they may ask. Nothing is said of it, nor when it cannot be."""
+        try:
+            person = await self._counter.directory.resolve(identity)
+        except DatabaseDown as error:
+            _log.warning("chat.arrival_unseen", detail=str(error))
+            return
+        await self._warming.for_person(person.id)
 
     async def knows(self, place: Place) -> bool:
         """Whether a session lives in that thread."""

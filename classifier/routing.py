@@ -13,21 +13,28 @@ from session.listing import SessionFilter
 from session.log import Log
 from session.refusals import Refusal
 from session.view import SessionView
+from session.warming import Warming
 
 _log = structlog.get_logger(__name__)
 
 _RECENT = 5
 """So many of the author's latest sessions tell what they work on."""
 
+_LIKELY = 0.4
+"""From here on a repository that is asked about is worth a sandbox that waits while the person chooses."""
+
 
 class Routing:
     """Carries `route_session` jobs out."""
 
-    def __init__(self, log: Log, commands: Commands, catalogue: Catalogue, classifier: Classifier) -> None:
+    def __init__(
+        self, log: Log, commands: Commands, catalogue: Catalogue, classifier: Classifier, warming: Warming
+    ) -> None:
         self._log = log
         self._commands = commands
         self._catalogue = catalogue
         self._classifier = classifier
+        self._warming = warming
 
     async def route_session(self, session_id: str) -> None:
         """Decides the repository of a session that still waits for it; does nothing for any other.
@@ -39,6 +46,9 @@ class Routing:
             return
         decision = await self._classifier.classify(await self._request(view))
         _log.info("routed", session_id=session_id, repository=decision.slug, how=decision.how)
+        likely = decision.confidence >= _LIKELY and decision.alternatives
+        if slug := decision.slug or (decision.alternatives[0].slug if likely else ""):
+            await self._warming.for_repository(slug)
         try:
             await self._tell(view, decision)
         except Refusal as refusal:

@@ -15,6 +15,7 @@ from session.catalogue import Catalogue, UnknownRepository
 from session.commands import Commands
 from session.people import Origin, Prompt
 from session.refusals import NotFound, NotNow
+from session.warming import Warming
 
 MAX_PROMPT_CHARACTERS = 50_000
 
@@ -33,9 +34,10 @@ def new_prompt(text: str, visitor: Visitor, *, repository: str | None = None, st
 class Actions:
     """The forms of the list and of a session's page."""
 
-    def __init__(self, commands: Commands, catalogue: Catalogue) -> None:
+    def __init__(self, commands: Commands, catalogue: Catalogue, warming: Warming) -> None:
         self._commands = commands
         self._catalogue = catalogue
+        self._warming = warming
 
     def routes(self, door: Door, refused: RefusalPage, refused_on_list: RefusalPage) -> list[Route]:
         """Where the forms go. refused: shows a session's page with a sentence; refused_on_list: the list."""
@@ -55,6 +57,7 @@ class Actions:
             "/archive": self.archive,
         }
         return [
+            Route("/warm", door.action(self.warm, refused_on_list), methods=["POST"]),
             Route("/sessions", door.action(self.open_session, refused_on_list), methods=["POST"]),
             *(
                 Route(f"/s/{{session_id}}{path}", door.action(handler, refused), methods=["POST"])
@@ -68,6 +71,11 @@ class Actions:
         prompt = new_prompt(form.text("text"), visitor, repository=slug)
         view = await self._commands.open_session(prompt, Origin(platform="web"))
         return f"/s/{quote(view.id)}"
+
+    async def warm(self, request: Request, visitor: Visitor, form: Form) -> str:
+        """Somebody opened the prompt box: a sandbox waits for the repository that is chosen there."""
+        await self._warming.for_person(visitor.person.id, form.text("repository"))
+        return "/"
 
     async def prompt(self, request: Request, visitor: Visitor, form: Form) -> str:
         """A follow-up."""

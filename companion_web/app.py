@@ -40,6 +40,7 @@ from session.image_requests import ImageRequests
 from session.log import Log
 from session.pulse import Pulse
 from session.settings import Settings
+from session.warming import Warming
 
 
 def create_app(
@@ -55,6 +56,7 @@ def create_app(
     extra_routes: Sequence[BaseRoute] = (),
     *,
     images: ImageRequests,
+    warming: Warming,
     secret_key: str | None = None,
 ) -> Starlette:
     """The application.
@@ -63,6 +65,7 @@ def create_app(
     extra_routes: routes that check their senders themselves (chat platforms over HTTP); they come first and
     pass none of the pages' checks.
     images: builds of repository images, and the way to ask for one.
+    warming: has a sandbox wait for whoever opens the prompt box.
     secret_key: signs cookies; None means `settings.secret_key`, which then must not be empty.
     Raises: ValueError, when there is no key.
     """
@@ -80,7 +83,7 @@ def create_app(
         Route("/", door.page(listing.show), methods=["GET"]),
         Route("/s/{session_id}/events", door.data(Stream(rooms).events), methods=["GET"]),
         *pages.routes(),
-        *Actions(commands, catalogue).routes(door, pages.refused, listing.refused),
+        *Actions(commands, catalogue, warming).routes(door, pages.refused, listing.refused),
         *sign_in.routes(),
         *ForgeLinks(log, door).routes(),
         *AccountPage(settings, directory, governance.accounts, fragments, door).routes(),

@@ -55,7 +55,7 @@ async def listen(core: Core, platform: Platform) -> None:
         mentions_required=core.settings.mentions_required,
     )
     async with asyncio.TaskGroup() as waiting:
-        await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting))
+        await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting, core.warming))
 
 
 async def tell(core: Core, platform: Platform) -> None:

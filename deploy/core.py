@@ -24,6 +24,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.secret_rows import SecretRows
 from session.settings import Settings
+from session.warming import Warming
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Core:
     audit: Audit
     switch: KillSwitch
     broker: Broker
+    warming: Warming
 
 
 @asynccontextmanager
@@ -88,4 +90,5 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
             audit=Audit(database),
             switch=KillSwitch(database),
             broker=broker,
+            warming=Warming(log, directory, catalogue, queue),
         )

@@ -83,6 +83,7 @@ def web(
         health_check(core, environment),
         _slack_routes(slack),
         images=ImageRequests(ImageBuilds(core.database), core.queue),
+        warming=core.warming,
         secret_key=secret_key(core.settings),
     )
     return serving(app, listener)

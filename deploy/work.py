@@ -37,6 +37,8 @@ from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.making import WarmParts
+from sandbox.warm_pool.pool import WarmPool
 from sandbox.worker import WorkerProcess
 from session.boxes import Boxes
 from session.broker import Broker, model_headers
@@ -49,6 +51,7 @@ from session.locks import Locks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from session.snapshots import Snapshots
+from session.warm_boxes import WarmBoxes
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -76,12 +79,15 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
-    boxes = SessionBoxes(environment, Boxes(core.database))
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
-    images = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
-    reaper = Reaper(environment, boxes, core.log, core.leases, doors, snapshots, places.inbound, images)
-    disk = DiskWatch(environment, core.log, reaper, snapshots, images, DiskLimits.of(settings))
+    images = ReadyImages(environment, builds)
+    warm = WarmParts(environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound)
+    pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
+    boxes = SessionBoxes(environment, Boxes(core.database), pool)
+    unused = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
+    reaper = Reaper(environment, boxes, pool, core.log, core.leases, doors, snapshots, places.inbound, unused)
+    disk = DiskWatch(environment, core.log, reaper, snapshots, unused, DiskLimits.of(settings))
     parts = DriverParts(
         environment=environment,
         boxes=boxes,
@@ -89,7 +95,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         doors=doors,
         snapshots=snapshots,
         disk=disk,
-        images=ReadyImages(environment, builds),
+        images=images,
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -125,7 +131,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
-    routing = Routing(core.log, core.commands, core.catalogue, choosing)
+    routing = Routing(core.log, core.commands, core.catalogue, choosing, core.warming)
 
     async def route(session_id: str) -> None:
         if not await core.switch.halted():
@@ -145,6 +151,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         ),
         reaper=reaper,
         snapshots=snapshots,
+        pool=pool,
         disk=disk,
         images=ImageJobs(
             image_builder(_build_places(core, environment)),

@@ -26,6 +26,7 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BUILD
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.pool import WarmPool
 from session.database import DatabaseDown
 from session.leases import Leases
 from session.log import Log, NoSuchSession
@@ -52,6 +53,7 @@ class Reaper:
         self,
         environment: Environment,
         boxes: SessionBoxes,
+        pool: WarmPool,
         log: Log,
         leases: Leases,
         doors: WorkerDoors,
@@ -62,6 +64,7 @@ class Reaper:
     ) -> None:
         self._environment = environment
         self._boxes = boxes
+        self._pool = pool
         self._log = log
         self._leases = leases
         self._doors = doors
@@ -130,6 +133,8 @@ class Reaper:
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
         if box.labels.get(PURPOSE_LABEL) == BUILD:
             return await self._images.look(box)
+        if await self._pool.waits(box):
+            return False
         session_id = await self._boxes.owner(box)
         if await self._leases.held(session_id):
             return False

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 
-from sandbox.environments.protocol import BoxInfo, Environment
+from sandbox.environments.protocol import BoxInfo, Environment, SandboxSpec
+from sandbox.warm_pool.pool import WarmPool
 from session.boxes import Boxes
+from session.catalogue import Repository
 
 MAX_NAME_CHARACTERS = 51
 
@@ -23,15 +25,26 @@ class SessionBoxes:
     """The record of sessions' boxes as one host sees it. Every method raises EnvironmentUnavailable and
     DatabaseDown."""
 
-    def __init__(self, environment: Environment, boxes: Boxes) -> None:
+    def __init__(self, environment: Environment, boxes: Boxes, pool: WarmPool) -> None:
         self._environment = environment
         self._boxes = boxes
+        self._pool = pool
 
     async def name(self, session_id: str) -> str:
         """What the session's box is called here: the one on record, else one that is made for it."""
-        known = await self._boxes.of(session_id)
-        here = known is not None and known.place == await self._environment.place()
-        return known.box if known is not None and here else box_name(session_id)
+        return await self._known(session_id) or box_name(session_id)
+
+    async def choose(
+        self, session_id: str, wanted: SandboxSpec | None, repository: Repository
+    ) -> tuple[str, bool]:
+        """The same, but a session that has no box here gets one that waits in the pool, where one is as
+        `wanted` (None: it must be a new one); and whether it did just now."""
+        known = await self._known(session_id)
+        if known is None and wanted is not None:
+            waited = await self._pool.take(session_id, wanted, repository)
+            if waited is not None:
+                return waited, True
+        return known or box_name(session_id), False
 
     async def owner(self, box: BoxInfo) -> str:
         """The session that the box belongs to: what is on record counts before what it was made for."""
@@ -41,6 +54,15 @@ class SessionBoxes:
         """The box of that name here is the session's."""
         await self._boxes.give(session_id, name, await self._environment.place())
 
+    async def discard(self, name: str) -> None:
+        """The box of that name is gone, and with it whose it was. Raises: SandboxFailed."""
+        await self._environment.remove(name)
+        await self.forget(name)
+
     async def forget(self, name: str) -> None:
         """There is no box of that name here any more."""
         await self._boxes.forget(name, await self._environment.place())
+
+    async def _known(self, session_id: str) -> str | None:
+        known = await self._boxes.of(session_id)
+        return known.box if known is not None and known.place == await self._environment.place() else None

@@ -70,6 +70,16 @@ class Sync:
         """Since the first came that had to wait; 0 when nobody has."""
         return 0.0 if self._first_wait is None else time.monotonic() - self._first_wait
 
+    async def passed(self, at_once: bool) -> None:
+        """Returns when a call may be made that has to wait for the work, or that may be made `at_once`.
+
+        Raises: what the work raised.
+        """
+        if at_once:
+            self.look()
+        else:
+            await self.done()
+
     async def done(self) -> None:
         """Returns once the work is done. Raises: what the work raised."""
         if not self._task.done():

@@ -14,6 +14,7 @@ from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.pool import WarmPool
 from session.queue import JobWorker, Regular
 from session.queue import worker as queue_worker
 from session.reconciler import Reconciler
@@ -44,6 +45,7 @@ class WorkerProcess:
         reaper: Reaper,
         snapshots: SnapshotKeeper,
         disk: DiskWatch,
+        pool: WarmPool,
         images: ImageJobs,
         image_interval_minutes: int,
         concurrency: int,
@@ -56,6 +58,7 @@ class WorkerProcess:
         self._reaper = reaper
         self._snapshots = snapshots
         self._disk = disk
+        self._pool = pool
         self._images = images
         self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
@@ -68,6 +71,7 @@ class WorkerProcess:
             tasks.create_task(self._reaper.run(), name="reaper")
             tasks.create_task(self._snapshots.run(), name="snapshots")
             tasks.create_task(self._disk.run(), name="disk watch")
+            tasks.create_task(self._pool.run(), name="warm pool")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
@@ -92,6 +96,7 @@ class WorkerProcess:
                 "run_turn": self._jobs.run_turn,
                 "merge_pull_request": self._jobs.merge_pull_request,
                 "build_image": self._images.build_image,
+                "warm_box": self._pool.warm_box,
             },
             regular=self._regular(),
             concurrency=self._concurrency,

@@ -11,6 +11,7 @@ import structlog
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
 from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, BoxState, author_env
+from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import Bundles
@@ -62,6 +63,7 @@ class Workspace:
         self._turn = turn
         self._environment = environment
         self._boxes = boxes
+        self._is_warm = False
         self._base = base
         self._quarantine = quarantine
         self._bundles = bundles
@@ -112,11 +114,10 @@ class Workspace:
         if state.repository not in ("", self._base.repository.slug):
             # Somebody said that another repository is meant: nothing of the first one may come along.
             await self.close()
-            await self._environment.remove(self._name)
-            await self._boxes.forget(self._name)
+            await self._boxes.discard(self._name)
             await self.attach()
             state = await self._git.state(self._base.branch)
-        made = self._opened.origin == "created"
+        made = self._is_fresh
         self.is_new = self.is_new or made
         preparation = self._preparation(state)
         restored = await preparation.for_reading()
@@ -126,6 +127,7 @@ class Workspace:
             isolation=self._environment.isolation,
             box=self._name,
             image=self._image or "",
+            how=self._how,
             replaced=earlier and made,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
@@ -152,14 +154,14 @@ class Workspace:
         if self._sync is None:
             return
         try:
-            await _passed(self._sync, at_once)
+            await self._sync.passed(at_once)
         except (RunnerGone, SandboxFailed) as error:
             gone = isinstance(error, RunnerGone) or isinstance(error.__cause__, RunnerGone)
             if not gone or self._lost_in_sync:
                 raise
             self._lost_in_sync = True
             await self.recover(self.runner)
-            await _passed(self._sync, at_once)
+            await self._sync.passed(at_once)
 
     def reading(self) -> AbstractAsyncContextManager[None]:
         """The workspace's files are not exchanged meanwhile."""
@@ -171,16 +173,21 @@ class Workspace:
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
         session_id, repository = self._turn.session_id, self._base.repository
-        self._name = await self._boxes.name(session_id)
+        self._name, self._is_warm = await self._boxes.name(session_id), False
         there = await self._environment.find(self._name)
         # What a new one is made of is looked up only for a new one.
         if there is None:
-            self._start = await self._images.start(self._base)
-            self._snapshot = await self._snapshots.usable(session_id, repository.slug)
+            await self._begin()
         else:
             self._start, self._snapshot = Start(there.labels.get(IMAGE_LABEL)), None
-        chosen = self._start.chosen(repository)
-        self._door = await self._doors.open(session_id, self._name, repository, chosen)
+        try:
+            chosen = self._start.chosen(repository)
+            self._door = await self._doors.open(session_id, self._name, repository, chosen)
+        except DoorTaken:
+            # It was taken for another repository, and its worker died before it said so at the door.
+            await self._boxes.discard(self._name)
+            await self.attach()
+            return
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -197,6 +204,14 @@ class Workspace:
             await self.attach()
             return
         await self._boxes.give(session_id, self._name)
+
+    async def _begin(self) -> None:
+        """What a new box is made of; or one that waited, which is as a new one would be."""
+        session_id, repository = self._turn.session_id, self._base.repository
+        self._start = await self._images.start(self._base)
+        self._snapshot = await self._snapshots.usable(session_id, repository.slug)
+        wanted = self._spec if self._snapshot is None else None
+        self._name, self._is_warm = await self._boxes.choose(session_id, wanted, repository)
 
     async def recover(self, lost: RunnerClient) -> None:
         """The box again after that connection found it gone: the same one if it lives, else rebuilt. Does
@@ -288,10 +303,24 @@ class Workspace:
         )
 
     @property
+    def _is_fresh(self) -> bool:
+        """Whether the box was made for this turn, or waited for it: nothing of the session is in it yet."""
+        return self._is_warm or self._opened.origin == "created"
+
+    @property
+    def _how(self) -> e.BoxStart:
+        if self._is_warm:
+            return "warm"
+        if not self._is_fresh:
+            return "kept"
+        if self._snapshot is not None:
+            return "snapshot"
+        return "image" if self._start.image else "base"
+
+    @property
     def _image(self) -> str | None:
         """The repository's image that the box was made from just now; of an older box it is not known."""
-        fresh = self._opened.origin == "created" and self._snapshot is None
-        return self._start.image if fresh else None
+        return self._start.image if self._is_fresh and self._snapshot is None else None
 
     @property
     def _git(self) -> BoxGit:
@@ -307,13 +336,6 @@ class Workspace:
         if not self._start.note:
             return []
         return [e.NoteAdded(turn_id=self._turn.turn_id, text=self._start.note)]
-
-
-async def _passed(sync: Sync, at_once: bool) -> None:
-    if at_once:
-        sync.look()
-    else:
-        await sync.done()
 
 
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:

@@ -65,3 +65,19 @@ class SessionBoxRow(Model):
     class Meta:
         table = "session_boxes"
         indexes = (Index(fields=("place", "box"), name="session_boxes_at_place"),)
+
+
+class WarmBoxRow(Model):
+    """A box that waits for a session."""
+
+    box = fields.CharField(max_length=64, primary_key=True)
+    place = fields.CharField(max_length=255)
+    repository = fields.CharField(max_length=255)
+    fit = fields.CharField(max_length=64)
+    basis = fields.CharField(max_length=64)
+    state = fields.CharField(max_length=16)
+    since = fields.DatetimeField()
+
+    class Meta:
+        table = "warm_boxes"
+        indexes = (Index(fields=("place", "repository"), name="warm_boxes_at_place"),)

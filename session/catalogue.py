@@ -64,6 +64,7 @@ class Repository(Declared):
     files. public: its content is no secret, so reading it together with untrusted text asks nothing more.
     image: what its boxes are made from. devcontainer: whether its devcontainer.json is followed.
     engine_builds: whether the engine may build the Dockerfile that is named there, outside the door.
+    warm: how many of its boxes wait for sessions; None: as many as the last hour's sessions call for.
     """
 
     slug: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -79,6 +80,7 @@ class Repository(Declared):
     image: str = ""
     devcontainer: bool = True
     engine_builds: bool = False
+    warm: int | None = Field(default=None, ge=0, le=50)
     setup: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     egress: tuple[EgressEntry, ...] = ("forge",)

@@ -33,6 +33,7 @@ from session.decision_events import (
 from session.people import Origin, Person, Prompt
 from session.turn_events import (
     ArtifactAdded,
+    BoxStart,
     BudgetWarned,
     ChangesRecorded,
     ContextCompacted,
@@ -83,6 +84,7 @@ __all__ = [
     "ApprovalVoided",
     "ApprovalWithdrawn",
     "ArtifactAdded",
+    "BoxStart",
     "BranchPublished",
     "BudgetWarned",
     "Candidate",

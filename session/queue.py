@@ -19,7 +19,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-JobName = Literal["route_session", "run_turn", "merge_pull_request", "build_image"]
+JobName = Literal["route_session", "run_turn", "merge_pull_request", "build_image", "warm_box"]
 Enqueued = Literal["new", "known", "unreachable"]
 JobStatus = Literal["queued", "running", "absent", "unreachable"]
 Handler = Callable[[str], Awaitable[None]]
@@ -42,6 +42,8 @@ _ANSWER_SECONDS = 2.0
 _CONNECT_SECONDS = 1
 _POLL_SECONDS = 0.02
 _CRON_KEPT_SECONDS = 60
+_KEPT_SECONDS: Mapping[JobName, int] = {"warm_box": 30}
+"""So long a job that was done is still known: whoever types rings once."""
 
 
 class Queue:
@@ -61,7 +63,7 @@ class Queue:
     async def enqueue(self, job: JobName, session_id: str, number: int) -> Enqueued:
         """ "new": it is in line now. "known": it was. "unreachable": Redis is away; the reconciler brings it.
 
-        session_id: what the job is about; for `build_image` a repository's slug.
+        session_id: what the job is about; for `build_image` and `warm_box` a repository's slug.
         number: makes the job's id `job:session:number`; the next lease epoch for `run_turn`, a seq otherwise.
         """
         try:
@@ -170,7 +172,13 @@ def worker(
     caller starts a new worker.
     """
     functions = [
-        func(_job(handler), name=name, max_tries=1, keep_result=0, timeout=job_timeout_seconds)
+        func(
+            _job(handler),
+            name=name,
+            max_tries=1,
+            keep_result=_KEPT_SECONDS.get(name, 0),
+            timeout=job_timeout_seconds,
+        )
         for name, handler in handlers.items()
     ]
     return JobWorker(

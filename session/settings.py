@@ -182,6 +182,14 @@ class Settings(BaseSettings):
         le=60,
     )
 
+    warm_boxes: int = _setting(
+        2,
+        "sandboxes that may wait for sessions on one host, with about 13 MB of memory each; 0: none",
+        "4",
+        ge=0,
+        le=50,
+    )
+
     # How it behaves
     default_role: Role = _setting("approver", "role of people seen for the first time", "prompter")
     mentions_required: bool = _setting(False, "whether a follow-up in a thread must mention the bot", "true")

@@ -26,16 +26,22 @@ class TurnResumed(Event):
     reason: str
 
 
+BoxStart = Literal["", "warm", "image", "base", "snapshot", "kept"]
+"""How a turn came by its box: one that had waited in the warm pool, one made of the repository's image, of
+the base or of a snapshot, or the one that the session has. Empty in records from before it was said."""
+
+
 class SandboxReady(Event):
-    """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
-    earlier session, `restored` what came back in it, `secrets` names what the box may read as files,
-    `services` what runs for it beside it or in it; of a box that is made ready beside the agent that is known
-    later."""
+    """The box answers. `isolation` is the sentence shown on the card; `how` is how the turn came by the box;
+    `replaced` says it is a new box for an earlier session, `restored` what came back in it, `secrets` names
+    what the box may read as files, `services` what runs for it beside it or in it; of a box that is made
+    ready beside the agent that is known later."""
 
     backend: str
     isolation: str
     box: str
     image: str
+    how: BoxStart = ""
     replaced: bool = False
     restored: str = ""
     secrets: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.messages import ChatMessage, Outgoing, Place, Post, Press, Reaction, ThreadMessage
+from session.people import Identity
 
 
 class PlatformError(Exception):
@@ -58,6 +59,9 @@ class Inbox(Protocol):
 
     async def on_press(self, press: Press) -> None:
         """Somebody pressed a button or chose from a menu."""
+
+    async def on_arrival(self, identity: Identity) -> None:
+        """Somebody opened their direct messages with the bot, or began to write there."""
 
 
 class Platform(Protocol):

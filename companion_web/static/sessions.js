@@ -1,4 +1,4 @@
-// Keeps the list fresh while somebody looks at it.
+// Keeps the list fresh while somebody looks at it, and has a sandbox wait once they are about to ask.
 
 import { localise } from "./times.js";
 
@@ -26,6 +26,21 @@ async function refresh() {
     // The network is away for a moment; the next round tries again.
   }
 }
+
+const AGAIN_MILLISECONDS = 60000;
+const warmed = new Map();
+
+function warm(form) {
+  const { csrf, repository } = Object.fromEntries(new FormData(form));
+  if (Date.now() - (warmed.get(repository) ?? -AGAIN_MILLISECONDS) < AGAIN_MILLISECONDS) return;
+  warmed.set(repository, Date.now());
+  const body = new URLSearchParams({ csrf, repository });
+  // Whether it worked is nobody's concern: what does not wait is made when it is needed.
+  fetch("/warm", { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => {});
+}
+
+const composer = document.querySelector("form.composer.new");
+for (const moment of ["focusin", "change"]) composer.addEventListener(moment, () => warm(composer));
 
 localise(document);
 refresh();

@@ -81,6 +81,7 @@ async def _house(
                 "feed_interval_seconds": 0.5,
                 # A rehearsal of three requests is no time to build images.
                 "image_interval_minutes": 0,
+                "warm_boxes": 0,
             }
         )
         if rehearsed:

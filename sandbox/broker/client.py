@@ -221,6 +221,8 @@ def _as_raised(refused: BrokerRefused) -> Exception:
             return PublishRefused(said, ())
         case "quarantine_refused":
             return QuarantineRefused(said)
+        case "door_taken":
+            return DoorTaken(said)
         case "audit_down":
             return BrokerUnavailable(said, "audit")
         case "database_down" | "halted":

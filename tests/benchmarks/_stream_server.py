@@ -96,6 +96,7 @@ async def serve_ours(directory: Path) -> None:
             healthy,
             [Route("/emit", emit, methods=["POST"])],
             images=made.images,
+            warming=made.warming,
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=made.url) as http:

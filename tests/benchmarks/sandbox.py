@@ -9,6 +9,7 @@ from sandbox.environments.protocol import SandboxSpec
 from tests.benchmarks._sandbox_bombs import bombs
 from tests.benchmarks._sandbox_crowd import at_once, idle_boxes, stopping
 from tests.benchmarks._sandbox_peers import NAMES, REX_EXECUTE, Peers, peers
+from tests.benchmarks._sandbox_warm import warm_starts
 from tests.benchmarks._sandbox_yard import Yard, call, p50, p95, yard
 from tests.benchmarks.report import Bar, Figure, Report
 from tests.sandbox.environments.boxes import run as run_in
@@ -28,6 +29,7 @@ async def run(report: Report) -> None:
     """Note the figures of one box first, then those of many."""
     async with yard() as boxes:
         floor, start = await _starts(report, boxes)
+        await warm_starts(report, boxes)
         async with peers(boxes) as others:
             await _calls(report, boxes, others)
         await at_once(report, boxes, floor, start)

@@ -35,6 +35,7 @@ from session.people import Role
 from session.pulse import Pulse
 from session.queue import Queue
 from session.view import SessionView
+from session.warming import Warming
 from tests.provision.databases import tables_at
 
 NO_BROKER = Path("/nonexistent/broker.sock")
@@ -58,6 +59,7 @@ class Rooms:
     directory: Directory
     feed: FeedRooms
     broker: Broker
+    queue: Queue
 
     def counter(self, platform: Platform, *, mentions_required: bool = False) -> Counter:
         """The front desk of a platform."""
@@ -95,7 +97,7 @@ class Rooms:
         counter = self.counter(platform, mentions_required=mentions_required)
         feed = self.thread_feed(platform, interval_seconds=interval_seconds)
         ready: asyncio.Future[ChatInbox] = asyncio.get_running_loop().create_future()
-        tasks = [asyncio.create_task(_listen(platform, counter, self.broker, ready))]
+        tasks = [asyncio.create_task(_listen(platform, counter, self, ready))]
         tasks += [asyncio.create_task(feed.run())] if with_feed else []
         try:
             yield await ready
@@ -144,10 +146,11 @@ class Rooms:
 
 
 async def _listen(
-    platform: Platform, counter: Counter, broker: Broker, ready: asyncio.Future[ChatInbox]
+    platform: Platform, counter: Counter, rooms: Rooms, ready: asyncio.Future[ChatInbox]
 ) -> None:
+    warming = Warming(rooms.log, rooms.directory, CATALOGUE, rooms.queue)
     async with asyncio.TaskGroup() as waiting:
-        inbox = ChatInbox(counter, GitHubAccounts(broker), waiting)
+        inbox = ChatInbox(counter, GitHubAccounts(rooms.broker), waiting, warming)
         ready.set_result(inbox)
         await platform.run(inbox)
 
@@ -188,6 +191,6 @@ async def open_rooms(
             commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
             messages = ChatMessages(database)
             feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse)
-            yield Rooms(database, log, commands, directory, feed, broker)
+            yield Rooms(database, log, commands, directory, feed, broker, queue)
     finally:
         await database.aclose()

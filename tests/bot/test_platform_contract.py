@@ -14,6 +14,7 @@ from bot.platforms import platform_names
 from bot.platforms.console.people import CHANNEL, WORKSPACE
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.protocol import MessageGone, Platform
+from session.people import Identity
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import slack_platform
 from tests.emulators.slack.emulator import SlackEmulator
@@ -34,6 +35,9 @@ class Notebook:
 
     async def on_press(self, press: Press) -> None:
         raise AssertionError("nobody presses anything here")
+
+    async def on_arrival(self, identity: Identity) -> None:
+        raise AssertionError("nobody opens direct messages here")
 
     async def knows(self, place: Place) -> bool:
         return True

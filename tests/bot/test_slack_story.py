@@ -288,3 +288,18 @@ async def test_an_event_whose_author_cannot_be_looked_up_comes_again(rooms: Room
         request = await slack.person("Ada").say(slack.channel("general"), "round invoices half up")
         await slack.wait_for_post(request, "Finding the repository")
         assert len(await rooms.sessions()) == 1
+
+
+@pytest.mark.parametrize("way", ["socket", "http"])
+async def test_whoever_opens_the_direct_messages_finds_a_sandbox_of_their_last_repository(
+    rooms: Rooms, way: Way
+) -> None:
+    async with SlackEmulator(allow_unread=True) as slack, bot_on(slack, rooms, way):
+        ada, grace = slack.person("Ada"), slack.person("Grace")
+        await ada.say(slack.channel("billing"), "round invoices half up")
+        await rooms.start_turn(await session_of(rooms, slack))
+        for person in (grace, ada, ada):
+            await person.open_home()
+        await slack.wait_for_delivery()
+        assert await rooms.queue.status("warm_box", "acme/billing", 0) == "queued"
+        assert await rooms.queue.depth() == 2, "the session's routing, and one box however often it is opened"

@@ -33,6 +33,7 @@ from session.pulse import Pulse
 from session.queue import Queue
 from session.settings import Settings
 from session.standstill import Standstill
+from session.warming import Warming
 from tests.companion_web.broker_side import BrokerSide, broker_side
 from tests.provision.databases import tables_at
 
@@ -40,6 +41,9 @@ CATALOGUE = Catalogue(
     Repository(slug=slug, forge="local", url=f"/srv/{slug}.git")
     for slug in ("acme/billing", "acme/web", "acme/infrastructure")
 )
+
+
+NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 @dataclass
@@ -55,6 +59,7 @@ class Stage:
     broker: BrokerSide
     governance: Governance
     images: ImageRequests
+    warming: Warming
     app: Starlette
     listener: socket.socket
     health: dict[str, str | None]
@@ -167,7 +172,7 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
         async with (
             await Database.open(await tables_at(settings.database_address)) as database,
             Pulse(None) as pulse,
-            Queue("redis://127.0.0.1:1/0") as queue,
+            Queue(settings.redis_url or NO_REDIS) as queue,
         ):
             await database.migrate()
             async with broker_side(settings, database, Directory(database)) as broker:
@@ -194,8 +199,19 @@ def _assemble(
         return health
 
     images = ImageRequests(ImageBuilds(database), queue)
+    warming = Warming(log, directory, CATALOGUE, queue)
     app = create_app(
-        settings, log, commands, directory, artifacts, pulse, CATALOGUE, governance, check, images=images
+        settings,
+        log,
+        commands,
+        directory,
+        artifacts,
+        pulse,
+        CATALOGUE,
+        governance,
+        check,
+        images=images,
+        warming=warming,
     )
     return Stage(
         settings,
@@ -207,6 +223,7 @@ def _assemble(
         broker,
         governance,
         images,
+        warming,
         app,
         listener,
         health,

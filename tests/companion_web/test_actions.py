@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from session import events as e
 from session.people import Person
+from session.queue import Queue
 from tests.companion_web import story
 from tests.companion_web.stage import Browserlike, Stage
+from tests.companion_web.stage import stage as open_stage
 
 
 async def waiting_for_approval(stage: Stage) -> None:
@@ -259,3 +263,25 @@ async def test_the_api_approves_by_digest(stage: Stage) -> None:
         assert (await client.http.post(path, json={"digest": ""}, headers=headers)).status_code == 422
         assert (await client.http.post(path, json={"digest": "d" * 64}, headers=headers)).status_code == 200
     assert isinstance(await last(stage), e.ApprovalGiven)
+
+
+async def test_opening_the_prompt_box_has_a_sandbox_wait_for_those_who_may_ask(
+    tmp_path: Path, redis_url: str
+) -> None:
+    async def rung(slug: str) -> bool:
+        return await queue.status("warm_box", slug, 0) == "queued"
+
+    async with open_stage(tmp_path, {"REDIS_URL": redis_url}) as stage, Queue(redis_url) as queue:
+        asking, scripted = {"repository": "acme/web"}, {"Accept": "application/json"}
+        async with stage.client(await stage.person("Vera", "viewer")) as client:
+            assert (await client.post("/warm", **asking)).status_code == 303
+            assert not await rung("acme/web"), "who may not ask has nothing made"
+        async with stage.client(await stage.person("Ada")) as client:
+            foreign = await client.http.post("/warm", data=asking, headers=scripted)
+            stale = await client.post("/warm", csrf="of another page", **asking)
+            assert (foreign.status_code, stale.status_code) == (403, 403)
+            assert not await rung("acme/web")
+            for repository in ("", "acme/unheard-of", "ACME/web"):
+                assert (await client.post("/warm", repository=repository)).status_code == 303
+            assert await rung("acme/web")
+            assert await queue.depth() == 1

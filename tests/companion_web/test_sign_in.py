@@ -121,6 +121,7 @@ def application(stage: Stage, secret_key: str) -> Starlette:
         stage.governance,
         _healthy,
         images=stage.images,
+        warming=stage.warming,
         secret_key=secret_key,
     )
 

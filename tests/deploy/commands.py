@@ -87,6 +87,7 @@ def whole_environment(home: Path, model: ModelEmulator) -> dict[str, str]:
         "REPOSITORIES_FILE": str(catalogue),
         "SANDBOX_BACKEND": "local",
         "IMAGE_INTERVAL_MINUTES": "0",
+        "WARM_BOXES": "0",
         "OPENAI_BASE_URL": model.base_url,
         "OPENAI_API_KEY": model.api_key,
         "AGENT_MODEL": AGENT,

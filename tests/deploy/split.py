@@ -147,7 +147,7 @@ def _values(
             "GITHUB_WEBHOOK_SECRET": github.app.webhook_secret,
             "ALLOWED_LOGINS": "ada",
         },
-        "worker": {"SANDBOX_BACKEND": "local", "IMAGE_INTERVAL_MINUTES": "0"},
+        "worker": {"SANDBOX_BACKEND": "local", "IMAGE_INTERVAL_MINUTES": "0", "WARM_BOXES": "0"},
         "broker": {
             "SECRET_KEY": secrets.token_hex(32),
             "FORMER_SECRET_KEYS": secrets.token_hex(32),

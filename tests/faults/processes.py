@@ -256,6 +256,7 @@ async def house(
             "PAUSE_SECONDS": "1",
             "FEED_INTERVAL_SECONDS": "0.2",
             "IMAGE_INTERVAL_MINUTES": "0",
+            "WARM_BOXES": "0",
             "WEB_PORT": "0",
             **(settings or {}),
         }

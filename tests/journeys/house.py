@@ -257,6 +257,7 @@ def _settings(
         "PAUSE_SECONDS": "1",
         "FEED_INTERVAL_SECONDS": "0.5",
         "IMAGE_INTERVAL_MINUTES": "0",
+        "WARM_BOXES": "0",
     }
 
 

@@ -37,7 +37,7 @@ from sandbox.disk_watch import DiskLimits, DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
-from sandbox.environments.protocol import Environment
+from sandbox.environments.protocol import PURPOSE_LABEL, Environment
 from sandbox.forge.local import LocalForge
 from sandbox.forge.protocol import Forge
 from sandbox.images.builder import ImageBuilder
@@ -49,6 +49,8 @@ from sandbox.merging import Merger
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.making import WARM, WarmParts
+from sandbox.warm_pool.pool import WarmPool
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
@@ -74,6 +76,7 @@ from session.settings import Settings
 from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
+from session.warm_boxes import WarmBoxes
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.databases import tables_at
@@ -115,6 +118,7 @@ class Household:
     upstream: Workbench
     jobs: Jobs
     parts: DriverParts
+    pool: WarmPool
     ada: Person
     grace: Person
     sessions: list[str] = field(default_factory=list)
@@ -155,6 +159,7 @@ class Household:
         return Reaper(
             self.environment,
             self.parts.boxes,
+            self.pool,
             self.log,
             self.leases,
             parts.doors,
@@ -335,11 +340,15 @@ async def household(
         places = Places.under(home)
         worker_doors = WorkerDoors(broker, place, places.inbound)
         keeper = SnapshotKeeper(place, log, Snapshots(database))
-        images = ImageReaper(
-            place, ImageBuilds(database), Locks(database), catalogue, worker_doors, places.inbound
+        builds = ImageBuilds(database)
+        images = ReadyImages(place, builds)
+        warm = WarmParts(
+            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), places.inbound
         )
-        boxes = SessionBoxes(place, Boxes(database))
-        reaper = Reaper(place, boxes, log, leases, worker_doors, keeper, places.inbound, images)
+        pool = WarmPool(warm, catalogue, Locks(database), switch, own.warm_boxes)
+        boxes = SessionBoxes(place, Boxes(database), pool)
+        unused = ImageReaper(place, builds, Locks(database), catalogue, worker_doors, places.inbound)
+        reaper = Reaper(place, boxes, pool, log, leases, worker_doors, keeper, places.inbound, unused)
         parts = DriverParts(
             environment=place,
             boxes=boxes,
@@ -347,9 +356,9 @@ async def household(
             broker=broker,
             switch=switch,
             doors=worker_doors,
-            images=ReadyImages(place, ImageBuilds(database)),
+            images=images,
             snapshots=keeper,
-            disk=DiskWatch(place, log, reaper, keeper, images, DiskLimits.of(own)),
+            disk=DiskWatch(place, log, reaper, keeper, unused, DiskLimits.of(own)),
             catalogue=catalogue,
             directory=directory,
             effects=effects,
@@ -378,13 +387,13 @@ async def household(
         ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))
         made = Household(
             home, model, database, pulse, log, leases, commands, queue, place, forge, repository, upstream,
-            jobs, parts, ada, grace,
+            jobs, parts, pool, ada, grace,
         )  # fmt: skip
         try:
             yield made
         finally:
             for box in await place.list():
-                if box.session_id in made.sessions:
+                if box.session_id in made.sessions or box.labels.get(PURPOSE_LABEL) == WARM:
                     await place.remove(box.name)
 
 

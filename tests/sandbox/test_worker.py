@@ -37,6 +37,7 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         reaper=house.reaper(),
         snapshots=parts.snapshots,
         disk=parts.disk,
+        pool=house.pool,
         images=ImageJobs(
             house.builder(), parts.disk, house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
@@ -54,7 +55,7 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
     with processes.private_directory(CACHE / "valkey") as directory:
         server = ValkeyServer(directory)
         server.start()
-        async with household() as house, Queue(server.url) as queue:
+        async with household(settings={"WARM_BOXES": "0"}) as house, Queue(server.url) as queue:
             held = Held(FINISH)
             house.model.script(MODEL, FINISH, held, FINISH)
             # Each is opened when its turn comes: the reconciler would drive the others early.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 
-from session.queue import Queue, Regular, deserialize, serialize, worker
+from session.queue import Handler, JobName, Queue, Regular, deserialize, serialize, worker
 from tests.session.room import eventually
 
 
@@ -22,7 +22,8 @@ async def test_a_job_is_in_line_once_runs_and_may_be_in_line_again(redis_url: st
         assert await queue.enqueue("run_turn", "s1", 2) == "new"
         assert await queue.depth() == 2
         assert await queue.status("run_turn", "s1", 1) == "queued"
-        arq = worker(redis_url, {"run_turn": ran.put}, concurrency=2, job_timeout_seconds=30)
+        handlers: dict[JobName, Handler] = {"run_turn": ran.put, "warm_box": ran.put}
+        arq = worker(redis_url, handlers, concurrency=2, job_timeout_seconds=30)
         running = asyncio.create_task(arq.async_run())
         try:
             async with asyncio.timeout(10):
@@ -35,6 +36,16 @@ async def test_a_job_is_in_line_once_runs_and_may_be_in_line_again(redis_url: st
             assert await queue.enqueue("run_turn", "s1", 1) == "new"
             async with asyncio.timeout(10):
                 assert await ran.get() == "s1"
+            assert await queue.enqueue("warm_box", "acme/web", 0) == "new"
+
+            async def done() -> bool:
+                return await queue.status("warm_box", "acme/web", 0) == "absent"
+
+            async with asyncio.timeout(10):
+                assert await ran.get() == "acme/web"
+            assert await eventually(done)
+            again = await queue.enqueue("warm_box", "acme/web", 0)
+            assert again == "known", "whoever types rings once for a while"
         finally:
             await arq.close()
             running.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from session.messages import ChatMessageRow, ChatMessages
 from session.people import Person
 from session.secret_rows import SecretRows
 from session.snapshots import NOT_YET, Snapshot, Snapshots
+from session.warm_boxes import WarmBoxes
 from tests.session.people import identity, prompt
 from tests.session.room import Room
 
@@ -216,3 +218,34 @@ async def test_a_box_is_one_sessions_until_it_is_forgotten(room: Room, ada: Pers
     await boxes.forget("box-a", "engine/b")
     assert await boxes.of(view.id) is None
     assert await boxes.owner("box-b", "engine/a") == other.id
+
+
+async def test_a_box_that_waits_is_taken_once_by_one_that_it_fits(room: Room, ada: Person) -> None:
+    warm, boxes = WarmBoxes(room.database), Boxes(room.database)
+    sessions = [(await room.queued(ada)).id for _ in range(5)]
+    for box in ("warm-a", "warm-b", "warm-c"):
+        await warm.begin(box, "engine/a", "acme/web", "fit", "basis")
+    assert await warm.take(sessions[0], "engine/a", "acme/web", "fit") is None, "none is ready"
+    assert await warm.ready("warm-a", "engine/a")
+    assert await warm.ready("warm-b", "engine/a")
+    for place, repository, fit in (
+        ("engine/b", "acme/web", "fit"),
+        ("engine/a", "acme/api", "fit"),
+        ("engine/a", "acme/web", "other"),
+    ):
+        assert await warm.take(sessions[0], place, repository, fit) is None
+    taken = await asyncio.gather(*(warm.take(id, "engine/a", "acme/web", "fit") for id in sessions))
+    assert sorted(filter(None, taken)) == ["warm-a", "warm-b"]
+    for session_id, got in zip(sessions, taken, strict=True):
+        assert got is None or await boxes.owner(got, "engine/a") == session_id
+
+    assert not await warm.give_up("warm-a", "engine/a"), "it is somebody's"
+    assert await warm.give_up("warm-c", "engine/a")
+    assert not await warm.ready("warm-c", "engine/a"), "it was given up while it was made"
+    assert await warm.known("warm-c", "engine/a")
+    await warm.forget("warm-c", "engine/a")
+    assert await warm.on("engine/a") == []
+    slug = (await room.log.view(sessions[0])).repository
+    assert slug is not None
+    assert await warm.demand("engine/a", timedelta(hours=1)) == {slug.slug: 2}
+    assert await warm.demand("engine/a", timedelta()) == await warm.demand("engine/b", timedelta(1)) == {}

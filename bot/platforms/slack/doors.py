@@ -79,6 +79,7 @@ class SlackDoors:
         app.event("message")(self._on_message)
         app.event("reaction_added")(self._on_reaction)
         app.event("reaction_removed")(self._on_reaction)
+        app.event("app_home_opened")(self._on_arrival)
         app.action({"type": "block_actions", "action_id": _OURS})(self._on_action)
         app.options({"action_id": _OURS})(self._on_options)
         return app
@@ -118,6 +119,10 @@ class SlackDoors:
         reaction = await reader.reaction(event, str(body["event_id"]))
         if reaction is not None:
             await inbox.on_reaction(reaction)
+
+    async def _on_arrival(self, event: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        await inbox.on_arrival(await reader.arrived(event))
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         inbox, reader = self._opened()

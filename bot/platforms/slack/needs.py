@@ -22,6 +22,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 """Methods of the Web API with the scopes of the bot token. Source: https://docs.slack.dev/reference/methods"""
 
 EVENTS: Mapping[str, tuple[str, ...]] = {
+    "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
     "message.channels": ("channels:history",),
     "message.groups": ("groups:history",),

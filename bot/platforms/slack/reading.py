@@ -12,7 +12,7 @@ from bot.platforms.slack.blocks import ACTION_PREFIX, read_button_value
 from bot.platforms.slack.files import SlackFiles
 from bot.platforms.slack.people import Bot, SlackPeople
 from bot.reactions import ReactionTable
-from session.people import ThreadLine
+from session.people import Identity, ThreadLine
 
 PLATFORM = "slack"
 
@@ -137,6 +137,10 @@ class SlackReader:
             added=event["type"] == "reaction_added",
             on_bot=event.get("item_user") == self._bot.user_id,
         )
+
+    async def arrived(self, event: Json) -> Identity:
+        """Who opened the app's home, or their direct messages with us."""
+        return await self._people.identity(str(event["user"]))
 
     async def press(self, body: Json) -> Press | None:
         """The button or menu entry of a `block_actions` payload; None for what only opens a page."""
