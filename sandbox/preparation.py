@@ -110,8 +110,11 @@ class Preparation:
             notes += await self._follow_base()
         services = await open_services(self._parts.environment, self._box, base.services)
         if not self._state.prepared and self._beginnings.start.image is None:
+            before = await git.changed_files() if base.setup else ()
             notes += await self._set_up()
-            changed = await git.changed_files() if base.setup else changed
+            after = await git.changed_files() if base.setup else ()
+            # What the agent itself had changed in a box that was lost is no news.
+            changed = [*changed, *(path for path in after if path not in before)]
         await git.mark_prepared(turn.author, origin_url(base.repository))
         notes += changed_under_readers(turn, changed)
         told = services.events(turn.view, turn.turn_id, is_new=self._box.origin == "created")
@@ -197,14 +200,13 @@ async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start,
 
 
 def changed_under_readers(turn: TurnLog, changed: Sequence[str]) -> list[e.Event]:
-    """What the agent has to know of files that changed after it may have read them; nothing when it has not
-    looked at anything yet."""
-    since = [record.event for record in turn.turn_records]
-    since = since[max(place for place, event in enumerate(since) if isinstance(event, e.SandboxReady)) :]
-    outputs = [event.output for event in since if isinstance(event, e.ToolReturned)]
+    """What the agent has to know of files that changed after it may have read them in this turn; nothing when
+    it has not looked at anything yet."""
+    events = [record.event for record in turn.turn_records]
+    outputs = [event.output for event in events if isinstance(event, e.ToolReturned)]
     if not outputs or not changed:
         return []
-    replies = (event for event in since if isinstance(event, e.ModelReplied))
+    replies = (event for event in events if isinstance(event, e.ModelReplied))
     shown = [*outputs, *(call.arguments for reply in replies for call in reply.tool_calls)]
     seen = [path for path in changed if _names(path, shown)]
     size = "one file is" if len(changed) == 1 else f"{len(changed)} files are"

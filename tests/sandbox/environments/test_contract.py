@@ -255,8 +255,12 @@ async def test_stopping_ends_the_processes_and_keeps_the_files(bench: Bench) -> 
         job = await box.runner.background_start(call_id(), "sleep 300")
         await box.runner.write_file(call_id(), "kept", "work")
         await box.stop()
-        async with await bench.environment.open(spec) as again:
+        found = await bench.environment.find(spec.name)
+        assert found is not None
+        assert not found.running
+        async with await bench.environment.open(replace(spec, env={})) as again:
             assert again.origin == "restarted"
+            assert (await run(again, "echo $GREETING")).output == "hello\n"
             assert (await again.runner.read_file("kept")).text == "work"
             with pytest.raises(ToolRefused, match="no background job"):
                 await again.runner.background_status(job.job_id)
@@ -337,7 +341,9 @@ async def test_boxes_are_listed_with_session_and_labels_until_they_are_removed(b
     async with bench.box(spec):
         (info,) = [info for info in await bench.environment.list() if info.name == spec.name]
         assert (info.session_id, info.running, info.labels["bellhop.test"]) == ("s-1", True, "1")
+        assert await bench.environment.find(spec.name) == info
     assert spec.name not in [info.name for info in await bench.environment.list()]
+    assert await bench.environment.find(spec.name) is None
     await bench.environment.remove(spec.name)
 
 
