@@ -32,10 +32,7 @@ async def warm_starts(report: Report, boxes: Yard) -> None:
 
 
 async def _start(house: Household, *, waited: bool) -> float:
-    """The seconds until a new session's box has answered.
-
-    Raises: RuntimeError for a box of the other kind.
-    """
+    """The seconds until a new session's box has answered. Raises: RuntimeError for one of the other kind."""
     session_id, repository, parts = await house.opened(), house.repository, house.parts
     started = time.perf_counter()
     wanted = SandboxSpec(session_id, "", None, house.home)

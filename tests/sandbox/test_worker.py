@@ -13,12 +13,14 @@ from session import events as e
 from session.locks import Locks
 from session.queue import Queue
 from session.reconciler import Reconciler
+from session.warm_boxes import WarmBoxes
 from tests.emulators.model.turns import Held
 from tests.provision import processes
 from tests.provision.places import CACHE
 from tests.provision.valkey import ValkeyServer
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH
+from tests.session.room import eventually
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -79,3 +81,23 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
                 running.cancel()
                 await asyncio.wait([running])
         server.stop()
+
+
+async def test_a_worker_that_is_rung_for_has_a_box_wait_and_leaves_none_behind(redis_url: str) -> None:
+    async with household(others=("acme/web",)) as house, Queue(redis_url) as queue:
+        boxes, place = WarmBoxes(house.database), await house.environment.place()
+
+        async def waits() -> str | None:
+            found = await boxes.on(place)
+            return found[0].repository if found and found[0].state == "ready" else None
+
+        await queue.enqueue("warm_box", "acme/web", 0)
+        running = asyncio.create_task(process(house, redis_url, queue).run())
+        try:
+            assert await eventually(waits, 30) == "acme/web"
+            assert len(await house.environment.list()) == 1
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+        assert await boxes.on(place) == []
+        assert await house.environment.list() == []
