@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from sandbox.session_boxes import box_name
 from session import events as e
-from tests.emulators.model.turns import tool
+from tests.emulators.model.turns import together, tool
 from tests.faults.engine_stage import WAIT, Stage, filled, stage
 from tests.faults.waiting import until
 from tests.faults.work import FINISH
@@ -135,6 +135,8 @@ async def test_without_room_it_is_said_and_goes_on_when_there_is_some(staged: St
     session_id = await staged.opened(
         "Fill the disk",
         tool("bash", command=f"{CHANGE}; head -c 2G /dev/zero >big"),
+        # More than fits into what is left of the journal's last block.
+        together(*(tool("bash", command=f"echo {number}") for number in range(16))),
         tool("bash", command="rm big; echo room >>notes.md"),
         tool("bash", command=f"mkdir many; {filling}; seq 20000; exit 3"),
         tool("bash", command="rm -r many; cat notes.md"),
@@ -148,16 +150,17 @@ async def test_without_room_it_is_said_and_goes_on_when_there_is_some(staged: St
     )
     # A box may use up what its engine has for all of them: it hears so, and can make room.
     await staged.finished(session_id)
-    results = await staged.returned(session_id)
-    assert [done.status for done in results] == ["error", "ok", "error", "ok"]
-    assert all("No space left on device" in done.output for done in (results[0], results[2]))
-    assert "they could not be kept: the disk is full" in results[2].output
-    assert results[2].output.endswith("\n20000\n[exit code 3]")
-    assert results[3].output == "new\nroom"
+    full, *others, no_files, cleared = await staged.returned(session_id)
+    assert [done.output for done in others[:-1]] == [str(number) for number in range(16)]
+    assert [done.status for done in (full, others[-1], no_files)] == ["error", "ok", "error"]
+    assert all(NO_ROOM in done.output for done in (full, no_files))
+    assert "they could not be kept: the disk is full" in no_files.output
+    assert no_files.output.endswith("\n20000\n[exit code 3]")
+    assert cleared.output == "new\nroom"
 
     # The disk that work is saved to.
     await staged.prompt(session_id)
-    await staged.called(session_id, 6)
+    await staged.called(session_id, 22)
     filler = await asyncio.to_thread(filled, house.home)
     staged.go(session_id, "home")
     view = await staged.finished(session_id, turns=2)
@@ -168,7 +171,7 @@ async def test_without_room_it_is_said_and_goes_on_when_there_is_some(staged: St
 
     # The disk that boxes stand on: one that works, and one that cannot be made.
     await staged.prompt(session_id)
-    await staged.called(session_id, 8)
+    await staged.called(session_id, 24)
     filler = await asyncio.to_thread(filled, staged.disk)
     staged.go(session_id, "engine")
     view = await staged.finished(session_id, turns=3)
