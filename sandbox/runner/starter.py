@@ -26,7 +26,7 @@ ANSWER_SECONDS = 5.0
 TRIES = 3
 
 # Source: clone(2), signal(7), and the kernel's system-call tables.
-CLONE_PARENT, SIGCHLD, SIGPIPE, SIGXFSZ, SIG_DFL = 0x8000, 17, 13, 25, None
+CLONE_PARENT, SIGCHLD, SIGKILL, SIGPIPE, SIGXFSZ, SIG_DFL = 0x8000, 17, 9, 13, 25, None
 CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 LENGTH, NUMBER = struct.Struct(">I"), struct.Struct("i")
 # The new process, and the error that there is none for.
@@ -238,12 +238,25 @@ def _copy(clone: int | None) -> int:
     nothing = ctypes.c_long(0)
     pid = int(libc.syscall(clone, ctypes.c_long(CLONE_PARENT | SIGCHLD), nothing, nothing, nothing, nothing))
     failure = ctypes.get_errno()
+    if pid > 0 and _is_own(pid):
+        # A kernel that is not Linux itself, such as gVisor's, may take the flag and not heed it.
+        os.kill(pid, SIGKILL)
+        os.waitpid(pid, 0)
+        return _copy_of_a_copy()
     if pid >= 0:
         return pid
     if failure in (errno.EINVAL, errno.ENOSYS):
         # A kernel that is not Linux itself.
         return _copy_of_a_copy()
     raise OSError(failure, os.strerror(failure))
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _copy_of_a_copy() -> int:

@@ -58,6 +58,7 @@ class Bench:
 
     environment: Environment
     directory: Path
+    limits: SandboxLimits = LIMITS
 
     def spec(
         self, name: str | None = None, image: str | None = None, door: Path | None = None
@@ -72,7 +73,7 @@ class Bench:
             image=image,
             inbound=inbound,
             env={"GREETING": "hello"},
-            limits=LIMITS,
+            limits=self.limits,
             labels={"bellhop.test": "1"},
             door=door,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment, Sandbox
 from tests.provision.docker_engine import RUNTIME_VARIABLE
-from tests.sandbox.environments.boxes import Bench
+from tests.sandbox.environments.boxes import LIMITS, MIB, Bench
 
 RUNTIME = os.environ.get(RUNTIME_VARIABLE, "")
 BACKENDS = ("docker", "bubblewrap", "unshare", *((f"docker under {RUNTIME}",) if RUNTIME else ()))
@@ -36,7 +37,9 @@ async def bench(
     directory = tmp_path_factory.mktemp(backend)
     environment = make_environment(backend, request, directory)
     await environment.check()
-    yield Bench(environment, directory)
+    # Some runtimes have processes of their own for each of a box's, which the engine counts too.
+    limits = replace(LIMITS, pids=512, memory_bytes=512 * MIB) if "under" in backend else LIMITS
+    yield Bench(environment, directory, limits)
     await environment.aclose()
 
 
