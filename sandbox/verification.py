@@ -83,7 +83,7 @@ class Verifier:
                 await git.take_in(WORK_BUNDLE, HEAD_REF)
                 await git.check_out(head_sha)
                 services = await open_services(self._environment, sandbox, base.services)
-                setup = base.setup if start.image is None else start.again
+                setup = start.at_first if start.image is None else start.again
                 checks = _not_started(services) or await self._checks(git, setup, base)
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))

@@ -284,7 +284,7 @@ class Workspace:
     async def _set_up(self, git: BoxGit) -> list[e.Event]:
         if self._image is not None:
             return []  # the image has had it
-        for command in self._base.setup:
+        for command in self._start.at_first:
             result = await git.run(command, SETUP_SECONDS)
             if result.exit_code != 0:
                 text = (

@@ -18,11 +18,13 @@ from session.image_builds import ImageBuild, ImageBuilds
 class Start:
     """How a new box begins. `image` is its reference, None where it begins with the backend's base and
     nothing in it; `sha` the commit that the image has; `again` the set-up for a box of that image at another
-    commit. `variables` are the repository's own. `note` is what people should know, empty if nothing.
+    commit, `at_first` for a box that has only the repository. `variables` are the repository's own. `note` is
+    what people should know, empty if nothing.
     """
 
     image: str | None = None
     sha: str = ""
+    at_first: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -52,7 +54,8 @@ class ReadyImages:
         try:
             recipe = await read_recipe(base)
         except BadDevcontainer as error:
-            return Start(note=f"This sandbox starts without an image of its repository: {error}")
+            note = f"This sandbox starts without an image of its repository: {error}"
+            return Start(at_first=base.setup, note=note)
         place = await self._environment.place()
         builds = await self._builds.of(base.repository.slug, place)
         fitting = [build for build in builds if build.state == "ready" and build.made.recipe == recipe.digest]
@@ -61,9 +64,9 @@ class ReadyImages:
             fitting = [build for build in fitting if build.reference in there]
         note = _note(builds, fitting)
         if not fitting:
-            return Start(variables=recipe.variables, note=note)
+            return Start(at_first=recipe.at_first, variables=recipe.variables, note=note)
         newest = fitting[0]
-        return Start(newest.reference, newest.made.sha, recipe.again, recipe.variables, note)
+        return Start(newest.reference, newest.made.sha, recipe.at_first, recipe.again, recipe.variables, note)
 
 
 def _note(builds: Sequence[ImageBuild], fitting: Sequence[ImageBuild]) -> str:
