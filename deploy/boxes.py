@@ -6,7 +6,7 @@ from sandbox.environments.choice import EnvironmentSettings, choose_environment
 from sandbox.environments.protocol import Environment
 from session.settings import Settings
 
-BASE_IMAGE = "bellhop/base:2"
+BASE_IMAGE = "bellhop/base:3"
 """Tag of the image that boxes start from, unless SANDBOX_BASE_IMAGE names another."""
 
 

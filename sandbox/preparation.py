@@ -15,7 +15,7 @@ from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
 from sandbox.environments.protocol import Environment, Sandbox, SandboxFailed
-from sandbox.images.ready_images import Start
+from sandbox.images.ready_images import Start, at_first
 from sandbox.services import open_services
 from sandbox.sync import SharedFiles
 from session import events as e
@@ -110,9 +110,10 @@ class Preparation:
             notes += await self._follow_base()
         services = await open_services(self._parts.environment, self._box, base.services)
         if not self._state.prepared and self._beginnings.start.image is None:
-            before = await git.changed_files() if base.setup else ()
-            notes += await self._set_up()
-            after = await git.changed_files() if base.setup else ()
+            commands = await at_first(base)
+            before = await git.changed_files() if commands else ()
+            notes += await self._set_up(commands)
+            after = await git.changed_files() if commands else ()
             # What the agent itself had changed in a box that was lost is no news.
             changed = [*changed, *(path for path in after if path not in before)]
         await git.mark_prepared(turn.author, origin_url(base.repository))
@@ -173,8 +174,8 @@ class Preparation:
         )
         return [e.NoteAdded(turn_id=self._parts.turn.turn_id, text=text)]
 
-    async def _set_up(self) -> list[e.Event]:
-        for number, command in enumerate(self._parts.base.setup):
+    async def _set_up(self, commands: Sequence[str]) -> list[e.Event]:
+        for number, command in enumerate(commands):
             result = await self._git.set_up(number, command, SETUP_SECONDS)
             if result.exit_code != 0:
                 text = (

@@ -31,7 +31,7 @@ from sandbox.environments.protocol import (
 )
 from sandbox.environments.runner_client import RunnerError
 from sandbox.environments.service import BoxProgram
-from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.images.ready_images import ReadyImages, Start, at_first
 from sandbox.preparation import lay_out
 from sandbox.services import OpenedServices, open_services
 from session.events import CheckResult, Verdict, VerificationFinished
@@ -83,7 +83,7 @@ class Verifier:
                 await git.take_in(WORK_BUNDLE, HEAD_REF)
                 await git.check_out(head_sha)
                 services = await open_services(self._environment, sandbox, base.services)
-                setup = base.setup if start.image is None else start.again
+                setup = await at_first(base) if start.image is None else start.again
                 checks = _not_started(services) or await self._checks(git, setup, base)
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))

@@ -66,6 +66,15 @@ class ReadyImages:
         return Start(newest.reference, newest.made.sha, recipe.again, recipe.variables, note)
 
 
+async def at_first(base: BaseCommit) -> tuple[str, ...]:
+    """The set-up of a box that has nothing but the repository."""
+    try:
+        return (await read_recipe(base)).at_first
+    except BadDevcontainer:
+        # The thread was told when the box was made.
+        return base.setup
+
+
 def _note(builds: Sequence[ImageBuild], fitting: Sequence[ImageBuild]) -> str:
     """That the newest image could not be built, and what is used instead."""
     newest = next((build for build in builds if build.state != "building"), None)

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import subprocess
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
-from sandbox.package_hosts import SCRIPT, hosts_of
 from session import events as e
 from tests.conftest import unavailable
 from tests.emulators.model.turns import tool
 from tests.journeys.conftest import OpenHouse
 from tests.journeys.house import AGENT, BILLING
 from tests.journeys.steps import FINISH
+from tests.provision.package_indexes import addresses
 
 INSTALL = "python3 -m venv /tmp/v && /tmp/v/bin/pip install --quiet --no-input six"
 USE = "/tmp/v/bin/python -c 'import six; print(six.__name__)'"
 
 
-def index_addresses() -> list[str]:
+def index_addresses() -> Sequence[str]:
     """Where the package index of this machine's pip is; leaves the test where there is none to be reached."""
-    asked = ["python3", "-I", "-c", SCRIPT]
-    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    names = [urlsplit(origin).hostname for origin in hosts_of(said)["python"]]
-    found = {address for name in names for address in _resolved(str(name))}
+    found = addresses("python")
     if not found:
         unavailable("python", "the package index of this machine cannot be reached from it")
-    return sorted(found)
-
-
-def _resolved(name: str) -> list[str]:
-    try:
-        return [str(each[4][0]) for each in socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)]
-    except socket.gaierror:
-        return []
+    return found
 
 
 async def test_the_agent_installs_a_package(open_house: OpenHouse) -> None:

@@ -16,6 +16,12 @@ from sandbox.package_hosts import package_hosts
 from tests.provision.places import CHECKOUT
 from tests.sandbox.environments.boxes import run
 
+# What extensions of Python and Node are compiled with.
+COMPILE = (
+    "echo '#include <Python.h>' | gcc -fsyntax-only $(python3-config --includes) -x c -"
+    " && printf '#include <string>\\n#include <node_api.h>\\n'"
+    " | g++ -fsyntax-only -I/usr/include/node -x c++ -"
+)
 WRITE = (
     "import sys; from pathlib import Path; from sandbox.images.machine_packages import write_settings;"
     " write_settings(Path(sys.argv[1]), None)"
@@ -67,7 +73,7 @@ def test_a_registry_of_the_machine_goes_into_boxes_without_its_token(tmp_path: P
     ]
 
 
-async def test_a_new_container_has_pip_npm_and_apt_and_knows_their_hosts(
+async def test_a_new_container_has_pip_npm_apt_and_compilers_and_knows_their_hosts(
     docker_environment: DockerEnvironment, tmp_path: Path
 ) -> None:
     spec = SandboxSpec("s1", "bellhop-base", None, tmp_path / "in")
@@ -79,5 +85,7 @@ async def test_a_new_container_has_pip_npm_and_apt_and_knows_their_hosts(
             # Asked again, it answers the same: asking leaves nothing behind that changes the answer.
             assert await package_hosts(box.runner) == hosts
             assert (await run(box, "ls -A")).output == ""
+            compiled = await run(box, COMPILE)
+            assert compiled.exit_code == 0, compiled.output
     finally:
         await docker_environment.remove(spec.name)

@@ -94,10 +94,13 @@ class PlainStream:
 
     async def close(self) -> None:
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._writer.wait_closed()
-        self._writer.transport.abort()
+        except TimeoutError:
+            self._writer.transport.abort()
+        except OSError:
+            return  # it is lost, which is an end too
 
     async def _patiently(self, wait: Callable[[], Awaitable[T]]) -> T:
         while True:

@@ -131,6 +131,22 @@ async def test_a_failing_build_keeps_the_former_image_and_the_thread_is_told() -
         )
 
 
+async def test_without_an_image_a_devcontainer_s_commands_run_in_the_box_and_before_the_checks() -> None:
+    devcontainer = '{"onCreateCommand": "echo created > ~/tool", "postCreateCommand": "echo tool >> ~/tool"}'
+    files: dict[str, str | bytes | None] = {".devcontainer.json": devcontainer}
+    verify = ("cat ~/tool", "sh check.sh")
+    async with household(
+        setup=("echo set-up > ~/first",), verify=verify, files=files, approvals=AUTO
+    ) as house:
+        house.model.script(MODEL, tool("bash", command="cat ~/first ~/tool"), FIX, PROPOSE, FINISH)
+        session_id = await house.opened()
+        view = await house.run(session_id)
+        returned = [x for x in await house.events(session_id) if isinstance(x, e.ToolReturned)]
+        assert returned[0].output == "set-up\ncreated\ntool"
+        assert view.verification is not None
+        assert view.verification.verdict == "passed"
+
+
 async def test_a_dockerfile_needs_the_company_s_word() -> None:
     files: dict[str, str | bytes | None] = {
         ".devcontainer.json": '{"build": {"dockerfile": "Dockerfile"}}',
