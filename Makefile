@@ -7,6 +7,9 @@ TESTS ?= tests
 JOBS ?= 4
 PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
 
+# Where this is set, each test process compiles every test anew, which takes longer than importing it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo up test attacks-prove coverage check bench docs pictures format lock clean venv venv-dev
 

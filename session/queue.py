@@ -143,8 +143,14 @@ class _Redis(ArqRedis):
 class JobWorker(Worker):
     """arq's worker, whose `close` waits for its jobs and leaves no connection open.
 
-    arq's own asks Redis something first, and leaves the connections open when it does not answer.
+    arq's own asks Redis something first, and leaves the connections open when it does not answer. A job also
+    stays in line until it ends, and arq asks Redis about each of them at every look, also about those that it
+    runs itself. This worker does not.
     """
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Start those of the jobs that nobody runs yet."""
+        await super().start_jobs([name for name in job_ids if name.decode() not in self.tasks])
 
     async def close(self) -> None:
         """End the jobs that run, then the connection, whether Redis answers or not."""

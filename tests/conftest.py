@@ -22,6 +22,7 @@ from sandbox.environments.docker_engine import DockerEnvironment
 from tests.provision import base_image as base_images
 from tests.provision import docker_engine, parts, places, processes
 from tests.provision.databases import migrate
+from tests.provision.lent_database import LentDatabase
 from tests.provision.postgres import PostgresServer, reachable_parent
 from tests.provision.valkey import ValkeyServer
 
@@ -124,12 +125,18 @@ def postgres_template(postgres_server: PostgresServer) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def _lent_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[LentDatabase]:
+    database = LentDatabase(postgres_server, postgres_template)
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def postgres_database(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """Address of a new PostgreSQL database with its tables, as `postgres://user@host:port/name`."""
-    url = postgres_server.create_database(like=postgres_template)
-    yield url
-    postgres_server.drop_database(url)
+def postgres_database(_lent_database: LentDatabase) -> Iterator[str]:
+    """Address of an empty PostgreSQL database with its tables, as `postgres://user@host:port/name`."""
+    with _lent_database.lent() as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -18,6 +19,7 @@ import redis.asyncio
 
 from tests.conftest import boxed, unavailable
 from tests.provision import docker_engine, parts, places, postgres, processes, valkey
+from tests.provision.lent_database import LentDatabase
 
 
 async def test_each_postgres_database_has_its_tables_alone_and_is_usable(postgres_database: str) -> None:
@@ -35,6 +37,43 @@ async def test_each_postgres_database_has_its_tables_alone_and_is_usable(postgre
 test_the_next_database_does_not_see_the_last_one = (
     test_each_postgres_database_has_its_tables_alone_and_is_usable
 )
+
+
+_CUT_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+
+
+@pytest.mark.parametrize(
+    ("left", "again"),
+    [
+        ("INSERT INTO locks (name, holder, expires_at) VALUES ('a', 'b', now())", True),
+        ("CREATE TABLE left_behind (id int)", False),
+        ("ALTER TABLE audit DISABLE TRIGGER ALL", False),
+        ("GRANT SELECT ON events TO public", False),
+        ("DELETE FROM tortoise_migrations", False),
+        (_CUT_ALL, False),
+    ],
+)
+def test_a_lent_database_is_as_it_was(
+    postgres_server: postgres.PostgresServer, postgres_template: str, left: str, again: bool
+) -> None:
+    database = LentDatabase(postgres_server, postgres_template)
+    cut = contextlib.suppress(asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)
+    with database.lent() as first, cut:
+        asyncio.run(_execute(first, left))
+    with database.lent() as second:
+        assert (second == first) is again
+        assert asyncio.run(_rows(second, "SELECT name FROM locks")) == []
+        assert asyncio.run(_rows(second, "SELECT app FROM tortoise_migrations")) != []
+    database.close()
+
+
+async def _rows(url: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(query)
+    finally:
+        await connection.close()
+    return rows
 
 
 async def test_redis_is_empty_at_the_start_of_a_test(redis_url: str) -> None:

@@ -138,7 +138,6 @@ async def kept(postgres_database: str, tmp_path: Path) -> AsyncIterator[Kept]:
         {"BELLHOP_HOME": str(tmp_path), "DATABASE_URL": postgres_database, "SECRET_KEY": KEY}
     )
     async with await Database.open(settings.database_address) as database:
-        await database.migrate()
         audit = Audit(database)
         anchors = Anchors(audit, settings.anchors_file, KEY.encode())
         for number in range(1, ROWS + 1):

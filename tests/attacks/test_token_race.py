@@ -117,7 +117,6 @@ async def test_two_brokers_refresh_once_and_both_have_the_new_token(
         databases = [
             await stack.enter_async_context(await Database.open(postgres_database)) for _ in range(2)
         ]
-        await databases[0].migrate()
         brokers = [GitHubAccounts(Vault(SecretRows(each), KeyRing([KEY])), oauth) for each in databases]
         github.add_user("ada")
         tokens = about_to_run_out(github, "ada")

@@ -181,10 +181,12 @@ def approval_requested(approval_id: str = "a1", excluded: tuple[str, ...] = ()) 
 async def open_rooms(
     database_url: str, redis_url: str, broker_socket: Path = NO_BROKER
 ) -> AsyncIterator[Rooms]:
-    """The rooms over a new database. Nobody serves the broker's socket unless the test does."""
+    """The rooms over a new SQLite file, or a PostgreSQL database with its tables.
+
+    Nobody serves the broker's socket unless the test does.
+    """
     database = await Database.open(await tables_at(database_url))
     try:
-        await database.migrate()
         async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:
             log = Log(database, pulse)
             directory = Directory(database)

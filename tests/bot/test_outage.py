@@ -10,6 +10,7 @@ from bot import sentences
 from bot.platforms.console.platform import ConsolePlatform
 from tests.bot.rooms import open_rooms
 from tests.provision import places, processes
+from tests.provision.databases import migrate
 from tests.provision.postgres import PostgresServer, reachable_parent
 
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -30,7 +31,9 @@ async def test_without_the_database_the_person_alone_is_told_that_nothing_was_ta
         server = PostgresServer(directory)
         server.start()
         try:
-            async with open_rooms(server.create_database(), NO_REDIS) as rooms:
+            url = server.create_database()
+            await migrate(url)
+            async with open_rooms(url, NO_REDIS) as rooms:
                 console = ConsolePlatform()
                 async with rooms.serving(console, with_feed=False):
                     server.kill()

@@ -173,10 +173,9 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
             await Database.open(await tables_at(settings.database_address)) as database,
             Pulse(None) as pulse,
             Queue(settings.redis_url or NO_REDIS) as queue,
+            broker_side(settings, database, Directory(database)) as broker,
         ):
-            await database.migrate()
-            async with broker_side(settings, database, Directory(database)) as broker:
-                yield _assemble(settings, database, pulse, queue, listener, broker)
+            yield _assemble(settings, database, pulse, queue, listener, broker)
 
 
 def _assemble(

@@ -14,6 +14,7 @@ from session.audit import Audit, AuditEntry
 from session.database import Database
 from session.halt import KillSwitch
 from session.settings import Settings
+from tests.provision.databases import tables_at
 
 ENTRY = AuditEntry(actor="broker", action="forge.publish", target="acme/billing", outcome="done")
 
@@ -24,8 +25,7 @@ def embedded(home: Path) -> Settings:
 
 async def anchored(settings: Settings, rows: int) -> None:
     """So many rows more, and an anchor by the broker's key."""
-    async with await Database.open(settings.database_address) as database:
-        await database.migrate()
+    async with await Database.open(await tables_at(settings.database_address)) as database:
         audit = Audit(database)
         for _ in range(rows):
             await audit.write(ENTRY)

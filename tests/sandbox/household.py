@@ -278,7 +278,6 @@ async def household(
         model = await stack.enter_async_context(ModelEmulator())
         url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
         database = await stack.enter_async_context(await Database.open(url))
-        await database.migrate()
         pulse = await stack.enter_async_context(Pulse(None))
         queue = await stack.enter_async_context(Queue(NOBODY))
         own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})

@@ -29,6 +29,7 @@ from session.people import Person
 from session.standstill import Standstill
 from session.vocabulary import ToolRequest
 from tests.emulators.model.turns import tool
+from tests.provision.databases import tables_at
 from tests.sandbox.environments.boxes import Bench, call_id, run
 from tests.sandbox.environments.conftest import make_environment
 from tests.sandbox.household import MODEL, household
@@ -50,8 +51,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 async def switch(tmp_path: Path) -> AsyncIterator[KillSwitch]:
     """A switch that is on."""
-    async with await Database.open(f"sqlite://{tmp_path / 'bellhop.db'}") as database:
-        await database.migrate()
+    url = await tables_at(f"sqlite://{tmp_path / 'bellhop.db'}")
+    async with await Database.open(url) as database:
         yield KillSwitch(database)
 
 

@@ -30,6 +30,7 @@ from session.people import Origin, Person, Prompt
 from session.policy import EgressEntry
 from session.pulse import Pulse
 from tests.conftest import unavailable
+from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
 from tests.sandbox.environments.boxes import run
 from tests.sandbox.environments.conftest import BACKENDS, make_environment
@@ -90,8 +91,8 @@ async def _guest(
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         home.chmod(0o711)
         repository = Repository(slug="acme/billing", forge="local", url="/srv/billing.git", egress=egress)
-        database = await stack.enter_async_context(await Database.open(f"sqlite://{home / 'bellhop.db'}"))
-        await database.migrate()
+        url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
+        database = await stack.enter_async_context(await Database.open(url))
         log = Log(database, await stack.enter_async_context(Pulse(None)))
         await _opened(log, repository)
         hosts = await _asked(environment, home)

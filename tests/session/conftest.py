@@ -26,7 +26,6 @@ from tests.session.room import CATALOGUE, Room
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A database with this version's tables."""
     async with await Database.open(await tables_at(database_url)) as database:
-        await database.migrate()
         yield database
 
 

@@ -19,6 +19,7 @@ from session.people import Person
 from session.pulse import Pulse
 from session.queue import Queue
 from tests.provision import places, processes
+from tests.provision.databases import tables_at
 from tests.provision.valkey import ValkeyServer
 from tests.session.people import ORIGIN, identity, prompt
 from tests.session.room import CATALOGUE, Room, always, eventually
@@ -111,8 +112,7 @@ async def test_another_process_hears_by_redis_and_notices_without(database_url: 
     with processes.private_directory(places.CACHE / "valkey") as directory:
         server = ValkeyServer(directory)
         server.start()
-        here = await second_process(database_url, server.url)
-        await here[0].migrate()
+        here = await second_process(await tables_at(database_url), server.url)
         there = await second_process(database_url, server.url)
         queue = Queue(server.url)
         directory_of_people = Directory(here[0])

@@ -90,7 +90,6 @@ async def gateway_stage(
     async with AsyncExitStack() as stack:
         emulator = await stack.enter_async_context(ModelEmulator())
         database = await stack.enter_async_context(await Database.open(await tables_at(database_url)))
-        await database.migrate()
         pulse = await stack.enter_async_context(Pulse(None))
         log, spending, switch = Log(database, pulse), Spending(database), KillSwitch(database)
         repository = Repository(
@@ -116,8 +115,7 @@ async def gateway_stage(
 
 
 async def _unwritable(home: Path) -> Database:
-    database = await Database.open(f"sqlite://{home / 'audit.db'}")
-    await database.migrate()
+    database = await Database.open(await tables_at(f"sqlite://{home / 'audit.db'}"))
     await database.rows("PRAGMA query_only = 1")
     return database
 

@@ -153,7 +153,6 @@ async def stage(
         )
         url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
         database = await stack.enter_async_context(await Database.open(url))
-        await database.migrate()
         log = Log(database, await stack.enter_async_context(Pulse(None)))
         await _opened(log, repository)
         resolved: list[str] = []

@@ -136,7 +136,6 @@ async def staged(
             ) as database,
             Pulse(None) as pulse,
         ):
-            await database.migrate()
             log = Log(database, pulse)
             vault = Vault(SecretRows(database), KeyRing(["k" * 32]))
             if secret is not None:
