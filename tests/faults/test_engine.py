@@ -199,9 +199,10 @@ async def test_a_worker_killed_at_any_point_of_a_box_is_replaced_and_leaves_noth
     setting_up = await staged.opened("Be killed in the set-up", made, FINISH, set_up=False)
     await until(lambda: staged.written(setting_up, "setting-up"), "the set-up runs")
     # In the snapshot after a turn: the image is made, and nobody knows.
-    held = staged.way.keep_back(b"POST", b"/commit")
-    copying = await staged.opened("Be killed in the snapshot", made, FINISH, made, FINISH)
-    await house.finished(copying)
+    copying = await staged.opened("Be killed in the snapshot", made, FINISH, made, FINISH, set_up=False)
+    held = staged.way.keep_back(b"POST", b"/commit", box_name(copying).encode())
+    staged.go(copying, "set-up")
+    await staged.finished(copying)
     await held.reached.wait()
     # In the checkpoint at a turn's end, which git makes.
     slow = tool("bash", command=SLOW_GIT)
@@ -216,7 +217,7 @@ async def test_a_worker_killed_at_any_point_of_a_box_is_replaced_and_leaves_noth
     [orphan] = taken(staged, copying)
     await house.start()
     for session_id in (starting, setting_up, saving):
-        await house.finished(session_id)
+        await staged.finished(session_id)
     await staged.prompt(copying)
     await staged.finished(copying, turns=2)
 
