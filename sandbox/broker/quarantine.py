@@ -76,7 +76,10 @@ class Quarantine:
         """Take the mirror's branches and tags as they are now; what the forge has counts as seen."""
         alternates = self.path / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
-        alternates.write_text(f"{(mirror / 'objects').absolute()}\n")
+        # A disk that is full must not leave it empty: without it the repository's own commits are missing.
+        fresh = alternates.with_name("alternates.new")
+        fresh.write_text(f"{(mirror / 'objects').absolute()}\n")
+        fresh.replace(alternates)
         async with self.writing():
             theirs = await references(mirror, "refs/heads/", "refs/tags/")
             ours = await references(self.path, "refs/heads/", "refs/tags/")
