@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import requests
 import urllib3
@@ -31,6 +31,7 @@ class Engine:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: DockerClient | None = None
+        self._about: Mapping[str, Any] | None = None
 
     async def client(self) -> DockerClient:
         """The SDK's client, connected at some time before. Raises: EnvironmentUnavailable."""
@@ -40,6 +41,16 @@ class Engine:
         """Returns when the engine answers. Raises: EnvironmentUnavailable, SandboxFailed."""
         client = await self.client()
         await self.call("it was asked whether it is there", client.ping)
+
+    async def about(self) -> Mapping[str, Any]:
+        """What the engine says of itself; asked once as long as it answers, since another may follow it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        if self._about is None:
+            client = await self.client()
+            self._about = await self.call("the engine does not tell about itself", client.info)
+        return self._about
 
     async def call(self, failing: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns, which asks the engine and is run beside the loop.
@@ -69,6 +80,7 @@ class Engine:
                 ) from error
             raise SandboxFailed(f"{failing}: the engine refuses: {said}") from error
         except GONE as error:
+            self._about = None
             raise EnvironmentUnavailable(
                 f"The Docker engine at {self._url} does not answer any more ({failing}): see whether it runs."
             ) from error
@@ -90,6 +102,7 @@ class Engine:
             if self._client is None:
                 self._client = DockerClient(base_url=self._url)
         except (DockerException, *GONE) as error:
+            self._about = None
             raise EnvironmentUnavailable(
                 f"No Docker engine answers at {self._url}: start one, set DOCKER_HOST to its address, "
                 "or choose another SANDBOX_BACKEND."

@@ -6,9 +6,8 @@ import asyncio
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from docker import DockerClient
 from docker.models.containers import Container
@@ -66,7 +65,6 @@ class DockerEnvironment:
         self._engine = Engine(base_url)
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
-        self._about: Mapping[str, Any] | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -88,7 +86,7 @@ class DockerEnvironment:
         await self._engine.check()
         if self._runtime is None or self._runtime.startswith(SHIM):
             return
-        known = (await self._told()).get("Runtimes") or {}
+        known = (await self._engine.about()).get("Runtimes") or {}
         if self._runtime not in known:
             raise EnvironmentUnavailable(
                 f"The Docker engine knows no runtime {self._runtime!r}, only {', '.join(sorted(known))}: "
@@ -174,7 +172,7 @@ class DockerEnvironment:
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
-        root = (await self._told())["DockerRootDir"]
+        root = (await self._engine.about())["DockerRootDir"]
         self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await asyncio.to_thread(disks_of, (Path(root), self._run_directory))
 
@@ -193,7 +191,7 @@ class DockerEnvironment:
 
     async def place(self) -> str:
         """This installation in this very engine. Raises: EnvironmentUnavailable, SandboxFailed."""
-        return f"docker:{(await self._told())['ID'][:36]}:{self._owner}"
+        return f"docker:{(await self._engine.about())['ID'][:36]}:{self._owner}"
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
@@ -244,13 +242,6 @@ class DockerEnvironment:
         await self._engine.call(failing, container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(client, container, spec, runner, origin)
-
-    async def _told(self) -> Mapping[str, Any]:
-        """What the engine says of itself; asked once."""
-        if self._about is None:
-            client = await self._engine.client()
-            self._about = await self._engine.call("the engine does not tell about itself", client.info)
-        return self._about
 
     async def _created(self, client: DockerClient, containers: Containers, spec: SandboxSpec) -> Container:
         failing = f"box {spec.name} cannot be created"
