@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from deploy.boxes import environment_settings, open_environment
 from deploy.finding import Check, Finding
-from sandbox.disk_watch import DiskLimits, gigabytes
+from sandbox.disk_room import DiskLimits, gigabytes
 from sandbox.environments.choice import choose_environment
 from sandbox.environments.protocol import (
     Environment,
@@ -19,6 +19,8 @@ from sandbox.environments.protocol import (
     SandboxSpec,
 )
 from sandbox.environments.usage import Disk, HostUse, Use
+from session.boxes import Boxes
+from session.database import Database, DatabaseDown
 from session.settings import Settings
 
 MOST_LINES = 12
@@ -44,15 +46,26 @@ async def _in_use(settings: Settings) -> Finding:
         return Finding("in use", None, "not looked at: sandboxes cannot be made. Mend that first")
     try:
         use, disks = await environment.usage(), await environment.disks()
+        owners = await _owners(settings, await environment.place())
     except (EnvironmentUnavailable, SandboxFailed) as error:
         return Finding("in use", False, str(error))
     finally:
         await environment.aclose()
-    return told(use, disks, DiskLimits.of(settings))
+    return told(use, disks, DiskLimits.of(settings), owners)
 
 
-def told(use: HostUse, disks: Sequence[Disk], limits: DiskLimits) -> Finding:
-    """What is in use, against what may be."""
+async def _owners(settings: Settings, place: str) -> Mapping[str, str]:
+    """Sessions by their boxes at that place, as far as the database tells."""
+    try:
+        async with await Database.open(settings.database_address) as database:
+            return await Boxes(database).at(place)
+    except DatabaseDown:
+        # That it does not answer, or is not set up yet, is a finding of its own.
+        return {}
+
+
+def told(use: HostUse, disks: Sequence[Disk], limits: DiskLimits, owners: Mapping[str, str]) -> Finding:
+    """What is in use, against what may be; `owners` are the sessions of boxes that were made for none."""
     running = sum(box.running for box in use.boxes)
     parts = [
         f"{_counted(len(use.boxes), 'box', 'boxes')} ({running} running)",
@@ -75,13 +88,13 @@ def told(use: HostUse, disks: Sequence[Disk], limits: DiskLimits) -> Finding:
         sentence += f". New sandboxes wait: {short}. Make room, or change DISK_FREE_GB or DISK_MOST_GB"
     elif limits.free_bytes:
         sentence += f", and {gigabytes(limits.free_bytes)} have to stay so"
-    return Finding("in use", not short, sentence, _lines(use))
+    return Finding("in use", not short, sentence, _lines(use, owners))
 
 
-def _lines(use: HostUse) -> tuple[str, ...]:
+def _lines(use: HostUse, owners: Mapping[str, str]) -> tuple[str, ...]:
     """One for each box and service, those that take most memory first, and one for each kind of copy."""
     ordered = sorted(use.running, key=lambda each: (each.memory_bytes or 0, each.disk_bytes), reverse=True)
-    lines = [_line(each) for each in ordered[:MOST_LINES]]
+    lines = [_line(each, owners.get(each.box, "")) for each in ordered[:MOST_LINES]]
     if len(ordered) > MOST_LINES:
         lines.append(f"… and {len(ordered) - MOST_LINES} more that take less")
     for what, stored in (("snapshots", use.snapshots), ("images", use.images)):
@@ -90,12 +103,13 @@ def _lines(use: HostUse) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _line(each: Use) -> str:
-    what = f"service {each.service}" if each.service else each.purpose or "session"
+def _line(each: Use, owner: str) -> str:
+    purpose = "session" if owner else each.purpose or "session"
+    what = f"service {each.service}" if each.service else purpose
     state = "running" if each.running else "stopped"
     memory = "" if each.memory_bytes is None else gigabytes(each.memory_bytes)
     seconds = f"{each.cpu_seconds:.1f} s" if each.running else ""
-    return _columns(f"{what} {each.session_id}", state, memory, seconds, each.disk_bytes)
+    return _columns(f"{what} {owner or each.session_id}", state, memory, seconds, each.disk_bytes)
 
 
 def _columns(name: str, state: str, memory: str, seconds: str, disk_bytes: int) -> str:

@@ -22,7 +22,8 @@ from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_h
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
 from sandbox.bundles import Bundles
-from sandbox.disk_watch import DiskLimits, DiskWatch
+from sandbox.disk_room import DiskLimits
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
@@ -82,12 +83,15 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
     images = ReadyImages(environment, builds)
-    warm = WarmParts(environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound)
+    limits = DiskLimits.of(settings)
+    warm = WarmParts(
+        environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound, limits
+    )
     pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
     boxes = SessionBoxes(environment, Boxes(core.database), pool)
     unused = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
     reaper = Reaper(environment, boxes, pool, core.log, core.leases, doors, snapshots, places.inbound, unused)
-    disk = DiskWatch(environment, core.log, reaper, snapshots, unused, DiskLimits.of(settings))
+    disk = DiskWatch(environment, boxes, core.log, reaper, pool, snapshots, unused, limits)
     parts = DriverParts(
         environment=environment,
         boxes=boxes,

@@ -4,64 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.disk_room import DiskLimits, gigabytes, shortage
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
-from sandbox.environments.service import SERVICE_DISK_BYTES
-from sandbox.environments.usage import Disk, FullService
+from sandbox.environments.usage import FullService
 from sandbox.images.reaping import ImageReaper
 from sandbox.reaper import Reaper
 from sandbox.services import PREFIX
+from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.pool import WarmPool
 from session import events as e
 from session.database import DatabaseDown
 from session.log import Log, NoSuchSession
 from session.parts import away
-from session.settings import Settings
 from session.view import SessionView
 
-GB = 1_000_000_000
 log = structlog.get_logger()
 
 
 class NoRoom(EnvironmentUnavailable):
     """There is no room for another box on this host; the message is a sentence for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class DiskLimits:
-    """How much of the disks may be taken.
-
-    `free_bytes` stay free on each (0: nobody looks). All of this installation's boxes and copies take
-    `most_bytes` at the most (0: no limit), a service takes `service_bytes` beside its volumes.
-    """
-
-    free_bytes: int
-    most_bytes: int = 0
-    service_bytes: int = SERVICE_DISK_BYTES
-
-    @classmethod
-    def of(cls, settings: Settings) -> DiskLimits:
-        """As they are set."""
-        return cls(int(settings.disk_free_gb * GB), int(settings.disk_most_gb * GB))
-
-    def shortage(self, disks: Sequence[Disk], used_bytes: int) -> str:
-        """What there is too little of, as the beginning of a sentence; empty when there is enough."""
-        for disk in disks:
-            if disk.free_bytes < self.free_bytes:
-                return (
-                    f"this host's disk is too full for another sandbox ({gigabytes(disk.free_bytes)} free, "
-                    f"{gigabytes(self.free_bytes)} have to stay so)"
-                )
-        if self.most_bytes and used_bytes > self.most_bytes:
-            return (
-                f"sandboxes take {gigabytes(used_bytes)} of this host's disk already, and may take "
-                f"{gigabytes(self.most_bytes)}"
-            )
-        return ""
 
 
 class DiskWatch:
@@ -70,15 +36,19 @@ class DiskWatch:
     def __init__(
         self,
         environment: Environment,
+        boxes: SessionBoxes,
         log: Log,
         reaper: Reaper,
+        pool: WarmPool,
         snapshots: SnapshotKeeper,
         images: ImageReaper,
         limits: DiskLimits,
     ) -> None:
         self._environment = environment
+        self._boxes = boxes
         self._log = log
         self._reaper = reaper
+        self._pool = pool
         self._snapshots = snapshots
         self._images = images
         self._limits = limits
@@ -116,8 +86,8 @@ class DiskWatch:
             raise NoRoom(f"{short}; clearing what nobody needs did not help")
 
     async def make_room(self) -> str:
-        """Images, snapshots and stopped boxes that can be spared are gone, until there is room; what is short
-        all the same, in words.
+        """Boxes that wait, images, snapshots and stopped boxes that can be spared are gone, until there is
+        room; what is short all the same, in words.
 
         Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
         """
@@ -134,12 +104,12 @@ class DiskWatch:
 
     async def shortage(self) -> str:
         """What there is too little of, in words. Raises: EnvironmentUnavailable, SandboxFailed."""
-        disks = await self._environment.disks() if self._limits.free_bytes else ()
-        used = (await self._environment.usage()).disk_bytes if self._limits.most_bytes else 0
-        return self._limits.shortage(disks, used)
+        return await shortage(self._environment, self._limits)
 
     async def _cleared(self) -> AsyncIterator[str]:
         """Removes one thing after another, what is missed least first; what each was."""
+        if count := await self._waiting_boxes():
+            yield f"{count} boxes that waited"
         if count := await self._images.sweep(kept=1):
             yield f"{count} images"
         for snapshot in await self._snapshots.oldest_first():
@@ -152,6 +122,14 @@ class DiskWatch:
                 log.warning("box not removed", box=box.name, error=str(error))
                 continue
             yield box.name
+
+    async def _waiting_boxes(self) -> int:
+        """How many boxes of the warm pool were removed."""
+        try:
+            return await self._pool.empty()
+        except (BrokerUnavailable, BrokerFailed) as error:
+            log.warning("warm pool not emptied", error=str(error))
+            return 0
 
     async def _tell(self, service: FullService) -> None:
         detail = (
@@ -167,12 +145,8 @@ class DiskWatch:
             return (*told, e.NoteAdded(turn_id=view.turn.turn_id, text=text))
 
         try:
-            await self._log.record(service.session_id, decide)
+            session_id = await self._boxes.owner(service.box, service.session_id)
+            await self._log.record(session_id, decide)
         except NoSuchSession:
             # A build has none, and hears of it when its checks fail.
             log.info("nobody told of a service", service=service.name)
-
-
-def gigabytes(count: int) -> str:
-    """An amount of disk as people read it."""
-    return f"{count / GB:.1f} GB" if count >= GB / 10 else f"{count / 1_000_000:.0f} MB"

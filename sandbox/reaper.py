@@ -26,6 +26,7 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BUILD
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import SnapshotKeeper
+from sandbox.warm_pool.making import WARM
 from sandbox.warm_pool.pool import WarmPool
 from session.database import DatabaseDown
 from session.leases import Leases
@@ -97,8 +98,10 @@ class Reaper:
         """
         found: list[tuple[datetime, BoxInfo]] = []
         for box in await self._environment.list():
-            session_id = await self._boxes.owner(box)
-            if box.running or PURPOSE_LABEL in box.labels or await self._leases.held(session_id):
+            session_id = await self._boxes.owner(box.name, box.session_id)
+            # One that waited in the pool keeps its label, whoever has it now.
+            own = box.labels.get(PURPOSE_LABEL, WARM) == WARM
+            if box.running or not own or await self._leases.held(session_id):
                 continue
             try:
                 view = await self._log.view(session_id)
@@ -135,7 +138,7 @@ class Reaper:
             return await self._images.look(box)
         if await self._pool.waits(box):
             return False
-        session_id = await self._boxes.owner(box)
+        session_id = await self._boxes.owner(box.name, box.session_id)
         if await self._leases.held(session_id):
             return False
         try:

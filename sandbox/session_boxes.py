@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from sandbox.environments.protocol import BoxInfo, Environment, SandboxSpec
+from sandbox.environments.protocol import Environment, SandboxSpec
 from sandbox.warm_pool.pool import WarmPool
 from session.boxes import Boxes
 from session.catalogue import Repository
@@ -46,9 +46,9 @@ class SessionBoxes:
                 return waited, True
         return known or box_name(session_id), False
 
-    async def owner(self, box: BoxInfo) -> str:
+    async def owner(self, name: str, made_for: str) -> str:
         """The session that the box belongs to: what is on record counts before what it was made for."""
-        return await self._boxes.owner(box.name, await self._environment.place()) or box.session_id
+        return await self._boxes.owner(name, await self._environment.place()) or made_for
 
     async def give(self, session_id: str, name: str) -> None:
         """The box of that name here is the session's."""

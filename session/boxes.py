@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,11 @@ class Boxes:
             f"SELECT {_COLUMNS} FROM session_boxes WHERE session_id = ?", session_id
         )
         return _read(rows[0]) if rows else None
+
+    async def at(self, place: str) -> Mapping[str, str]:
+        """The sessions whose boxes are there, by the box."""
+        rows = await self._database.rows("SELECT box, session_id FROM session_boxes WHERE place = ?", place)
+        return {str(row["box"]): str(row["session_id"]) for row in rows}
 
     async def owner(self, box: str, place: str) -> str | None:
         """The session whose box that is; None when it is no session's."""

@@ -70,7 +70,7 @@ class Snapshots:
         """All snapshots at that place, the newest first."""
         return _read(
             await self._database.rows(
-                f"SELECT {_COLUMNS} FROM snapshots WHERE place = ? ORDER BY taken_at DESC", place
+                f"SELECT {_COLUMNS} FROM snapshots WHERE place = ? ORDER BY taken_at DESC, turns DESC", place
             )
         )
 

@@ -7,6 +7,7 @@ import json
 import math
 import posixpath
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from sandbox.environments.docker_containers import OWNER_LABEL, container_name
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.hardening import HOSTS, SECCOMP_PROFILE, service_options
 from sandbox.environments.images import ImageUnavailable
-from sandbox.environments.protocol import SESSION_LABEL, SandboxLimits
+from sandbox.environments.protocol import NAME_LABEL, SESSION_LABEL, SandboxLimits
 from sandbox.environments.service import (
     BESIDE_LABEL,
     SERVICE_LABEL,
@@ -93,18 +94,19 @@ class DockerServices:
         for each in running:
             written = int(each.get("SizeRw") or 0)
             if written > most_bytes and _remove(self._client.containers.get(each["Id"])):
-                session_id = self._session_of(each["Labels"][BESIDE_LABEL])
-                full.append(FullService(session_id, each["Labels"][SERVICE_LABEL], written))
+                box = self._labels_of(each["Labels"][BESIDE_LABEL])
+                whose = box.get(NAME_LABEL, ""), box.get(SESSION_LABEL, "")
+                full.append(FullService(*whose, each["Labels"][SERVICE_LABEL], written))
         return full
 
     def _own_labels(self) -> list[str]:
         return [f"{OWNER_LABEL}={self._owner}", SERVICE_LABEL]
 
-    def _session_of(self, box: str) -> str:
+    def _labels_of(self, box: str) -> Mapping[str, str]:
         try:
-            return str(self._client.containers.get(box).labels.get(SESSION_LABEL, ""))
+            return dict(self._client.containers.get(box).labels)
         except NotFound:
-            return ""
+            return {}
 
     def _is_alive(self, service: Container) -> bool:
         try:

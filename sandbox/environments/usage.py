@@ -67,8 +67,9 @@ class HostUse:
 
 @dataclass(frozen=True, slots=True)
 class FullService:
-    """A service that was ended because it had written too much."""
+    """A service that was ended because it had written too much. `session_id`: for which its box was made."""
 
+    box: str
     session_id: str
     name: str
     disk_bytes: int

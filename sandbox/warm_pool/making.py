@@ -17,6 +17,7 @@ from sandbox.base_commit import BadBase, read_base
 from sandbox.broker.client import BrokerFailed, BrokerForge
 from sandbox.broker.door.doors import WAITING_PREFIX
 from sandbox.broker.git import GitFailed
+from sandbox.disk_room import DiskLimits
 from sandbox.doors import WorkerDoors, placeholders
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
@@ -52,7 +53,8 @@ NOT_MADE = (
 
 @dataclass(frozen=True, slots=True)
 class WarmParts:
-    """What boxes that wait are made with. `inbound` is where boxes' inbound directories are."""
+    """What boxes that wait are made with. `inbound` is where boxes' inbound directories are; `limits`: how
+    much of the disks may be taken."""
 
     environment: Environment
     forge: BrokerForge
@@ -61,6 +63,7 @@ class WarmParts:
     builds: ImageBuilds
     boxes: WarmBoxes
     inbound: Path
+    limits: DiskLimits
 
 
 class WarmMaker:

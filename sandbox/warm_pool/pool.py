@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.disk_room import shortage
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
     BoxInfo,
@@ -134,10 +135,12 @@ class WarmPool:
         except Exception:  # the edge of a job: no turn may end for the sake of boxes that wait
             log.exception("warm pool not looked at")
 
-    async def empty(self) -> None:
-        """No box waits any more. Raises: those of `AWAY`."""
-        for box in await self.parts.boxes.on(await self.parts.environment.place()):
+    async def empty(self) -> int:
+        """No box waits any more; how many did. Raises: those of `AWAY`."""
+        boxes = await self.parts.boxes.on(await self.parts.environment.place())
+        for box in boxes:
             await self._remove(box, "none should wait")
+        return len(boxes)
 
     async def _renew(self, now: datetime) -> None:
         boxes = await self.parts.boxes.on(await self.parts.environment.place())
@@ -165,6 +168,9 @@ class WarmPool:
         return "" if await self._maker.basis(repository) == box.basis else "it would be made otherwise today"
 
     async def _fill(self, lock: str) -> None:
+        if short := await shortage(self.parts.environment, self.parts.limits):
+            log.warning("no box warmed", reason=short)
+            return
         place = await self.parts.environment.place()
         demand = await self.parts.boxes.demand(place, SPAN)
         hinted = _live(self._hints)

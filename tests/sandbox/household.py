@@ -33,7 +33,8 @@ from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.bundles import Bundles
-from sandbox.disk_watch import DiskLimits, DiskWatch
+from sandbox.disk_room import DiskLimits
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
@@ -341,8 +342,9 @@ async def household(
         keeper = SnapshotKeeper(place, log, Snapshots(database))
         builds = ImageBuilds(database)
         images = ReadyImages(place, builds)
+        room = DiskLimits.of(own)
         warm = WarmParts(
-            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), places.inbound
+            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), places.inbound, room
         )
         pool = WarmPool(warm, catalogue, Locks(database), switch, own.warm_boxes)
         boxes = SessionBoxes(place, Boxes(database), pool)
@@ -357,7 +359,7 @@ async def household(
             doors=worker_doors,
             images=images,
             snapshots=keeper,
-            disk=DiskWatch(place, log, reaper, keeper, unused, DiskLimits.of(own)),
+            disk=DiskWatch(place, boxes, log, reaper, pool, keeper, unused, room),
             catalogue=catalogue,
             directory=directory,
             effects=effects,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.card import status_card
-from sandbox.disk_watch import DiskLimits, DiskWatch, NoRoom
+from sandbox.disk_room import DiskLimits
+from sandbox.disk_watch import DiskWatch, NoRoom
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.environments.service import ServiceSpec
@@ -27,8 +28,10 @@ FILLS = ("sh", "-c", "head -c 3000000 /dev/zero > /bellhop/home/log; sleep 60")
 def watch(house: Household, limits: DiskLimits) -> DiskWatch:
     return DiskWatch(
         house.environment,
+        house.parts.boxes,
         house.log,
         house.reaper(),
+        house.pool,
         house.parts.snapshots,
         house.image_reaper(),
         limits,
