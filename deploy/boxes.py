@@ -20,5 +20,6 @@ async def open_environment(settings: Settings, *, prepare: bool = True) -> Envir
         base_image=settings.sandbox_base_image or BASE_IMAGE,
         docker_host=settings.docker_host or None,
         runtime=settings.sandbox_runtime or None,
+        registry=settings.sandbox_registry or None,
     )
     return await choose_environment(settings.sandbox_backend, made_with, prepare=prepare)

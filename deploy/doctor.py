@@ -14,6 +14,7 @@ from bot.platforms.slack.needs import scopes
 from deploy.boxes import open_environment
 from deploy.credentials import open_forge
 from deploy.doctor_of_governance import GOVERNANCE_CHECKS
+from deploy.doctor_of_hosts import HOST_CHECKS
 from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
 from sandbox.environments.protocol import EnvironmentUnavailable
@@ -215,4 +216,5 @@ _CHECKS: dict[str, Check] = {
     "forge": _forges,
     "slack": _slack,
     **GOVERNANCE_CHECKS,
+    **HOST_CHECKS,
 }

@@ -33,8 +33,11 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.preference import Preference
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
+from sandbox.sharing import Sharing
+from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.worker import WorkerProcess
 from session.boxes import Boxes
@@ -43,6 +46,7 @@ from session.catalogue import Catalogue
 from session.concurrency import Concurrency
 from session.database import Database
 from session.halt import KillSwitch
+from session.hosts import Hosts
 from session.image_builds import ImageBuilds
 from session.locks import Locks
 from session.reconciler import Reconciler
@@ -76,6 +80,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
     boxes = SessionBoxes(environment, Boxes(core.database))
+    hosts = Hosts(core.database, settings.lease_seconds)
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
     parts = DriverParts(
@@ -110,6 +115,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             most=settings.max_sessions,
             most_per_person=settings.max_sessions_per_person,
         ),
+        preference=Preference(environment, Boxes(core.database), hosts, core.leases, core.queue),
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,
@@ -149,6 +155,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
         ),
         snapshots=snapshots,
+        sharing=Sharing(environment, snapshots, builds),
+        sign=SignOfLife(environment, hosts, settings.heartbeat_seconds),
         images=ImageJobs(
             image_builder(_build_places(core, environment)),
             core.catalogue,

@@ -158,7 +158,8 @@ class TurnDriver:
         """
         environment = self._parts.environment
         name = await self._parts.boxes.name(turn.session_id)
-        if not any(box.name == name and box.running for box in await environment.list()):
+        runs = any(box.name == name and box.running for box in await environment.list())
+        if not runs or await self._parts.boxes.is_left(name):
             return
         try:
             await self._save_stopped(turn)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
+from sandbox.environments.protocol import (
+    Environment,
+    EnvironmentUnavailable,
+    ImageMissing,
+    SandboxFailed,
+)
+from sandbox.environments.registry import Registry, RegistryAway, RegistryRefused
 from sandbox.runner import VERSION
+from sandbox.session_boxes import box_name
 from session.database import DatabaseDown
 from session.log import Log, NoSuchSession
 from session.snapshots import Snapshot, Snapshots
@@ -48,6 +56,8 @@ class SnapshotKeeper:
         self._snapshots = snapshots
         self._keeping = keeping or Keeping()
         self._finished: asyncio.Queue[Finished] = asyncio.Queue()
+        self.taken = asyncio.Event()
+        """Set by each new snapshot: there is something to share."""
 
     def ask(self, finished: Finished) -> None:
         """Have a snapshot of the box taken as soon as it is its turn."""
@@ -71,23 +81,57 @@ class SnapshotKeeper:
         """
         if not self._environment.forgetful:
             return None
+        place = await self._environment.place()
         fitting: Snapshot | None = None
-        for snapshot in await self._snapshots.of(session_id, await self._environment.place()):
-            if fitting is None and snapshot.runner == VERSION and snapshot.repository == repository:
-                fitting = snapshot
-            else:
+        for snapshot in await self._snapshots.of(session_id):
+            fits = snapshot.runner == VERSION and snapshot.repository == repository
+            if fitting is None and fits:
+                fitting = await self._here(snapshot, place)
+            elif snapshot.place == place and (not fits or _overtakes(fitting, snapshot)):
                 await self.drop(snapshot)
         return fitting
 
+    async def instead(self, snapshot: Snapshot) -> Snapshot | None:
+        """What to use where the engine has lost that one: the same from the registry, or nothing."""
+        if await self._fetched(snapshot, snapshot.reference):
+            return snapshot
+        await self.drop(snapshot)
+        return None
+
     async def drop(self, snapshot: Snapshot) -> None:
-        """It is gone, from the host and from the record."""
+        """It is gone, from the host and from the record, and with its last copy from the registry."""
+        others = [
+            other
+            for other in await self._snapshots.of(snapshot.session_id)
+            if other.shared == snapshot.shared and other.reference != snapshot.reference
+        ]
         try:
             await self._environment.remove_snapshot(snapshot.reference)
-        except SandboxFailed as error:
+            if snapshot.shared and not others:
+                await self._withdraw(snapshot.shared)
+        except (SandboxFailed, RegistryAway, RegistryRefused) as error:
             # Its row stays, so the next sweep tries again.
             log.warning("snapshot not removed", reference=snapshot.reference, error=str(error))
             return
         await self._snapshots.drop(snapshot.reference)
+
+    async def share(self) -> int:
+        """How many snapshots of this host came to the registry, the newest of each session.
+
+        Raises: RegistryAway, RegistryRefused, EnvironmentUnavailable, DatabaseDown.
+        """
+        registry = self._environment.registry
+        if registry is None:
+            return 0
+        seen: set[str] = set()
+        pushed = 0
+        for snapshot in await self._snapshots.on(await self._environment.place()):
+            if snapshot.session_id in seen:
+                continue
+            seen.add(snapshot.session_id)
+            if not snapshot.shared:
+                pushed += await self._push(registry, snapshot)
+        return pushed
 
     async def sweep(self, now: datetime) -> int:
         """How many snapshots were dropped: too old, too many, or of a session that is over.
@@ -97,18 +141,88 @@ class SnapshotKeeper:
         if not self._environment.forgetful:
             return 0
         kept = dropped = 0
-        for snapshot in await self._snapshots.on(await self._environment.place()):
+        place = await self._environment.place()
+        for snapshot in await self._snapshots.on(place):
             young = now - snapshot.taken_at < self._keeping.age
-            if young and kept < self._keeping.most and await self._lives(snapshot.session_id):
+            if young and kept < self._keeping.most and await self._is_wanted(snapshot):
                 kept += 1
             else:
                 await self.drop(snapshot)
                 dropped += 1
-        return dropped
+        return dropped + await self._sweep_registry(place, now)
 
-    async def _lives(self, session_id: str) -> bool:
-        view = await self._view(session_id)
-        return view is not None and not view.archived
+    async def _push(self, registry: Registry, snapshot: Snapshot) -> bool:
+        try:
+            shared = await registry.push(snapshot.reference)
+        except ImageMissing:
+            # Somebody cleared the engine.
+            await self.drop(snapshot)
+            return False
+        await self._snapshots.share(snapshot.reference, shared)
+        await self._retire_older(replace(snapshot, shared=shared))
+        return True
+
+    async def _is_wanted(self, snapshot: Snapshot) -> bool:
+        view = await self._view(snapshot.session_id)
+        if view is None or view.archived:
+            return False
+        return not any(_overtakes(other, snapshot) for other in await self._snapshots.of(snapshot.session_id))
+
+    async def _sweep_registry(self, place: str, now: datetime) -> int:
+        """How many are gone of those that other hosts have shared, and perhaps do not look after any more."""
+        if self._environment.registry is None:
+            return 0
+        found = await self._snapshots.shared()
+        old = [s for s in found if s.place != place and now - s.taken_at >= self._keeping.age]
+        for shared in {snapshot.shared for snapshot in old}:
+            await self._withdraw_quietly(shared)
+        return len(old)
+
+    async def _here(self, snapshot: Snapshot, place: str) -> Snapshot | None:
+        """The snapshot as this host has it, fetched where it lies elsewhere; None when it cannot be had."""
+        registry = self._environment.registry
+        if snapshot.place == place:
+            return snapshot
+        if registry is None:
+            return None
+        reference = registry.snapshot(box_name(snapshot.session_id), _tag(snapshot.turns, place))
+        if not await self._fetched(snapshot, reference):
+            return None
+        copy = replace(snapshot, place=place, reference=reference)
+        await self._snapshots.add(copy)
+        return copy
+
+    async def _fetched(self, snapshot: Snapshot, reference: str) -> bool:
+        """Whether the snapshot came here from the registry. If not, the checkpoint has the work."""
+        registry = self._environment.registry
+        if registry is None or not snapshot.shared:
+            return False
+        try:
+            await registry.pull(snapshot.shared, reference)
+        except (RegistryAway, RegistryRefused) as error:
+            log.warning("snapshot not fetched", session_id=snapshot.session_id, error=str(error))
+            return False
+        return True
+
+    async def _retire_older(self, newer: Snapshot) -> None:
+        """What the newer one makes needless is gone; of other hosts only what is in the registry."""
+        old = [s for s in await self._snapshots.of(newer.session_id) if _overtakes(newer, s)]
+        for shared in {snapshot.shared for snapshot in old if snapshot.shared}:
+            await self._withdraw_quietly(shared)
+        for snapshot in await self._snapshots.of(newer.session_id, newer.place):
+            if _overtakes(newer, snapshot):
+                await self.drop(snapshot)
+
+    async def _withdraw_quietly(self, shared: str) -> None:
+        try:
+            await self._withdraw(shared)
+        except (RegistryAway, RegistryRefused) as error:
+            log.warning("snapshot not removed from the registry", shared=shared, error=str(error))
+
+    async def _withdraw(self, shared: str) -> None:
+        if self._environment.registry is not None:
+            await self._environment.registry.remove(shared)
+            await self._snapshots.unshare(shared)
 
     async def _take_quietly(self, finished: Finished) -> None:
         try:
@@ -121,8 +235,7 @@ class SnapshotKeeper:
         if await self._moved_on(finished):
             return
         place = await self._environment.place()
-        former = await self._snapshots.of(finished.session_id, place)
-        reference = await self._environment.snapshot(finished.box, f"t{finished.turns}")
+        reference = await self._environment.snapshot(finished.box, _tag(finished.turns, place))
         snapshot = Snapshot(
             reference=reference,
             session_id=finished.session_id,
@@ -136,10 +249,13 @@ class SnapshotKeeper:
             # The next turn has begun to change files: half of what it did may be in it.
             await self._environment.remove_snapshot(reference)
             return
+        replaced = [s for s in await self._snapshots.of(finished.session_id) if s.reference == reference]
         await self._snapshots.add(snapshot)
-        for old in former:
-            if old.reference != reference:
-                await self.drop(old)
+        for former in replaced:
+            if former.shared:
+                await self._withdraw_quietly(former.shared)
+        await self._retire_older(snapshot)
+        self.taken.set()
 
     async def _moved_on(self, finished: Finished) -> bool:
         view = await self._view(finished.session_id)
@@ -150,3 +266,15 @@ class SnapshotKeeper:
             return await self._log.view(session_id)
         except NoSuchSession:
             return None
+
+
+def _tag(turns: int, place: str) -> str:
+    """What tells a session's snapshots from each other, also where two hosts call their boxes the same."""
+    return f"t{turns}.{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def _overtakes(newer: Snapshot | None, older: Snapshot) -> bool:
+    """Whether the older one is of no use any more: where it can be had, the newer one can be had too."""
+    if newer is None or newer.turns <= older.turns:
+        return False
+    return bool(newer.shared) or (newer.place == older.place and not older.shared)

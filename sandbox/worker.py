@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
+from sandbox.sharing import Sharing
+from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from session.queue import Regular
 from session.queue import worker as queue_worker
@@ -43,6 +45,8 @@ class WorkerProcess:
         reconciler: Reconciler,
         reaper: Reaper,
         snapshots: SnapshotKeeper,
+        sharing: Sharing,
+        sign: SignOfLife,
         images: ImageJobs,
         image_interval_minutes: int,
         concurrency: int,
@@ -54,6 +58,8 @@ class WorkerProcess:
         self._reconciler = reconciler
         self._reaper = reaper
         self._snapshots = snapshots
+        self._sharing = sharing
+        self._sign = sign
         self._images = images
         self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
@@ -65,11 +71,13 @@ class WorkerProcess:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
             tasks.create_task(self._snapshots.run(), name="snapshots")
+            tasks.create_task(self._sharing.run(), name="sharing")
+            tasks.create_task(self._sign.run(), name="sign of life")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            worker = self._worker()
+            worker = self._worker(await self._sign.place())
             try:
                 await _ping(self._redis_url)
                 await worker.async_run()
@@ -81,18 +89,20 @@ class WorkerProcess:
                 raise
             await asyncio.sleep(RESTART_SECONDS)
 
-    def _worker(self) -> Worker:
+    def _worker(self, place: str) -> Worker:
         return queue_worker(
             self._redis_url,
             {
                 "route_session": self._route_session,
                 "run_turn": self._jobs.run_turn,
+                "run_turn_here": self._jobs.run_turn_here,
                 "merge_pull_request": self._jobs.merge_pull_request,
                 "build_image": self._images.build_image,
             },
             regular=self._regular(),
             concurrency=self._concurrency,
             job_timeout_seconds=self._job_seconds,
+            place=place,
         )
 
     def _regular(self) -> list[Regular]:

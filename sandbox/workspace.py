@@ -147,6 +147,11 @@ class Workspace:
         """
         session_id, repository = self._turn.session_id, self._base.repository
         self._name = await self._boxes.name(session_id)
+        async with self._boxes.clearing(self._name) as is_left:
+            if is_left:
+                # The session has been elsewhere meanwhile: what this box holds is out of date.
+                await self._environment.remove(self._name)
+                await self._boxes.forget(self._name)
         self._start = await self._images.start(self._base)
         chosen = self._start.chosen(repository)
         self._door = await self._doors.open(session_id, self._name, repository, chosen)
@@ -157,8 +162,7 @@ class Workspace:
             if self._snapshot is None:
                 raise
             # Somebody cleared the engine: the checkpoint is there all the same.
-            await self._snapshots.drop(self._snapshot)
-            self._snapshot = None
+            self._snapshot = await self._snapshots.instead(self._snapshot)
             self._sandbox = await self._environment.open(self._spec)
         await self._boxes.give(session_id, self._name)
 

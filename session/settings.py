@@ -15,6 +15,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from session.people import Role
 
+_REGISTRY = (
+    r"^$|^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+:[0-9]+)(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)+$"
+)
+"""A host with a dot or a port, and a path: to an engine, other names are those of the public registry."""
+
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the message names it, says what it is for and gives an example."""
@@ -160,6 +165,12 @@ class Settings(BaseSettings):
         "", "image of a box; empty means the one this version builds", "registry.internal/bellhop-box:1"
     )
     sandbox_runtime: str = _setting("", "container runtime; empty means the engine's default", "runsc")
+    sandbox_registry: str = _setting(
+        "",
+        "where hosts share images and snapshots of boxes: a registry, and a path in it; empty means one host",
+        "registry.internal:5000/bellhop",
+        pattern=_REGISTRY,
+    )
     image_interval_minutes: int = _setting(
         30,
         "minutes between two looks whether repositories need new images; 0 builds none by itself",
@@ -314,6 +325,7 @@ def _fault(kind: str, message: str) -> str:
         "float_parsing": "must be a number",
         "decimal_parsing": "must be a number",
         "bool_parsing": "must be true or false",
+        "string_pattern_mismatch": "must be a host and a path, without https://",
     }
     said = message.removeprefix("Value error, ").replace("Input should be ", "must be ")
     return words.get(kind, said)

@@ -169,14 +169,33 @@ def shared_engine(data: Path, run: Path) -> Iterator[str]:
                     private.leave()
 
 
+@contextlib.contextmanager
+def second_engine() -> Iterator[DockerEngine]:
+    """A further private engine, for one test at a time: it may stop and start it. Its images stay for later.
+
+    Raises: processes.ServerDidNotStart
+    """
+    run = short_directory() / "docker-2"
+    with processes.lock(run / "users"):
+        private = DockerEngine(CACHE / "docker-2", run)
+        (CACHE / "docker-2").mkdir(parents=True, exist_ok=True)
+        private.start()
+        try:
+            private.remove_leftovers()
+            yield private
+        finally:
+            private.stop()
+
+
 def stop_abandoned() -> None:
-    """Stop the private engine of this checkout if it runs though no test uses it."""
-    run = short_directory() / "docker"
-    if not run.exists():
-        return
-    with processes.lock(run / "change"), (run / "users").open("w") as users:
-        if _lock_now(users.fileno(), fcntl.LOCK_EX):
-            DockerEngine(CACHE / "docker", run).stop()
+    """Stop the private engines of this checkout that run though no test uses them."""
+    for name in ("docker", "docker-2"):
+        run = short_directory() / name
+        if not run.exists():
+            continue
+        with processes.lock(run / "change"), (run / "users").open("w") as users:
+            if _lock_now(users.fileno(), fcntl.LOCK_EX):
+                DockerEngine(CACHE / name, run).stop()
 
 
 def _mounts_below(*folders: Path) -> list[str]:

@@ -36,6 +36,8 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=house.reaper(),
         snapshots=parts.snapshots,
+        sharing=house.sharing(),
+        sign=house.sign(),
         images=ImageJobs(
             house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
