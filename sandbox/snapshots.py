@@ -77,7 +77,8 @@ class SnapshotKeeper:
     async def usable(self, session_id: str, repository: str) -> Snapshot | None:
         """The newest snapshot that a box of the session can be made of; those that no longer fit are dropped.
 
-        Raises: EnvironmentUnavailable, DatabaseDown.
+        One of another host has the reference that it will have here: `instead` fetches it, when a box is
+        made of it. Raises: EnvironmentUnavailable, DatabaseDown.
         """
         if not self._environment.forgetful:
             return None
@@ -85,18 +86,22 @@ class SnapshotKeeper:
         fitting: Snapshot | None = None
         for snapshot in await self._snapshots.of(session_id):
             fits = snapshot.runner == VERSION and snapshot.repository == repository
-            if fitting is None and fits:
-                fitting = await self._here(snapshot, place)
-            elif snapshot.place == place and (not fits or _overtakes(fitting, snapshot)):
+            if fits:
+                fitting = fitting or self._as_here(snapshot, place)
+            elif snapshot.place == place:
                 await self.drop(snapshot)
         return fitting
 
-    async def instead(self, snapshot: Snapshot) -> Snapshot | None:
-        """What to use where the engine has lost that one: the same from the registry, or nothing."""
-        if await self._fetched(snapshot, snapshot.reference):
-            return snapshot
-        await self.drop(snapshot)
-        return None
+    async def instead(self, missing: Snapshot) -> Snapshot | None:
+        """What to use where that one is not in the engine: itself, once it is fetched, else an older one, or
+        nothing. Raises: EnvironmentUnavailable, DatabaseDown."""
+        if await self._is_fetched(missing):
+            await self._snapshots.add(missing)
+            return missing
+        await self.drop(missing)
+        own = await self._snapshots.of(missing.session_id, missing.place)
+        fitting = [s for s in own if (s.runner, s.repository) == (VERSION, missing.repository)]
+        return next((s for s in fitting if s.reference != missing.reference), None)
 
     async def drop(self, snapshot: Snapshot) -> None:
         """It is gone, from the host and from the record, and with its last copy from the registry."""
@@ -178,27 +183,23 @@ class SnapshotKeeper:
             await self._withdraw_quietly(shared)
         return len(old)
 
-    async def _here(self, snapshot: Snapshot, place: str) -> Snapshot | None:
-        """The snapshot as this host has it, fetched where it lies elsewhere; None when it cannot be had."""
+    def _as_here(self, snapshot: Snapshot, place: str) -> Snapshot | None:
+        """The snapshot as this host has it, or will; None when it cannot be had."""
         registry = self._environment.registry
         if snapshot.place == place:
             return snapshot
-        if registry is None:
+        if registry is None or not snapshot.shared:
             return None
         reference = registry.snapshot(box_name(snapshot.session_id), _tag(snapshot.turns, place))
-        if not await self._fetched(snapshot, reference):
-            return None
-        copy = replace(snapshot, place=place, reference=reference)
-        await self._snapshots.add(copy)
-        return copy
+        return replace(snapshot, place=place, reference=reference)
 
-    async def _fetched(self, snapshot: Snapshot, reference: str) -> bool:
+    async def _is_fetched(self, snapshot: Snapshot) -> bool:
         """Whether the snapshot came here from the registry. If not, the checkpoint has the work."""
         registry = self._environment.registry
         if registry is None or not snapshot.shared:
             return False
         try:
-            await registry.pull(snapshot.shared, reference)
+            await registry.pull(snapshot.shared, snapshot.reference)
         except (RegistryAway, RegistryRefused) as error:
             log.warning("snapshot not fetched", session_id=snapshot.session_id, error=str(error))
             return False
@@ -273,8 +274,8 @@ def _tag(turns: int, place: str) -> str:
     return f"t{turns}.{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def _overtakes(newer: Snapshot | None, older: Snapshot) -> bool:
+def _overtakes(newer: Snapshot, older: Snapshot) -> bool:
     """Whether the older one is of no use any more: where it can be had, the newer one can be had too."""
-    if newer is None or newer.turns <= older.turns:
+    if newer.turns <= older.turns:
         return False
     return bool(newer.shared) or (newer.place == older.place and not older.shared)

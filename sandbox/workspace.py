@@ -152,7 +152,8 @@ class Workspace:
                 # The session has been elsewhere meanwhile: what this box holds is out of date.
                 await self._environment.remove(self._name)
                 await self._boxes.forget(self._name)
-        self._start = await self._images.start(self._base)
+        is_here = await self._boxes.is_here(session_id)
+        self._start = await self._images.start(self._base, fetch=not is_here)
         chosen = self._start.chosen(repository)
         self._door = await self._doors.open(session_id, self._name, repository, chosen)
         self._snapshot = await self._snapshots.usable(session_id, repository.slug)
@@ -161,7 +162,7 @@ class Workspace:
         except ImageMissing:
             if self._snapshot is None:
                 raise
-            # Somebody cleared the engine: the checkpoint is there all the same.
+            # It is another host's, or somebody cleared the engine: the checkpoint is there all the same.
             self._snapshot = await self._snapshots.instead(self._snapshot)
             self._sandbox = await self._environment.open(self._spec)
         await self._boxes.give(session_id, self._name)

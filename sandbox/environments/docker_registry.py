@@ -121,7 +121,7 @@ class DockerRegistry:
         except ImageNotFound as error:
             raise ImageMissing(f"{reference} is not in the engine any more") from error
         except ENGINE_ERRORS as error:
-            raise _told(str(error), self.address) from error
+            raise _told(_said(error), self.address) from error
         if not digest:
             raise RegistryRefused(f"the engine did not say what {reference} is called at {self.address}")
         return f"{repository}@{digest}"
@@ -139,7 +139,7 @@ class DockerRegistry:
             # One name is enough, and under this one nobody would remove it.
             client.images.remove(shared)
         except ENGINE_ERRORS as error:
-            raise _told(str(error), self.address) from error
+            raise _told(_said(error), self.address) from error
 
     def _name_there(self, reference: str) -> tuple[str, str]:
         """Repository and tag: few repositories, since a registry keeps their names for ever."""
@@ -214,6 +214,10 @@ def _token(challenge: Mapping[str, str], scope: str, known: tuple[str, str] | No
     answer.raise_for_status()
     given = answer.json()
     return str(given.get("token") or given.get("access_token") or "")
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)
 
 
 def _must(line: Mapping[str, object], address: str) -> None:

@@ -52,14 +52,19 @@ class ReadyImages:
         self._environment = environment
         self._builds = builds
 
-    async def start(self, base: BaseCommit) -> Start:
-        """Where a new box for that base commit starts. Raises: EnvironmentUnavailable, DatabaseDown."""
+    async def start(self, base: BaseCommit, *, fetch: bool = True) -> Start:
+        """Where a new box for that base commit starts. fetch: a newer image of another host is fetched first,
+        which may take a minute.
+
+        Raises: EnvironmentUnavailable, DatabaseDown.
+        """
         try:
             recipe = await read_recipe(base)
         except BadDevcontainer as error:
             return Start(note=f"This sandbox starts without an image of its repository: {error}")
         place = await self._environment.place()
-        builds = await self._builds.of(base.repository.slug, None if self._environment.registry else place)
+        shares = fetch and self._environment.registry is not None
+        builds = await self._builds.of(base.repository.slug, None if shares else place)
         fitting = [build for build in builds if build.state == "ready" and build.made.recipe == recipe.digest]
         newest = await self._first_at_hand(fitting, place)
         note = _note(builds, newest)

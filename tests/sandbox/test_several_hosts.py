@@ -7,19 +7,24 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
 import pytest
 
 from sandbox.environments.docker_engine import DockerEnvironment
-from sandbox.environments.registry import RegistryAway
+from sandbox.environments.registry import RegistryAway, RegistryRefused
+from sandbox.images.reaping import ImageReaper
 from sandbox.session_boxes import box_name
 from session import events as e
 from session.boxes import Boxes
+from session.catalogue import Catalogue
 from session.image_builds import ImageBuilds
+from session.locks import Locks
 from session.snapshots import Snapshots
 from tests.emulators.model.turns import tool
+from tests.faults.waiting import until
 from tests.provision import base_image as base_images
 from tests.provision.docker_engine import DockerEngine
 from tests.provision.places import temporary_home
@@ -100,6 +105,19 @@ async def seen(house: Household, session_id: str) -> list[str]:
     return house.model.requests_to(MODEL)[-1].said_by("tool")[-1].text.split("\n")
 
 
+def image_reaper(house: Household) -> ImageReaper:
+    """What sweeps images there, after the repository went from the catalogue."""
+    parts = house.parts
+    return ImageReaper(
+        house.environment,
+        ImageBuilds(house.database),
+        Locks(house.database),
+        Catalogue([]),
+        parts.doors,
+        parts.places.inbound,
+    )
+
+
 async def kept(house: Household) -> None:
     """What the host has is copied and in the registry."""
     await house.parts.snapshots.settle()
@@ -134,9 +152,9 @@ async def test_a_session_goes_on_at_another_host_with_all_it_had(two: Two) -> No
     place = await second.environment.place()
     [newest] = await Snapshots(first.database).of(session_id)
     assert (newest.place, newest.turns) == (place, 2)
-    box = await Boxes(first.database).of(session_id)
-    assert box is not None
-    assert box.place == place
+    recorded = await Boxes(first.database).of(session_id)
+    assert recorded is not None
+    assert recorded.place == place
 
     # One host has built the image, and the other uses it.
     assert await second.builder().look(second.repository.slug) is None
@@ -148,6 +166,21 @@ async def test_a_session_goes_on_at_another_host_with_all_it_had(two: Two) -> No
     assert "set-up" in second.model.requests_to(MODEL)[-1].said_by("tool")[-1].text
     assert await second.builder().look(second.repository.slug) is None
 
+    # What nobody needs goes from the registry as well, whichever host comes to it.
+    [copy] = [build for build in await ImageBuilds(first.database).all() if build.is_copy]
+    week_later = datetime.now(UTC) + timedelta(days=8)
+    assert await first.parts.snapshots.sweep(week_later) == 1
+    assert await image_reaper(first).sweep() == 1
+    for box in await second.environment.list():
+        await second.environment.remove(box.name)
+    assert await second.parts.snapshots.sweep(week_later) == 1
+    assert await image_reaper(second).sweep() == 1
+    registry = second.environment.registry
+    assert registry is not None
+    for shared in (newest.shared, copy.shared):
+        with pytest.raises(RegistryRefused, match="refused: manifest for"):
+            await registry.pull(shared, registry.snapshot("nobody", "gone"))
+
 
 async def test_without_the_registry_every_file_comes_along_and_no_old_box_is_taken_up(two: Two) -> None:
     first, second = two.first, two.second
@@ -158,6 +191,7 @@ async def test_without_the_registry_every_file_comes_along_and_no_old_box_is_tak
     await first.parts.snapshots.settle()
     with pytest.raises(RegistryAway):
         await first.sharing().share()
+    sharing = asyncio.create_task(second.sharing().run(0.1))
 
     assert (await seen(second, session_id))[:2] == ["tracked", "untracked"]
     later = tool("bash", command="echo later >notes.md; rm ~/bin/tool")
@@ -168,7 +202,13 @@ async def test_without_the_registry_every_file_comes_along_and_no_old_box_is_tak
 
     # Back on the first host, whose box still has what it was like before.
     two.registry.start()
-    await second.sharing().share()
+
+    async def is_shared() -> bool:
+        return bool(await Snapshots(second.database).shared())
+
+    await until(is_shared, "what was not pushed is pushed when the registry is back")
+    sharing.cancel()
+    await asyncio.wait([sharing])
     assert (await seen(first, session_id))[:2] == ["tracked", "later"]
     assert await second.reaper().sweep() == 1
     assert await second.environment.list() == []
