@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import sentences
+from bot import sandbox_sentences, sentences
 from bot.long_text import one_line
 from bot.messages import Button, PlanLine, StatusCard, Tone
 from session.view import SessionView, State
@@ -93,6 +93,8 @@ def _notes(view: SessionView) -> tuple[str, ...]:
         advice = view.failure.advice if view.saved else view.failure.advice.removeprefix(sentences.SAVED)
         notes.append(one_line(f"{view.failure.cause} {advice}", 400))
     notes.extend(one_line(sentences.degraded(item), 300) for item in view.degraded)
+    if view.limits_reached:
+        notes.append(one_line(sandbox_sentences.limits_reached(view.limits_reached), 500))
     if view.held_back:
         notes.append(one_line(sentences.held_back_note(view.held_back), 300))
     if view.sandbox is not None:

@@ -1,4 +1,7 @@
-"""Every sentence the bot says, in one place: short, warm, no jargon."""
+"""Every sentence the bot says, in one place: short, warm, no jargon.
+
+Those about the sandbox itself are next door, in `sandbox_sentences.py`.
+"""
 
 from __future__ import annotations
 

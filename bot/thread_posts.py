@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import sentences
+from bot import sandbox_sentences, sentences
 from bot.card import session_url
 from bot.long_text import one_line
 from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post
@@ -82,6 +82,9 @@ class ThreadPosts:
                 return [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
+            case e.SandboxReady() as ready if before is not None and (ready.replaced or before.sandbox_lost):
+                say = sandbox_sentences.replaced if ready.replaced else sandbox_sentences.restarted
+                return [Say(Post("notice", sid, say(ready, before.sandbox_lost), seq))]
             case e.BudgetWarned(text=text):
                 return [Say(Post("notice", sid, sentences.budget_warned(text), seq))]
             case e.WorkHeldBack() as event:

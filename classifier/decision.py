@@ -16,7 +16,10 @@ CONFIDENT = 0.7
 """Below this the person is asked: a wrong repository costs more than a question."""
 
 MOST_CANDIDATES = 20
-"""So many repositories at most go into the model's prompt."""
+"""So many repositories at most are described in the model's prompt."""
+
+MOST_OTHERS = 200
+"""So many more at most are named there: no words have to agree for the model to know a name's meaning."""
 
 
 class Classifier:
@@ -30,12 +33,13 @@ class Classifier:
 
     async def classify(self, request: RoutingRequest) -> Classification:
         """The repository, or the question to ask; it always answers, also when the model does not."""
-        decided = self._without_model(request)
+        decided = self.without_model(request)
         if decided is not None:
             return decided
         return await self._by_model(request)
 
-    def _without_model(self, request: RoutingRequest) -> Classification | None:
+    def without_model(self, request: RoutingRequest) -> Classification | None:
+        """What is certain, or certainly has to be asked; None where the fast model has to judge."""
         if not self._active:
             return Classification(None, None, "no repository is set up yet")
         if request.named is not None:
@@ -81,15 +85,17 @@ class Classifier:
         return None
 
     async def _by_model(self, request: RoutingRequest) -> Classification:
-        candidates = self._candidates(request)
+        candidates = self.candidates(request)
+        others = [r.slug for r in self._active if r not in candidates][:MOST_OTHERS]
         try:
-            opinion = await self._fast_model.opinion(request, candidates)
+            opinion = await self._fast_model.opinion(request, candidates, others)
         except NoOpinion as error:
             return _ask(str(error), candidates)
-        by_slug = {repository.slug: repository for repository in candidates}
+        by_slug = {repository.slug: repository for repository in self._active}
         return _from_opinion(opinion, by_slug, candidates)
 
-    def _candidates(self, request: RoutingRequest) -> Sequence[Repository]:
+    def candidates(self, request: RoutingRequest) -> Sequence[Repository]:
+        """Those that the fast model would be shown, most likely first."""
         if len(self._active) <= MOST_CANDIDATES:
             return self._active
         words = " ".join(

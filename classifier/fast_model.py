@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Literal
 
 import openai
@@ -25,6 +25,7 @@ You decide which code repository a chat request is about. Answer only with the J
 - Pick the repository where the code would have to change. The request itself weighs most, then the thread,
   then the channel's name and topic, then what the author worked on recently. A repository marked common is
   somewhat more likely, never by itself a reason.
+- other_repositories are there too, by name alone. Pick one only if its name says it clearly.
 - If two or more repositories really are meant together, answer kind "several" and list them in alternatives.
 - If you cannot tell, answer kind "unknown". Asking is cheap; working in the wrong repository is not.
 - reason is one short sentence for the person who asked. alternatives holds at most five other slugs, best
@@ -63,30 +64,39 @@ def _schema() -> ResponseFormatJSONSchema:
 
 
 class FastModel:
-    """Asks an OpenAI-compatible endpoint; at most two tries inside `timeout_seconds` altogether."""
+    """Asks an OpenAI-compatible endpoint; at most two tries inside `timeout_seconds` altogether.
+
+    `input_tokens` and `output_tokens` count what its answers have used so far.
+    """
 
     def __init__(self, client: AsyncOpenAI, model: str, timeout_seconds: float = 5.0) -> None:
         self._client = client
         self._model = model
         self._timeout_seconds = timeout_seconds
+        self.input_tokens = 0
+        self.output_tokens = 0
 
-    async def opinion(self, request: RoutingRequest, candidates: Sequence[Repository]) -> Opinion:
-        """Which of `candidates` the request is about.
+    async def opinion(
+        self, request: RoutingRequest, candidates: Sequence[Repository], others: Sequence[str] = ()
+    ) -> Opinion:
+        """Which of `candidates` the request is about, or of `others`, of which it is told the slugs alone.
 
         Raises: NoOpinion, when the model does not answer in time, not at all, or twice not as asked.
         """
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._ask(request, candidates)
+                return await self._ask(request, candidates, others)
         except TimeoutError as error:
             raise NoOpinion(f"the model took longer than {self._timeout_seconds:g} s") from error
         except openai.OpenAIError as error:
             raise NoOpinion(f"the model did not answer ({type(error).__name__})") from error
 
-    async def _ask(self, request: RoutingRequest, candidates: Sequence[Repository]) -> Opinion:
+    async def _ask(
+        self, request: RoutingRequest, candidates: Sequence[Repository], others: Sequence[str]
+    ) -> Opinion:
         messages: list[ChatCompletionMessageParam] = [
             {"role": "system", "content": _INSTRUCTIONS},
-            {"role": "user", "content": _question(request, candidates)},
+            {"role": "user", "content": _question(request, candidates, others)},
         ]
         for _ in range(2):
             completion = await self._client.chat.completions.create(
@@ -95,18 +105,21 @@ class FastModel:
                 response_format=_schema(),
                 extra_headers=model_headers(request.session_id, "classifier") if request.session_id else None,
             )
-            opinion = _read(completion.choices[0].message.content or "", candidates)
+            if completion.usage is not None:
+                self.input_tokens += completion.usage.prompt_tokens
+                self.output_tokens += completion.usage.completion_tokens
+            known = {*(repository.slug for repository in candidates), *others}
+            opinion = _read(completion.choices[0].message.content or "", known)
             if opinion is not None:
                 return opinion
         raise NoOpinion("the model answered twice with something else than what was asked for")
 
 
-def _read(answer: str, candidates: Sequence[Repository]) -> Opinion | None:
+def _read(answer: str, known: Set[str]) -> Opinion | None:
     try:
         opinion = Opinion.model_validate_json(answer)
     except ValidationError:
         return None
-    known = {repository.slug for repository in candidates}
     if opinion.kind == "repository" and opinion.repository not in known:
         return None
     alternatives = [slug for slug in opinion.alternatives if slug in known and slug != opinion.repository]
@@ -118,7 +131,7 @@ def _read(answer: str, candidates: Sequence[Repository]) -> Opinion | None:
     )
 
 
-def _question(request: RoutingRequest, candidates: Sequence[Repository]) -> str:
+def _question(request: RoutingRequest, candidates: Sequence[Repository], others: Sequence[str]) -> str:
     """The request and the candidates as one JSON document: whatever it says, it stays inside its strings."""
     return json.dumps(
         {
@@ -136,6 +149,7 @@ def _question(request: RoutingRequest, candidates: Sequence[Repository]) -> str:
                 }
                 for repository in candidates
             ],
+            "other_repositories": list(others),
         },
         ensure_ascii=False,
     )

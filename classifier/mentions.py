@@ -42,7 +42,8 @@ def named_in_vain(text: str, repositories: Iterable[Repository]) -> str | None:
 
 def _is_named(lowered: str, repository: Repository) -> bool:
     address = repository.url.lower().removesuffix(".git")
-    if address.startswith("http") and re.search(re.escape(address) + _EDGE_AFTER, lowered):
+    # Of a page below it too: an issue, a file, a line.
+    if address.startswith("http") and re.search(re.escape(address) + r"(?![\w-])", lowered):
         return True
     if re.search(_EDGE_BEFORE + re.escape(repository.slug.lower()) + _EDGE_AFTER, lowered):
         return True

@@ -1,7 +1,8 @@
 """BM25 over the catalogue: keeps the fast model's prompt bounded when there are many repositories.
 
 Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), for the
-formula and the usual constants k1 = 1.2 and b = 0.75.
+formula and the usual constants k1 = 1.2 and b = 0.75; McNamee and Mayfield, "Character N-Gram Tokenization
+for European Language Text Retrieval" (2004), for cut words in place of a stemmer.
 """
 
 from __future__ import annotations
@@ -9,68 +10,123 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from classifier.lexicon import meanings, plain
 from session.catalogue import Repository
 
 _K1 = 1.2
 _B = 0.75
+_NAME_WEIGHT = 3
+_CUTS = ((5, 0.6), (4, 0.3))
+_MEANT = 0.8
+_KNOWN_TOO = 0.4
+_FUZZY_LETTERS = 5
+_FUZZY_ALIKE = 0.65
+_SAYS_NOTHING = """
+a about again all also an and any are as at be been but by can cannot could do does doesn for from get has
+have how i if in into is isn it its just let me my need needs no not of on one or our please should so some
+that the their them then there they this to too two up us use was we what when where which who why will with
+would you your
+"""
+_EMPTY = frozenset(_SAYS_NOTHING.split())
 
 
 def terms(text: str) -> list[str]:
-    """The words of `text` in lower case; parts of `dotted.names`, `snake_case` and CamelCase stand alone."""
+    """The words of `text` as `plain` writes them, without those that say nothing; parts of `dotted.names`,
+    `snake_case` and CamelCase stand alone."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    return re.findall(r"[^\W_]+", spaced.lower())
-
-
-def _trigrams(word: str) -> Iterable[str]:
-    padded = f"^{word}$"
-    return (padded[i : i + 3] for i in range(len(padded) - 2))
+    return [word for word in re.findall(r"[^\W_]+", plain(spaced)) if word not in _EMPTY]
 
 
 class Prefilter:
     """An index over the catalogue's repositories, built once per catalogue.
 
-    Names also count by their letter trigrams, so that a misspelt name still finds its repository.
+    A word that no description has counts as what it means in English, or as the word that it is nearly.
     """
 
     def __init__(self, repositories: Sequence[Repository]) -> None:
         self._repositories = tuple(repositories)
-        documents = [self._document(repository) for repository in self._repositories]
+        documents = [_document(repository) for repository in self._repositories]
         self._lengths = [sum(document.values()) for document in documents]
         self._average = sum(self._lengths) / max(len(documents), 1) or 1.0
         self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for number, document in enumerate(documents):
             for term, count in document.items():
                 self._postings[term].append((number, count))
-
-    @staticmethod
-    def _document(repository: Repository) -> Counter[str]:
-        name_words = terms(" ".join((repository.slug, *repository.aliases, *repository.keywords)))
-        counts = Counter(name_words * 3)
-        counts.update(terms(repository.description))
-        counts.update(f"~{gram}" for word in name_words if len(word) > 3 for gram in _trigrams(word))
-        return counts
+        self._alike = _Alike(term for term in self._postings if not term.endswith("…"))
 
     def best(self, text: str, limit: int = 20) -> tuple[Repository, ...]:
         """At most `limit` repositories, most likely first; those marked common fill what is left."""
-        words = terms(text)
-        query = set(words) | {f"~{gram}" for word in words if len(word) > 3 for gram in _trigrams(word)}
         scores: dict[int, float] = defaultdict(float)
-        for term in query:
-            self._add_scores(term, scores)
-        ranked = [
-            self._repositories[n] for n, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-        ]
-        common = [r for r in self._repositories if r.common and r not in ranked]
-        return tuple((ranked + common)[:limit])
+        for term, weight in self._query(text).items():
+            self._add_scores(term, weight, scores)
+        ranked = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
+        best = [self._repositories[number] for number in ranked]
+        common = [r for r in self._repositories if r.common and r not in best]
+        return tuple((best + common)[:limit])
 
-    def _add_scores(self, term: str, scores: dict[int, float]) -> None:
+    def _query(self, text: str) -> Mapping[str, float]:
+        """The terms that the text is looked up by, with their weights."""
+        words = set(terms(text))
+        meant = meanings(words)
+        query: dict[str, float] = {}
+        for word in words:
+            known = word in self._postings
+            english = [(other, _KNOWN_TOO if known else _MEANT) for other in meant.get(word, ())]
+            near = [] if known or english else self._alike.to(word)
+            for other, weight in ((word, 1.0), *english, *near):
+                for term, share in _forms(other):
+                    query[term] = max(weight * share, query.get(term, 0.0))
+        return query
+
+    def _add_scores(self, term: str, weight: float, scores: dict[int, float]) -> None:
         postings = self._postings.get(term, [])
-        if not postings:
-            return
-        weight = 0.3 if term.startswith("~") else 1.0
         rarity = math.log(1 + (len(self._repositories) - len(postings) + 0.5) / (len(postings) + 0.5))
         for number, count in postings:
             length = 1 - _B + _B * self._lengths[number] / self._average
             scores[number] += weight * rarity * count * (_K1 + 1) / (count + _K1 * length)
+
+
+class _Alike:
+    """Finds the known words that a misspelt one is nearly, by the pairs of letters they share."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._pairs: dict[str, int] = {}
+        self._words: dict[str, list[str]] = defaultdict(list)
+        for word in words:
+            pairs = _pairs(word)
+            self._pairs[word] = len(pairs)
+            for pair in pairs:
+                self._words[pair].append(word)
+
+    def to(self, word: str) -> list[tuple[str, float]]:
+        """The words most like it, with how much: 1 is the same."""
+        if len(word) < _FUZZY_LETTERS:
+            return []
+        pairs = _pairs(word)
+        shared = Counter(other for pair in pairs for other in self._words.get(pair, ()))
+        alike = [(other, 2 * count / (len(pairs) + self._pairs[other])) for other, count in shared.items()]
+        return sorted((pair for pair in alike if pair[1] >= _FUZZY_ALIKE), key=lambda pair: -pair[1])[:3]
+
+
+def _document(repository: Repository) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    names = terms(" ".join((repository.slug, *repository.aliases, *repository.keywords)))
+    for words, times in ((names, _NAME_WEIGHT), (terms(repository.description), 1)):
+        for word in words:
+            counts.update({term: times for term, _ in _forms(word)})
+    counts.update(terms(" ".join(repository.languages)))
+    return counts
+
+
+def _forms(word: str) -> tuple[tuple[str, float], ...]:
+    """The word, and what its other forms have in common with it, near enough, with what that weighs:
+    `refunded` and `refunds` are both `refun…`."""
+    stem = word.removesuffix("s")
+    return (word, 1.0), *((f"{stem[:letters]}…", weight) for letters, weight in _CUTS)
+
+
+def _pairs(word: str) -> set[str]:
+    edged = f"^{word}$"
+    return {edged[i : i + 2] for i in range(len(edged) - 1)}

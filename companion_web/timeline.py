@@ -24,6 +24,7 @@ KINDS: dict[type[e.Event], str] = {
     e.ToolCalled: "call",
     e.UntrustedRead: "untrusted",
     e.BudgetWarned: "budget",
+    e.LimitReached: "limit",
     e.UpdatePosted: "update",
     e.QuestionAsked: "question",
     e.ChangesRecorded: "changes",
@@ -54,9 +55,10 @@ class Item:
     """One entry of the timeline.
 
     `at` is the sequence of the event that began it and gives its place; `seq` that of the last event that
-    changed it. `result` is the event that closed it (a tool's return, a question's answer) and `result_seq`
-    its place; `reply_seq` points at the model's reply that holds a call's arguments. Bulky output is left
-    out: it is read from the log when somebody unfolds the entry. `cut` marks a call whose turn ended first.
+    changed it. `result` is the event that closed it (a tool's return, a question's answer, a sandbox that is
+    ready for work) and `result_seq` its place; `reply_seq` points at the model's reply that holds a call's
+    arguments. Bulky output is left out: it is read from the log when somebody unfolds the entry. `cut` marks
+    a call whose turn ended first.
     """
 
     key: str
@@ -80,6 +82,7 @@ class Timeline:
         self._changed_at: dict[int, list[str]] = {}
         self._replies: dict[str, int] = {}
         self._last_reply: str | None = None
+        self._last_sandbox = ""
 
     @property
     def seq(self) -> int:
@@ -134,6 +137,8 @@ class Timeline:
         key = _key(event, seq)
         if isinstance(event, e.ModelReplied):
             self._last_reply = key
+        elif isinstance(event, e.SandboxReady):
+            self._last_sandbox = key
         self._put(Item(key, seq, seq, record.at, kind, event, reply_seq=reply_seq))
 
     def _close(self, record: e.Recorded) -> None:
@@ -142,6 +147,8 @@ class Timeline:
             self._close_item(f"call-{event.call_id}", event.model_copy(update={"output": ""}), seq)
         elif isinstance(event, e.QuestionAnswered):
             self._close_item(f"question-{event.question_id}", event, seq)
+        elif isinstance(event, e.WorkspaceSynced):
+            self._close_item(self._last_sandbox, event, seq)
         elif isinstance(event, _TURN_ENDS):
             self._cut_open_calls(seq)
         if isinstance(event, e.TurnFinished):

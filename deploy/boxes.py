@@ -15,11 +15,16 @@ async def open_environment(settings: Settings, *, prepare: bool = True) -> Envir
 
     Raises: EnvironmentUnavailable, when none works here; never a box without isolation.
     """
-    made_with = EnvironmentSettings(
-        directory=settings.bellhop_home / "boxes",
+    made_with = environment_settings(settings)
+    return await choose_environment(settings.sandbox_backend, made_with, prepare=prepare)
+
+
+def environment_settings(settings: Settings, directory: str = "boxes") -> EnvironmentSettings:
+    """What a backend is made with, whose files lie in that directory of BELLHOP_HOME."""
+    return EnvironmentSettings(
+        directory=settings.bellhop_home / directory,
         base_image=settings.sandbox_base_image or BASE_IMAGE,
         docker_host=settings.docker_host or None,
         runtime=settings.sandbox_runtime or None,
         registry=settings.sandbox_registry or None,
     )
-    return await choose_environment(settings.sandbox_backend, made_with, prepare=prepare)

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from deploy.bundled_redis import BundledRedisFailed
 from deploy.demo.samples import NoRepository
@@ -86,18 +87,21 @@ async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     async for finding in examine(settings):
         mark = {True: "ok  ", False: "FAIL", None: "--  "}[finding.ok]
         print(f"{mark}  {finding.part}: {finding.sentence}")
+        for detail in finding.details:
+            print(f"        {detail}")
         healthy = healthy and finding.ok is not False
     return 0 if healthy else 1
 
 
 async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
+    from classifier.decision import Classifier
     from classifier.request import RoutingRequest
-    from deploy.work import classifier
+    from deploy.work import fast_model
 
     catalogue = Catalogue.load(settings.repositories_file)
     request = RoutingRequest(text=arguments.text, channel_name=arguments.channel)
-    async with classifier(settings, catalogue) as chooser:
-        decision = await chooser.classify(request)
+    async with fast_model(settings) as model:
+        decision = await Classifier(catalogue, model).classify(request)
     print(decision.slug or "unknown: the person would be asked")
     if arguments.explain:
         print(f"  because: {decision.reason}")
@@ -105,6 +109,17 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
         for candidate in decision.alternatives:
             print(f"  could also be: {candidate.slug} ({candidate.description})")
     return 0
+
+
+async def _evaluate(arguments: argparse.Namespace, settings: Settings) -> int:
+    from classifier.evaluate import CasesError
+    from deploy.evaluate_command import evaluate_cases
+
+    try:
+        return await evaluate_cases(settings, arguments.cases, offline=arguments.offline)
+    except CasesError as error:
+        print(f"bellhop: {error}", file=sys.stderr)
+        return 1
 
 
 async def _policy(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -182,6 +197,9 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("text")
     classify.add_argument("--channel", default="", help="name of the channel it was said in")
     classify.add_argument("--explain", action="store_true", help="say why")
+    evaluate = add("evaluate", _evaluate, "measure how well repositories are found, over labelled requests")
+    evaluate.add_argument("cases", nargs="?", type=Path, help="YAML file of them; left out: those of Bellhop")
+    evaluate.add_argument("--offline", action="store_true", help="leave out what the model would decide")
     _of_images(_adding(add("images", _images, "see, build and remove the images that sessions start from")))
     _governance(add)
     return parser

@@ -11,13 +11,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.platforms.slack.needs import scopes
-from deploy.boxes import open_environment
 from deploy.credentials import open_forge
 from deploy.doctor_of_governance import GOVERNANCE_CHECKS
 from deploy.doctor_of_hosts import HOST_CHECKS
+from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
 from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
-from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
 from session.catalogue import Catalogue, CatalogueError
 from session.database import Database, DatabaseDown
@@ -109,24 +108,6 @@ async def _redis(settings: Settings) -> Finding:
     return Finding("redis", True, "answers")
 
 
-async def _sandbox(settings: Settings) -> Finding:
-    try:
-        environment = await open_environment(settings, prepare=False)
-    except EnvironmentUnavailable as error:
-        return Finding("sandbox", False, str(error))
-    try:
-        boxes = await environment.list()
-    finally:
-        await environment.aclose()
-    running = sum(box.running for box in boxes)
-    sentence = f"{environment.name}: {environment.isolation} Boxes running: {running}."
-    if environment.name == "local":
-        sentence += (
-            " Good for trying out; for production, start a Docker engine and set SANDBOX_BACKEND=docker"
-        )
-    return Finding("sandbox", True, sentence)
-
-
 async def _model(settings: Settings) -> Finding:
     if not settings.openai_api_key:
         return Finding("model", False, _NO_MODEL)
@@ -211,7 +192,7 @@ _CHECKS: dict[str, Check] = {
     "catalogue": _catalogue,
     "database": _database,
     "redis": _redis,
-    "sandbox": _sandbox,
+    **SANDBOX_CHECKS,
     "model": _model,
     "forge": _forges,
     "slack": _slack,

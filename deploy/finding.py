@@ -10,11 +10,15 @@ from session.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about one part. `ok` None means that it is not set up, which may be fine."""
+    """What was found out about one part. `ok` None means that it is not set up, which may be fine.
+
+    `details` are lines that stand below the sentence.
+    """
 
     part: str
     ok: bool | None
     sentence: str
+    details: tuple[str, ...] = ()
 
 
 Check = Callable[[Settings], Awaitable[Finding]]

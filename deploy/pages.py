@@ -17,7 +17,7 @@ from companion_web.health import HealthCheck
 from deploy.core import Core
 from deploy.secret_key import secret_key
 from deploy.web_server import serving
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
 from session.database import DatabaseDown
 from session.image_builds import ImageBuilds
 from session.image_requests import ImageRequests
@@ -54,7 +54,7 @@ async def _engine(environment: Environment | None) -> str | None:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await environment.check()
-    except (EnvironmentUnavailable, TimeoutError) as error:
+    except (EnvironmentUnavailable, SandboxFailed, TimeoutError) as error:
         return f"Sandboxes cannot be opened: {error}"
     return None
 

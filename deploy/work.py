@@ -22,6 +22,7 @@ from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_h
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskLimits, DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.protocol import Environment
@@ -83,12 +84,16 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     hosts = Hosts(core.database, settings.lease_seconds)
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
+    images = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
+    reaper = Reaper(environment, boxes, core.log, core.leases, doors, snapshots, places.inbound, images)
+    disk = DiskWatch(environment, core.log, reaper, snapshots, images, DiskLimits.of(settings))
     parts = DriverParts(
         environment=environment,
         boxes=boxes,
         forge=forge,
         doors=doors,
         snapshots=snapshots,
+        disk=disk,
         images=ReadyImages(environment, builds),
         broker=core.broker,
         switch=core.switch,
@@ -144,21 +149,14 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=Reaper(
-            environment,
-            boxes,
-            core.log,
-            core.leases,
-            doors,
-            snapshots,
-            places.inbound,
-            ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound),
-        ),
+        reaper=reaper,
         snapshots=snapshots,
         sharing=Sharing(environment, snapshots, builds),
         sign=SignOfLife(environment, hosts, settings.heartbeat_seconds),
+        disk=disk,
         images=ImageJobs(
             image_builder(_build_places(core, environment)),
+            disk,
             core.catalogue,
             locks,
             timedelta(seconds=settings.lease_seconds),
@@ -206,17 +204,17 @@ def image_builder(places: BuildPlaces) -> ImageBuilder:
 
 
 @asynccontextmanager
-async def classifier(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Classifier]:
-    """The classifier over that catalogue, with the fast model of the settings, as long as the context.
+async def fast_model(settings: Settings, *, needed: bool = True) -> AsyncIterator[FastModel]:
+    """The fast model of the settings, as long as the context. Not `needed`: it is never asked.
 
     Raises: SettingsError, when there is no model key.
     """
-    if not settings.openai_api_key:
+    if needed and not settings.openai_api_key:
         raise SettingsError(_NO_KEY)
     async with AsyncOpenAI(
-        base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0
+        base_url=settings.openai_base_url, api_key=settings.openai_api_key or PLACEHOLDER_KEY, max_retries=0
     ) as client:
-        yield Classifier(catalogue, FastModel(client, settings.classifier_model))
+        yield FastModel(client, settings.classifier_model)
 
 
 class _Models:

@@ -6,7 +6,10 @@ the quarantine checks.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from shlex import quote
 from uuid import uuid4
 
@@ -19,8 +22,11 @@ OUT_BUNDLE = ".git/bellhop-out.bundle"
 HEAD_REF = "refs/bellhop/head"
 CHECKPOINT_REF = "refs/bellhop/checkpoint"
 READY_REF = "refs/bellhop/ready"
+PREPARED_REF = "refs/bellhop/prepared"
+"""Marks in a box: the files of the session are in place; and set-up has run to its end too."""
 READ_BYTES = 4 * 1024 * 1024
 COMMITTER = {"GIT_COMMITTER_NAME": "Bellhop", "GIT_COMMITTER_EMAIL": "bellhop@users.noreply.bellhop.invalid"}
+NAMES = "git -c core.quotePath=false diff --no-ext-diff --name-only"
 QUIET = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c commit.gpgSign=false"
 
 
@@ -53,6 +59,25 @@ LEFT_BEHIND = (
 
 LEAVE_BEHIND = f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude"
 NOTED = ".git/bellhop-noted"
+LISTED_BYTES = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class BoxState:
+    """How far a box has come: whose repository lies in it (its slug, empty in a new box), the commits that
+    are checked out and that the base branch is at (empty: none is known), and whether it was `laid_out` and
+    `prepared`."""
+
+    repository: str = ""
+    head: str = ""
+    base_sha: str = ""
+    laid_out: bool = False
+    prepared: bool = False
+
+
+def set_up_call(number: int, command: str, attempt: int) -> str:
+    """The id under which a box knows a set-up command."""
+    return f"setup-{number}-{hashlib.sha256(command.encode()).hexdigest()[:16]}-{attempt}"
 
 
 class BoxGit:
@@ -62,15 +87,17 @@ class BoxGit:
         self._runner = runner
         self._inbound = inbound
 
-    async def is_laid_out(self) -> bool:
-        """Whether the repository was laid out in this box before, to the end."""
-        done = await self._exec(f"git rev-parse --verify --quiet {READY_REF}")
-        return done.exit_code == 0
-
-    async def base_sha(self, branch: str) -> str:
-        """The base branch's head as the box knows it; empty when it knows none."""
-        known = await self._exec(f"git rev-parse --verify --quiet {quote(f'refs/remotes/origin/{branch}')}")
-        return known.output.strip()
+    async def state(self, branch: str) -> BoxState:
+        """How far the box has come, with that base branch. Raises: SandboxFailed."""
+        origin = f"refs/remotes/origin/{branch}"
+        said = await self._exec(
+            "exec 2>/dev/null; git config bellhop.repository || echo; "
+            "git rev-parse --verify --quiet HEAD || echo; "
+            f"git for-each-ref --format='%(refname) %(objectname)' {READY_REF} {PREPARED_REF} {quote(origin)}"
+        )
+        repository, head, *references = (*said.output.splitlines(), "", "")
+        known = {name: sha for name, _, sha in (line.partition(" ") for line in references)}
+        return BoxState(repository, head, known.get(origin, ""), READY_REF in known, PREPARED_REF in known)
 
     async def fetch_base(self, base_bundle: str) -> None:
         """The base branch as the bundle has it, under `origin/`; nothing is checked out. Raises:
@@ -101,6 +128,32 @@ class BoxGit:
             f"{fetch}git update-ref {quote(f'refs/remotes/origin/{branch}')} {base_sha} && "
             f"{QUIET} checkout --quiet --force -B {quote(branch)} {base_sha}",
             "bringing the repository up to date",
+        )
+
+    async def move_to(self, branch: str, sha: str) -> tuple[str, ...]:
+        """The branch checked out at a commit that the box has; the files that this changed, the first
+        thousand or so. Files that git does not know or ignores stay. Raises: SandboxFailed."""
+        moved = await self._must(
+            f"before=$(git rev-parse HEAD) && "
+            f"git update-ref {quote(f'refs/remotes/origin/{branch}')} {sha} && "
+            f"{QUIET} checkout --quiet --force -B {quote(branch)} {sha} && "
+            f"{NAMES} --no-renames $before {sha} | head -c {LISTED_BYTES}",
+            "bringing the repository up to date",
+        )
+        return tuple(moved.output.splitlines())
+
+    async def changed_files(self) -> tuple[str, ...]:
+        """Files that git knows and that differ from the commit that is checked out. Raises: SandboxFailed."""
+        found = await self._must(
+            f"{NAMES} HEAD | head -c {LISTED_BYTES}", "looking at what the set-up changed"
+        )
+        return tuple(found.output.splitlines())
+
+    async def unlock(self) -> None:
+        """What git locked when it was cut off is free again; nothing else may be running there. Raises:
+        SandboxFailed."""
+        await self._must(
+            "[ ! -d .git ] || find .git -name '*.lock' -delete", "clearing up after a start that was cut off"
         )
 
     async def note_files(self) -> None:
@@ -143,22 +196,33 @@ class BoxGit:
             "restoring the workspace",
         )
 
-    async def repository(self) -> str:
-        """Slug of the repository that was laid out here; empty in a new box."""
-        known = await self._exec("git config bellhop.repository")
-        return known.output.strip()
+    async def claim(self, slug: str) -> None:
+        """What lies in the box is that repository's, from before it is complete. Raises: SandboxFailed."""
+        await self._must(f"git config bellhop.repository {quote(slug)}", "setting up git")
 
-    async def mark_ready(self, author: Person, slug: str, origin: str) -> None:
+    async def mark_ready(self, slug: str) -> None:
+        """The session's files are in place: later starts find that repository laid out. Raises:
+        SandboxFailed."""
+        await self._must(
+            f"{LEAVE_BEHIND} && git config bellhop.repository {quote(slug)} && "
+            f"git update-ref {READY_REF} HEAD",
+            "setting up git",
+        )
+
+    async def unmark(self) -> None:
+        """The session's files are not in place, until `mark_ready`. Raises: SandboxFailed."""
+        await self._must(f"git update-ref -d {READY_REF}", "setting up git")
+
+    async def mark_prepared(self, author: Person, origin: str) -> None:
         """Whoever commits in the box from here on commits as the author, without what tools leave behind,
-        and finds the repository at `origin`; later starts find it laid out. Raises: SandboxFailed."""
+        and finds the repository at `origin`; its set-up is not run again. Raises: SandboxFailed."""
         await self._must(
             f"{LEAVE_BEHIND} && "
-            f"git config bellhop.repository {quote(slug)} && "
             f"git config remote.origin.url {quote(origin)} && "
             "git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*' && "
             f"git config user.name {quote(plain(author.name))} && "
             f"git config user.email {quote(plain(author.commit_email))} && "
-            f"git update-ref {READY_REF} HEAD",
+            f"git update-ref {PREPARED_REF} HEAD",
             "setting up git",
         )
 
@@ -200,6 +264,16 @@ class BoxGit:
         return await self._runner.exec(
             f"harness-{uuid4().hex}", command, timeout_seconds=timeout_seconds, on_output=on_output
         )
+
+    async def set_up(self, number: int, command: str, timeout_seconds: float) -> ExecResult:
+        """A set-up command, the one of that number. One that an earlier worker began is waited for; one that
+        has succeeded in this box is not run again. Raises: RunnerError."""
+        for attempt in itertools.count():
+            call_id = set_up_call(number, command, attempt)
+            result = await self._runner.exec(call_id, command, timeout_seconds=timeout_seconds)
+            if not result.replayed or result.exit_code == 0:
+                return result
+        raise AssertionError("counting never ends")
 
     async def _read_bundle(self) -> bytes:
         parts: list[bytes] = []

@@ -9,8 +9,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from sandbox.broker.client import ask
+from sandbox.broker.door.doors import WAITING_PREFIX
 from sandbox.broker.door.parts import EgressRefused
-from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenBuildDoor, OpenDoor, Refusals, Refused
+from sandbox.broker.door_wire import (
+    DoorIsOpen,
+    OfBox,
+    OpenBuildDoor,
+    OpenDoor,
+    OpenWaitingDoor,
+    Refusals,
+    Refused,
+)
 from sandbox.environments.protocol import Environment, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerError
 from sandbox.package_hosts import package_hosts
@@ -46,13 +55,15 @@ class WorkerDoors:
 
     async def open(self, session_id: str, box: str, repository: Repository, image: str | None = None) -> Door:
         """The door for that box of a session. `image` is one that the company chose (None: the backend's
-        base): what its package managers are set to is what the presets stand for.
+        base): what its package managers are set to is what the presets stand for. The door of a box that
+        waited becomes the session's.
 
-        Raises: EnvironmentUnavailable, SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed; DoorTaken for that of a box that waited for others.
         """
         hosts = await self._hosts_of(repository, image)
         asked = OpenDoor(session_id=session_id, box=box, package_hosts=dict(hosts))
-        opened = await ask(self._broker, "door.open", asked, DoorIsOpen)
+        operation = "door.assign" if box.startswith(WAITING_PREFIX) else "door.open"
+        opened = await ask(self._broker, operation, asked, DoorIsOpen)
         return Door(Path(opened.directory), opened.secrets)
 
     async def open_for_build(self, box: str, repository: Repository) -> Door:
@@ -64,6 +75,16 @@ class WorkerDoors:
         asked = OpenBuildDoor(repository=repository.slug, box=box, package_hosts=dict(hosts))
         opened = await ask(self._broker, "door.open_for_build", asked, DoorIsOpen)
         return Door(Path(opened.directory), opened.secrets)
+
+    async def open_waiting(self, box: str, repository: Repository, image: str | None = None) -> Path:
+        """The directory of the door for a box that waits for a session of the repository. `image` as for
+        `open`: its presets are looked up now, so that the session need not wait for them.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        await self._hosts_of(repository, image)
+        asked = OpenWaitingDoor(repository=repository.slug, box=box)
+        return Path((await ask(self._broker, "door.open_waiting", asked, DoorIsOpen)).directory)
 
     async def close(self, box: str) -> None:
         """The box's door is gone."""

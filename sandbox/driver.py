@@ -25,6 +25,7 @@ from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker.client import BrokerForge, BrokerUnavailable
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import Environment
 from sandbox.images.ready_images import ReadyImages
@@ -88,6 +89,7 @@ class DriverParts:
     doors: WorkerDoors
     images: ReadyImages
     snapshots: SnapshotKeeper
+    disk: DiskWatch
     broker: Broker
     switch: KillSwitch
     catalogue: Catalogue
@@ -138,6 +140,7 @@ class TurnDriver:
         """
         at_work = [item.prompt for item in turn.view.prompts if item.state == "running"]
         await turn.append(*untrusted_reads(turn.view, at_work))
+        await self._parts.disk.admit(await self._parts.boxes.name(turn.session_id))
         base, quarantine = await self._base(turn)
         await turn.append(*back(turn.view, "broker"), *back(turn.view, "audit"))
         workspace = self._workspace(turn, base, quarantine)
@@ -158,8 +161,8 @@ class TurnDriver:
         """
         environment = self._parts.environment
         name = await self._parts.boxes.name(turn.session_id)
-        runs = any(box.name == name and box.running for box in await environment.list())
-        if not runs or await self._parts.boxes.is_left(name):
+        there = await environment.find(name)
+        if there is None or not there.running or await self._parts.boxes.is_left(name):
             return
         try:
             await self._save_stopped(turn)
@@ -171,6 +174,8 @@ class TurnDriver:
         workspace = self._workspace(turn, base, quarantine)
         try:
             await workspace.attach()
+            if not await workspace.holds_work():
+                return
             unsaved = await save_quietly(workspace, turn.session_id)
             if unsaved:
                 await turn.note(lambda view: away(view, "sandbox", unsaved))
@@ -288,7 +293,11 @@ class TurnDriver:
         return publish
 
     async def _end(self, turn: TurnLog, base: BaseCommit, workspace: Workspace, ending: Ending) -> None:
-        """Save the work, then say that the turn ended."""
+        """Save the work, then say that the turn ended. What is done beside the agent has to be done first.
+
+        Raises: what that raised.
+        """
+        await workspace.admit(at_once=False)
         unsaved = await save_quietly(workspace, turn.session_id)
         events = list(ending.before)
         events += away(turn.view, "sandbox", unsaved) if unsaved else back(turn.view, "sandbox")

@@ -37,7 +37,7 @@ class HaltWatch:
         """How many boxes ran and are dead now."""
         try:
             boxes = await self._environment.list()
-        except EnvironmentUnavailable as error:
+        except (EnvironmentUnavailable, SandboxFailed) as error:
             log.error("boxes not killed", error=str(error))
             return 0
         dead = await asyncio.gather(*(self._kill(box.name, box.session_id) for box in boxes if box.running))

@@ -86,6 +86,7 @@ class ServerTool(Tool[Arguments]):
     arguments: type[Arguments] = AnyArguments
     mutates = True
     journaled = False
+    at_once = True
 
     def __init__(self, broker: Broker, session_id: str, tool: McpTool) -> None:
         self.name = tool.name

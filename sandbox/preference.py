@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
 from session.boxes import Boxes
 from session.hosts import Hosts
 from session.leases import Leases
@@ -53,5 +53,5 @@ class Preference:
             if self._environment.forgetful:
                 await self._environment.check()
             return await self._environment.place()
-        except EnvironmentUnavailable:
+        except (EnvironmentUnavailable, SandboxFailed):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,6 +90,37 @@ class Reaper:
         reaped += await self._environment.sweep_services()
         return reaped + await self._snapshots.sweep(now)
 
+    async def spare(self) -> Sequence[BoxInfo]:
+        """Boxes that may go where room is short: they do not run, and the work of their session's last turn
+        is saved outside of them. The one that was quiet longest comes first.
+
+        Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
+        """
+        found: list[tuple[datetime, BoxInfo]] = []
+        for box in await self._environment.list():
+            session_id = await self._boxes.owner(box)
+            if box.running or PURPOSE_LABEL in box.labels or await self._leases.held(session_id):
+                continue
+            try:
+                view = await self._log.view(session_id)
+            except NoSuchSession:
+                continue
+            if view.saved and view.turn is not None and view.turn.outcome == "finished":
+                found.append((view.updated_at, box))
+        return [box for _, box in sorted(found, key=lambda item: item[0])]
+
+    async def remove(self, box: BoxInfo) -> bool:
+        """The box is gone, with its door and what it was given of the host.
+
+        Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable, BrokerFailed.
+        """
+        await self._environment.remove(box.name)
+        await self._boxes.forget(box.name)
+        await self._doors.close(box.name)
+        await asyncio.to_thread(shutil.rmtree, self._inbound / box.name, ignore_errors=True)
+        log.info("box removed", session_id=box.session_id, box=box.name)
+        return True
+
     async def run(self, every_seconds: float = 60.0) -> None:
         """Sweep for ever; an outage is waited out."""
         while True:
@@ -102,7 +134,7 @@ class Reaper:
     async def _clear(self, box: BoxInfo) -> bool:
         """The session has another box, with newer work in it, and will not come back to this one."""
         async with self._boxes.clearing(box.name) as is_left:
-            return is_left and await self._remove(box)
+            return is_left and await self.remove(box)
 
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
         if box.labels.get(PURPOSE_LABEL) == BUILD:
@@ -113,11 +145,11 @@ class Reaper:
         try:
             view = await self._log.view(session_id)
         except NoSuchSession:
-            return await self._remove(box)
+            return await self.remove(box)
         quiet = now - view.updated_at
         checking = box.labels.get(PURPOSE_LABEL) == "verification"
         if checking or view.archived or quiet >= self._lifetimes.kept:
-            return await self._remove(box)
+            return await self.remove(box)
         if box.running and quiet >= self._lifetimes.idle and not view.needs_worker:
             return await self._stop(box)
         return False
@@ -127,12 +159,4 @@ class Reaper:
         async with await self._environment.open(spec) as sandbox:
             await sandbox.stop()
         log.info("idle box stopped", session_id=box.session_id, box=box.name)
-        return True
-
-    async def _remove(self, box: BoxInfo) -> bool:
-        await self._environment.remove(box.name)
-        await self._boxes.forget(box.name)
-        await self._doors.close(box.name)
-        await asyncio.to_thread(shutil.rmtree, self._inbound / box.name, ignore_errors=True)
-        log.info("box removed", session_id=box.session_id, box=box.name)
         return True

@@ -37,11 +37,6 @@ class SessionBoxes:
         here = known is not None and known.place == await self._environment.place()
         return known.box if known is not None and here else box_name(session_id)
 
-    async def is_here(self, session_id: str) -> bool:
-        """Whether the session's box is on this host, by the record."""
-        known = await self._boxes.of(session_id)
-        return known is not None and known.place == await self._environment.place()
-
     async def owner(self, box: BoxInfo) -> str:
         """The session that the box belongs to: what is on record counts before what it was made for."""
         return await self._boxes.owner(box.name, await self._environment.place()) or box.session_id

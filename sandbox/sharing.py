@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable, ImageMissing
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, ImageMissing, SandboxFailed
 from sandbox.environments.registry import Registry, RegistryAway, RegistryRefused
 from sandbox.snapshots import SnapshotKeeper
 from session.database import DatabaseDown
@@ -75,7 +75,7 @@ class Sharing:
     async def _share_quietly(self) -> None:
         try:
             pushed = await self.share()
-        except (RegistryAway, RegistryRefused, EnvironmentUnavailable, DatabaseDown) as error:
+        except (RegistryAway, RegistryRefused, EnvironmentUnavailable, SandboxFailed, DatabaseDown) as error:
             # The checkpoints have the work: other hosts set boxes up from the beginning meanwhile.
             if not self._failed:
                 log.warning("nothing is shared until the registry takes it", error=str(error))

@@ -7,7 +7,7 @@ import socket
 
 import structlog
 
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
 from session.database import DatabaseDown
 from session.hosts import Hosts
 
@@ -28,14 +28,14 @@ class SignOfLife:
             while True:
                 try:
                     await self.give()
-                except (DatabaseDown, EnvironmentUnavailable) as error:
+                except (DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
                     log.warning("no sign of life", error=str(error))
                 await asyncio.sleep(self._every_seconds)
         finally:
             await self._leave()
 
     async def give(self) -> None:
-        """One sign. Raises: DatabaseDown, EnvironmentUnavailable."""
+        """One sign. Raises: DatabaseDown, EnvironmentUnavailable, SandboxFailed."""
         if self._environment.forgetful:
             await self._environment.check()
         await self._hosts.beat(await self._environment.place(), socket.gethostname())
@@ -44,12 +44,12 @@ class SignOfLife:
         """Where jobs for this worker are handed on to; empty while that is not known."""
         try:
             return await self._environment.place()
-        except EnvironmentUnavailable:
+        except (EnvironmentUnavailable, SandboxFailed):
             return ""
 
     async def _leave(self) -> None:
         try:
             await self._hosts.leave(await self._environment.place())
-        except (DatabaseDown, EnvironmentUnavailable) as error:
+        except (DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             # The sign grows old by itself.
             log.info("host not taken off the list", error=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -95,8 +96,9 @@ class SnapshotKeeper:
     async def instead(self, missing: Snapshot) -> Snapshot | None:
         """What to use where that one is not in the engine: itself, once it is fetched, else an older one, or
         nothing. Raises: EnvironmentUnavailable, DatabaseDown."""
+        # On record before it is here, so that the sweep does not take it for nobody's.
+        await self._snapshots.add(missing)
         if await self._is_fetched(missing):
-            await self._snapshots.add(missing)
             return missing
         await self.drop(missing)
         own = await self._snapshots.of(missing.session_id, missing.place)
@@ -139,22 +141,37 @@ class SnapshotKeeper:
         return pushed
 
     async def sweep(self, now: datetime) -> int:
-        """How many snapshots were dropped: too old, too many, or of a session that is over.
+        """How many snapshots were dropped: too old, too many, of a session that is over, or not on record.
 
         Raises: EnvironmentUnavailable, DatabaseDown.
         """
         if not self._environment.forgetful:
             return 0
+        # Listed before the record is read: one that is being taken is recorded right after it is there.
+        here = await self._environment.snapshots()
         kept = dropped = 0
         place = await self._environment.place()
-        for snapshot in await self._snapshots.on(place):
+        known = await self._snapshots.on(place)
+        for snapshot in known:
             young = now - snapshot.taken_at < self._keeping.age
             if young and kept < self._keeping.most and await self._is_wanted(snapshot):
                 kept += 1
             else:
                 await self.drop(snapshot)
                 dropped += 1
+        for reference in set(here) - {snapshot.reference for snapshot in known}:
+            # Its worker died between taking it and writing it down.
+            await self._environment.remove_snapshot(reference)
+            dropped += 1
         return dropped + await self._sweep_registry(place, now)
+
+    async def oldest_first(self) -> Sequence[Snapshot]:
+        """All of this host. Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown."""
+        if not self._environment.forgetful:
+            return []
+        return sorted(
+            await self._snapshots.on(await self._environment.place()), key=lambda each: each.taken_at
+        )
 
     async def _push(self, registry: Registry, snapshot: Snapshot) -> bool:
         try:

@@ -32,8 +32,8 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerError
 from sandbox.environments.service import BoxProgram
 from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.preparation import lay_out
 from sandbox.services import OpenedServices, open_services
-from sandbox.workspace import lay_out
 from session.events import CheckResult, Verdict, VerificationFinished
 
 CHECK_SECONDS = 1800.0

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from arq.worker import Worker
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sandbox.disk_watch import DiskWatch
 from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
 from sandbox.sharing import Sharing
 from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
-from session.queue import Regular
+from session.queue import JobWorker, Regular
 from session.queue import worker as queue_worker
 from session.reconciler import Reconciler
 
@@ -47,6 +47,7 @@ class WorkerProcess:
         snapshots: SnapshotKeeper,
         sharing: Sharing,
         sign: SignOfLife,
+        disk: DiskWatch,
         images: ImageJobs,
         image_interval_minutes: int,
         concurrency: int,
@@ -60,6 +61,7 @@ class WorkerProcess:
         self._snapshots = snapshots
         self._sharing = sharing
         self._sign = sign
+        self._disk = disk
         self._images = images
         self._image_interval_minutes = image_interval_minutes
         self._concurrency = concurrency
@@ -73,6 +75,7 @@ class WorkerProcess:
             tasks.create_task(self._snapshots.run(), name="snapshots")
             tasks.create_task(self._sharing.run(), name="sharing")
             tasks.create_task(self._sign.run(), name="sign of life")
+            tasks.create_task(self._disk.run(), name="disk watch")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
@@ -85,11 +88,11 @@ class WorkerProcess:
                 log.warning("queue lost", error=str(error) or type(error).__name__)
                 tasks.create_task(_see_out(worker), name="jobs of a worker that lost the queue")
             except asyncio.CancelledError:
-                await _end(worker)
+                await worker.close()
                 raise
             await asyncio.sleep(RESTART_SECONDS)
 
-    def _worker(self, place: str) -> Worker:
+    def _worker(self, place: str) -> JobWorker:
         return queue_worker(
             self._redis_url,
             {
@@ -119,22 +122,9 @@ async def _ping(redis_url: str) -> None:
         await redis.ping()
 
 
-async def _see_out(worker: Worker) -> None:
+async def _see_out(worker: JobWorker) -> None:
     """The jobs that ran when Redis was lost go on to their end: they need the record, not the queue."""
     try:
         await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
     finally:
-        await _end(worker)
-
-
-async def _end(worker: Worker) -> None:
-    """The worker's jobs are over and its connections closed, whether Redis answers or not.
-
-    arq's own `close` asks Redis something first, and leaves the connections open when it does not answer.
-    """
-    tasks = [*worker.tasks.values()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    if worker._pool is not None:
-        await worker._pool.aclose(close_connection_pool=True)
+        await worker.close()

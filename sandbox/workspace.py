@@ -1,39 +1,41 @@
-"""A session's box with the repository in it: opened, furnished, lost and rebuilt, saved."""
+"""A session's box with the repository in it: opened, made ready beside the agent, lost and rebuilt, saved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import structlog
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, author_env
+from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, BoxState, author_env
 from sandbox.broker.git import GitFailed
-from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
-from sandbox.bundles import BASE_BUNDLE, WORK_BUNDLE, Bundles
+from sandbox.bundles import Bundles
 from sandbox.doors import Door, WorkerDoors, placeholders
+from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
+    EnvironmentUnavailable,
     ImageMissing,
     Sandbox,
     SandboxFailed,
     SandboxSpec,
 )
-from sandbox.environments.runner_client import RunnerClient, RunnerError
+from sandbox.environments.runner_client import RunnerClient, RunnerError, RunnerGone
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
-from sandbox.services import open_services
+from sandbox.preparation import Beginnings, Preparation, PreparationParts
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import Finished, SnapshotKeeper
+from sandbox.sync import SharedFiles, Sync
 from session import events as e
 from session.people import Person
 from session.snapshots import Snapshot
 
-SETUP_SECONDS = 1200.0
 log = structlog.get_logger()
 
 
@@ -72,6 +74,9 @@ class Workspace:
         self._inbound_root = inbound
         self._name = ""
         self._sandbox: Sandbox | None = None
+        self._files = SharedFiles()
+        self._sync: Sync | None = None
+        self._lost_in_sync = False
         self._saved = ""
         self.is_new = False
 
@@ -95,53 +100,73 @@ class Workspace:
         return author_env(author)
 
     async def open(self) -> None:
-        """The box is there, with the repository in it and the author's name on its git.
+        """The box is there and its files can be read; what else it lacks is done from here on, beside the
+        agent. Whoever opens it closes it.
 
-        Emits: SandboxReady; NoteAdded when a set-up command or the newest image failed; what
-        `OpenedServices.events` says.
-        Raises: EnvironmentUnavailable, SandboxFailed.
+        Emits: SandboxReady; NoteAdded when the newest image failed; once all is done WorkspaceSynced, and
+        what `Preparation.complete` has to tell.
+        Raises: EnvironmentUnavailable, SandboxFailed, GitFailed.
         """
         await self.attach()
-        if await self._git.repository() not in ("", self._base.repository.slug):
+        state = await self._git.state(self._base.branch)
+        if state.repository not in ("", self._base.repository.slug):
             # Somebody said that another repository is meant: nothing of the first one may come along.
             await self.close()
             await self._environment.remove(self._name)
             await self._boxes.forget(self._name)
             await self.attach()
-        git = self._git
-        restored = ""
-        notes: list[e.Event] = []
+            state = await self._git.state(self._base.branch)
         made = self._opened.origin == "created"
         self.is_new = self.is_new or made
-        laid_out = await git.is_laid_out()
-        if not laid_out:
-            self.is_new = True
-            restored = await self._furnish(git)
-        elif made and self._snapshot is not None:
-            restored = await self._catch_up(git, self._snapshot)
-        if laid_out and await git.base_sha(self._base.branch) != self._base.sha:
-            notes = await self._follow_base(git)
-        services = await open_services(self._environment, self._opened, self._base.services)
-        if not laid_out:
-            notes = [*self._note(), *await self._set_up(git)]
-        origin = origin_url(self._base.repository)
-        await git.mark_ready(self._turn.author, self._base.repository.slug, origin)
+        preparation = self._preparation(state)
+        restored = await preparation.for_reading()
         earlier = any(isinstance(record.event, e.SandboxReady) for record in self._turn.records)
         ready = e.SandboxReady(
             backend=self._environment.name,
             isolation=self._environment.isolation,
             box=self._name,
             image=self._image or "",
-            replaced=earlier and self.is_new,
+            replaced=earlier and made,
             restored=restored,
             secrets=self._door.secrets if self._door else (),
-            services=services.running,
         )
-        told = services.events(self._turn.view, self._turn.turn_id, is_new=not laid_out)
-        await self._turn.append(ready, *notes, *told)
+        await self._turn.append(ready, *(self._note() if made and not state.laid_out else ()))
+
+        async def complete(sync: Sync) -> None:
+            prepared = await preparation.complete()
+            synced = e.WorkspaceSynced(
+                turn_id=self._turn.turn_id,
+                seconds=round(sync.seconds, 3),
+                waited_seconds=round(sync.waited_seconds, 3),
+                services=prepared.services,
+            )
+            await self._turn.append(synced, *prepared.events)
+
+        self._sync = Sync(complete, f"sync of {self._turn.session_id}")
+
+    async def admit(self, *, at_once: bool) -> None:
+        """Returns when a call may be made: at once, or when the box is as the turn's work needs it.
+
+        A box that was lost meanwhile is opened again, once. Raises: what preparing it raised.
+        """
+        if self._sync is None:
+            return
+        try:
+            await _passed(self._sync, at_once)
+        except (RunnerGone, SandboxFailed) as error:
+            gone = isinstance(error, RunnerGone) or isinstance(error.__cause__, RunnerGone)
+            if not gone or self._lost_in_sync:
+                raise
+            self._lost_in_sync = True
+            await self.recover(self.runner)
+            await _passed(self._sync, at_once)
+
+    def reading(self) -> AbstractAsyncContextManager[None]:
+        """The workspace's files are not exchanged meanwhile."""
+        return self._files.reading()
 
     async def attach(self) -> None:
-        """The box that is there, as it is, with its door open.
+        """The box that is there, as it is, with its door open; or a new one.
 
         Raises: EnvironmentUnavailable, SandboxFailed, BrokerUnavailable.
         """
@@ -152,11 +177,15 @@ class Workspace:
                 # The session has been elsewhere meanwhile: what this box holds is out of date.
                 await self._environment.remove(self._name)
                 await self._boxes.forget(self._name)
-        is_here = await self._boxes.is_here(session_id)
-        self._start = await self._images.start(self._base, fetch=not is_here)
+        there = await self._environment.find(self._name)
+        # What a new one is made of is looked up only for a new one.
+        if there is None:
+            self._start = await self._images.start(self._base)
+            self._snapshot = await self._snapshots.usable(session_id, repository.slug)
+        else:
+            self._start, self._snapshot = Start(there.labels.get(IMAGE_LABEL)), None
         chosen = self._start.chosen(repository)
         self._door = await self._doors.open(session_id, self._name, repository, chosen)
-        self._snapshot = await self._snapshots.usable(session_id, repository.slug)
         try:
             self._sandbox = await self._environment.open(self._spec)
         except ImageMissing:
@@ -165,25 +194,47 @@ class Workspace:
             # It is another host's, or somebody cleared the engine: the checkpoint is there all the same.
             self._snapshot = await self._snapshots.instead(self._snapshot)
             self._sandbox = await self._environment.open(self._spec)
+        if there is not None and self._opened.origin == "created":
+            # It went while this looked the other way, so what came in its place is made of nothing.
+            await self.close()
+            await self._environment.remove(self._name)
+            await self.attach()
+            return
         await self._boxes.give(session_id, self._name)
 
-    async def recover(self) -> None:
-        """The box again after it stopped answering: the same one if it lives, else rebuilt.
+    async def recover(self, lost: RunnerClient) -> None:
+        """The box again after that connection found it gone: the same one if it lives, else rebuilt. Does
+        nothing when another call has seen to it.
 
-        Emits: SandboxLost, SandboxReady. Raises: EnvironmentUnavailable, SandboxFailed.
+        Emits: SandboxLost, and as `open`. Raises: as `open`.
         """
-        cause = await self._opened.cause_of_death()
-        await self.close()
-        await self._turn.append(e.SandboxLost(cause=cause or "it stopped answering"))
-        await self.open()
+        async with self._files.exchanging():
+            if self._opened.runner is not lost:
+                return
+            cause = await self._why_lost()
+            await self.close()
+            await self._turn.append(e.SandboxLost(cause=cause))
+            await self.open()
+
+    async def _why_lost(self) -> str:
+        try:
+            return await self._opened.cause_of_death() or "it stopped answering"
+        except (EnvironmentUnavailable, SandboxFailed):
+            # Whether it runs, and what is left of it, is seen when its engine is back.
+            return "its engine does not answer either"
+
+    async def holds_work(self) -> bool:
+        """Whether the session's files are in the box, so that its checkpoint may be replaced by them."""
+        return (await self._git.state(self._base.branch)).laid_out
 
     async def hand_over(self, message: str) -> str | None:
         """The head of everything in the workspace, committed as the turn's author and taken into the
         quarantine.
 
         None when nothing differs from the base.
-        Raises: SandboxFailed, RunnerError, QuarantineRefused.
+        Raises: SandboxFailed, RunnerError, QuarantineRefused, and as `admit`.
         """
+        await self.admit(at_once=False)
         bundle = await self._git.commit_all(message, self._turn.author, self._base.branch)
         if bundle is None:
             return None
@@ -192,8 +243,9 @@ class Workspace:
     async def save(self) -> None:
         """A checkpoint of the workspace is in the quarantine, so that a lost box can be rebuilt.
 
-        Raises: SandboxFailed, RunnerError, QuarantineRefused.
+        Raises: SandboxFailed, RunnerError, QuarantineRefused, and as `admit`.
         """
+        await self.admit(at_once=False)
         received = await self._quarantine.receive_bundle(
             await self._git.checkpoint(self._turn.author, self._base.branch)
         )
@@ -207,7 +259,9 @@ class Workspace:
             self._snapshots.ask(finished)
 
     async def close(self) -> None:
-        """The connection is closed; the box goes on."""
+        """Nothing is done beside the agent any more, and the connection is closed; the box goes on."""
+        if self._sync is not None:
+            await self._sync.cancel()
         if self._sandbox is not None:
             sandbox, self._sandbox = self._sandbox, None
             await sandbox.__aexit__(None, None, None)
@@ -247,75 +301,23 @@ class Workspace:
     def _git(self) -> BoxGit:
         return BoxGit(self._opened.runner, self._opened.inbound_path)
 
-    async def _furnish(self, git: BoxGit) -> str:
-        """The repository laid out in a new box; what of the session's earlier work came back, in words."""
-        await lay_out(git, self._bundles, self._base, self._start if self._image else Start(), self._inbound)
-        if await self._quarantine.resolve(CHECKPOINT_REF) is None:
-            return ""
-        await self._take_checkpoint(git)
-        return "all files of the workspace are as they were last saved"
-
-    async def _take_checkpoint(self, git: BoxGit) -> None:
-        try:
-            await self._bundles.place_work(self._quarantine, CHECKPOINT_REF, self._base, self._inbound)
-        except GitFailed as error:
-            raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
-        await git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
-        await git.restore()
-
-    async def _catch_up(self, git: BoxGit, snapshot: Snapshot) -> str:
-        """A box made of a snapshot has what was saved after it too; what came back, in words."""
-        if await self._quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
-            return (
-                "everything is as it was after the last turn, with what was installed; nothing runs any more"
-            )
-        await self._take_checkpoint(git)
-        return (
-            "all files of the workspace are as they were last saved, and what was installed is as it was "
-            f"after turn {snapshot.turns}"
+    def _preparation(self, state: BoxState) -> Preparation:
+        parts = PreparationParts(
+            self._turn, self._environment, self._base, self._quarantine, self._bundles, self._inbound
         )
-
-    async def _follow_base(self, git: BoxGit) -> list[e.Event]:
-        """An older box learns where its base branch is now; whether to rebase is for the agent to decide."""
-        await self._bundles.place_base(self._base, self._inbound)
-        await git.fetch_base(BASE_BUNDLE)
-        text = (
-            f"origin/{self._base.branch} has moved on since this workspace was made and is now at "
-            f"{self._base.sha[:12]}. Your work still stands on the older commit."
-        )
-        return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
+        return Preparation(parts, self._opened, state, Beginnings(self._start, self._snapshot), self._files)
 
     def _note(self) -> list[e.Event]:
         if not self._start.note:
             return []
         return [e.NoteAdded(turn_id=self._turn.turn_id, text=self._start.note)]
 
-    async def _set_up(self, git: BoxGit) -> list[e.Event]:
-        if self._image is not None:
-            return []  # the image has had it
-        for command in self._base.setup:
-            result = await git.run(command, SETUP_SECONDS)
-            if result.exit_code != 0:
-                text = (
-                    f"The repository's set-up command `{command}` failed "
-                    f"({result.cause or result.exit_code}). Its last output:\n{result.output[-2000:]}"
-                )
-                return [e.NoteAdded(turn_id=self._turn.turn_id, text=text)]
-        return []
 
-
-async def lay_out(git: BoxGit, bundles: Bundles, base: BaseCommit, start: Start, inbound: Path) -> None:
-    """The repository at its base commit in a new box: all of it, or what the box's image lacks.
-
-    Raises: SandboxFailed, GitFailed.
-    """
-    if start.image is None:
-        await bundles.place_base(base, inbound)
-        await git.lay_out(base.branch, base_bundle=BASE_BUNDLE, base_sha=base.sha)
-        return
-    has_news = await bundles.place_since(base, start.sha, inbound)
-    bundle = BASE_BUNDLE if has_news else None
-    await git.catch_up(base.branch, base_bundle=bundle, base_sha=base.sha)
+async def _passed(sync: Sync, at_once: bool) -> None:
+    if at_once:
+        sync.look()
+    else:
+        await sync.done()
 
 
 async def save_quietly(workspace: Workspace, session_id: str) -> str | None:

@@ -37,6 +37,7 @@ from session.turn_events import (
     ChangesRecorded,
     ContextCompacted,
     HoldsLifted,
+    LimitReached,
     ModelReplied,
     NoteAdded,
     PlanChanged,
@@ -55,6 +56,7 @@ from session.turn_events import (
     UpdatePosted,
     VerificationFinished,
     WorkHeldBack,
+    WorkspaceSynced,
 )
 from session.vocabulary import (
     ApprovalKind,
@@ -63,6 +65,7 @@ from session.vocabulary import (
     Event,
     Hold,
     HoldKind,
+    Limit,
     PlanItem,
     PullRequestState,
     ToolRequest,
@@ -91,6 +94,8 @@ __all__ = [
     "Hold",
     "HoldKind",
     "HoldsLifted",
+    "Limit",
+    "LimitReached",
     "MergeFailed",
     "ModelReplied",
     "NoteAdded",
@@ -136,6 +141,7 @@ __all__ = [
     "Verdict",
     "VerificationFinished",
     "WorkHeldBack",
+    "WorkspaceSynced",
     "decode",
     "encode",
 ]

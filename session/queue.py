@@ -156,7 +156,10 @@ class _Redis(ArqRedis):
 
 class JobWorker(Worker):
     """arq's worker, whose `close` waits for its jobs and leaves no connection open, and which leaves jobs to
-    the workers that they are handed on to. `place` is where it is, empty for nowhere in particular."""
+    the workers that they are handed on to. `place` is where it is, empty for nowhere in particular.
+
+    arq's own asks Redis something first, and leaves the connections open when it does not answer.
+    """
 
     place = ""
 
@@ -165,7 +168,7 @@ class JobWorker(Worker):
         await super().start_jobs([name for name in job_ids if _is_for(name.decode(), self.place)])
 
     async def close(self) -> None:
-        """End the jobs that run, then the connection."""
+        """End the jobs that run, then the connection, whether Redis answers or not."""
         running = [task for task in (self.main_task, *self.tasks.values()) if task is not None]
         for task in running:
             task.cancel()

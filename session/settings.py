@@ -171,6 +171,20 @@ class Settings(BaseSettings):
         "registry.internal:5000/bellhop",
         pattern=_REGISTRY,
     )
+    disk_free_gb: float = _setting(
+        5,
+        "gigabytes that stay free on the disks of sandboxes: below, what can be spared is removed, and no "
+        "new sandbox starts where that does not help; 0: nobody looks",
+        "20",
+        ge=0,
+    )
+    disk_most_gb: float = _setting(
+        0,
+        "most gigabytes of disk that sandboxes, their snapshots and images may take, above which the same "
+        "happens; 0 means no limit",
+        "200",
+        ge=0,
+    )
     image_interval_minutes: int = _setting(
         30,
         "minutes between two looks whether repositories need new images; 0 builds none by itself",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from session.people import Person
-from session.vocabulary import CheckResult, Event, Hold, PlanItem, ToolRequest, ToolStatus, Verdict
+from session.vocabulary import CheckResult, Event, Hold, Limit, PlanItem, ToolRequest, ToolStatus, Verdict
 
 
 class TurnStarted(Event):
@@ -29,7 +29,8 @@ class TurnResumed(Event):
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `replaced` says it is a new box for an
     earlier session, `restored` what came back in it, `secrets` names what the box may read as files,
-    `services` what runs for it beside it or in it."""
+    `services` what runs for it beside it or in it; of a box that is made ready beside the agent that is known
+    later."""
 
     backend: str
     isolation: str
@@ -41,10 +42,28 @@ class SandboxReady(Event):
     services: tuple[str, ...] = ()
 
 
+class WorkspaceSynced(Event):
+    """The box is ready for work: its repository up to date, its services there, its set-up done. That took
+    `seconds` beside the agent, of which tools that may not come before it waited `waited_seconds`."""
+
+    turn_id: str
+    seconds: float
+    waited_seconds: float = 0.0
+    services: tuple[str, ...] = ()
+
+
 class SandboxLost(Event):
     """The box died under the turn; `cause` names why, as far as it is known ("out of memory")."""
 
     cause: str
+
+
+class LimitReached(Event):
+    """Something that the agent ran wanted more than a box may have of `limit`. It was ended or held back; the
+    box goes on."""
+
+    turn_id: str
+    limit: Limit
 
 
 class ModelReplied(Event):

@@ -38,6 +38,7 @@ def _(event: e.TurnStarted, view: SessionView, record: e.Recorded) -> SessionVie
         failure=None,
         stopped_by=None,
         question=None,
+        limits_reached=(),
     )
 
 
@@ -49,12 +50,27 @@ def _(event: e.TurnResumed, view: SessionView, record: e.Recorded) -> SessionVie
 
 @rule.register
 def _(event: e.SandboxReady, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, sandbox=event, state="running" if view.state == "starting" else view.state)
+    state = "running" if view.state == "starting" else view.state
+    return changed(view, sandbox=event, sandbox_lost="", state=state)
+
+
+@rule.register
+def _(event: e.WorkspaceSynced, view: SessionView, record: e.Recorded) -> SessionView:
+    if view.sandbox is None:
+        return view
+    return changed(view, sandbox=view.sandbox.model_copy(update={"services": event.services}))
 
 
 @rule.register
 def _(event: e.SandboxLost, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, sandbox=None, last_action=f"the sandbox died: {event.cause}")
+    died = f"the sandbox died: {event.cause}"
+    return changed(view, sandbox=None, sandbox_lost=event.cause, last_action=died)
+
+
+@rule.register
+def _(event: e.LimitReached, view: SessionView, record: e.Recorded) -> SessionView:
+    known = event.limit in view.limits_reached
+    return view if known else changed(view, limits_reached=(*view.limits_reached, event.limit))
 
 
 @rule.register

@@ -88,7 +88,11 @@ class Failure(Declared):
 
 
 class SessionView(Declared):
-    """All that surfaces show of one session, as of event `seq`."""
+    """All that surfaces show of one session, as of event `seq`.
+
+    `sandbox_lost` is why the box died, until there is one again. `limits_reached` is of the current or last
+    turn.
+    """
 
     id: str
     seq: int
@@ -106,6 +110,8 @@ class SessionView(Declared):
     plan: tuple[e.PlanItem, ...] = ()
     last_action: str = ""
     sandbox: e.SandboxReady | None = None
+    sandbox_lost: str = ""
+    limits_reached: tuple[e.Limit, ...] = ()
     approvals: tuple[ApprovalView, ...] = ()
     question: e.QuestionAsked | None = None
     changes: e.ChangesRecorded | None = None

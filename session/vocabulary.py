@@ -10,6 +10,7 @@ ApprovalKind = Literal["repository", "plan", "command", "egress", "pull_request"
 PullRequestState = Literal["draft", "open", "merged", "closed"]
 Verdict = Literal["passed", "failed", "not_run"]
 ToolStatus = Literal["ok", "error", "cancelled", "unknown"]
+Limit = Literal["memory", "disk", "processes", "processor", "output"]
 HoldKind = Literal["secret", "commit", "handover", "publication"]
 
 

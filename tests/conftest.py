@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import pytest_asyncio
 import redis
 
+from sandbox.environments.docker_engine import DockerEnvironment
 from tests.provision import base_image as base_images
 from tests.provision import docker_engine, parts, places, processes
 from tests.provision.databases import migrate
@@ -213,6 +215,21 @@ def chromium_path(require: Callable[[str], None]) -> Path:
     found = parts.chromium_path()
     assert found is not None
     return found
+
+
+@pytest_asyncio.fixture
+async def docker_environment(
+    docker_host: str, base_image: str, bellhop_home: Path
+) -> AsyncIterator[DockerEnvironment]:
+    """Boxes of a Docker engine, their sockets in `bellhop_home`."""
+    environment = DockerEnvironment(
+        run_directory=bellhop_home / "run",
+        base_image=base_image,
+        cache=bellhop_home / "cache",
+        base_url=docker_host,
+    )
+    yield environment
+    await environment.aclose()
 
 
 @pytest.fixture

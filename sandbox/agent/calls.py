@@ -108,10 +108,11 @@ class CallRunner:
         """Run the calls in order until one suspends or finishes the turn; None when all have returned.
 
         Emits: ToolCalled, ToolReturned, and what the tools bring.
-        Raises: StopSeen, TurnOver, StaleEpoch, SandboxFailed.
+        Raises: StopSeen, TurnOver, StaleEpoch, SandboxFailed, and what making the box ready raised.
         """
         begun = {r.event.call_id for r in self._turn.turn_records if isinstance(r.event, e.ToolCalled)}
         for batch in _batches([understand(request, self.tools) for request in requests]):
+            await self._workspace.admit(at_once=not any(self._waits(call) for call in batch))
             if self._halted is not None and await self._halted():
                 raise StopSeen(self._turn.session_id)
             fresh = [call for call in batch if call.request.call_id not in begun]
@@ -146,21 +147,35 @@ class CallRunner:
         never_ran = context.commands.never_ran(call.request.call_id)
         if again and call.tool.journaled and self._workspace.is_new and not never_ran:
             return ToolResult(UNKNOWN, "unknown")
+        runner = self._workspace.runner
         try:
-            return await call.tool.run(context, call.arguments)
+            return await self._made(call.tool, context, call.arguments)
         except RunnerGone as error:
             log.warning(
                 "sandbox lost", session_id=self._turn.session_id, call=call.request.tool, error=str(error)
             )
         except RunnerError as error:
             return ToolResult(str(error), "error")
-        await self._workspace.recover()
+        await self._workspace.recover(runner)
         if self._workspace.is_new and call.tool.journaled:
             return ToolResult(UNKNOWN, "unknown")
+        await self._workspace.admit(at_once=call.tool.at_once)
         try:
-            return await call.tool.run(context, call.arguments)
+            return await self._made(call.tool, context, call.arguments)
         except RunnerError as error:
             return ToolResult(f"{UNKNOWN} ({error})", "unknown")
+
+    def _waits(self, call: Call) -> bool:
+        """Whether the box has to be ready for it; a call that will be refused waits for nothing."""
+        if call.tool is None or isinstance(call.arguments, Malformed) or call.tool.at_once:
+            return False
+        return not self._context(call.request.call_id).plans.refusal(call.tool)
+
+    async def _made(self, tool: Tool[Arguments], context: ToolContext, arguments: Arguments) -> ToolOutcome:
+        if tool.mutates:
+            return await tool.run(context, arguments)
+        async with self._workspace.reading():
+            return await tool.run(context, arguments)
 
     def _called(self, call: Call) -> e.ToolCalled:
         request = call.request

@@ -60,6 +60,8 @@ A_contra = TypeVar("A_contra", bound=Arguments, contravariant=True)
 class Tool(Protocol[A_contra]):
     """Something the agent can do.
 
+    A call waits until the box is ready for work, with its repository up to date and its set-up done, unless
+    `at_once` says that it reads files as they are, or needs nothing of the box.
     `mutates` is False for calls that only look: those of one message run side by side. `journaled` is True
     when the call's effect lives in the box and is remembered by its runner, so that a lost box leaves its end
     unknown.
@@ -70,6 +72,7 @@ class Tool(Protocol[A_contra]):
     arguments: type[Arguments]
     mutates: bool
     journaled: bool
+    at_once: bool = False
 
     def action(self, arguments: A_contra) -> str:
         """The call in plain words for the card: "reading billing/invoice.py"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -35,6 +36,7 @@ class TurnLog:
         self.epoch = epoch
         self.records: list[e.Recorded] = []
         self._view: SessionView | None = None
+        self._catching_up = asyncio.Lock()
 
     @property
     def view(self) -> SessionView:
@@ -64,14 +66,16 @@ class TurnLog:
 
     async def catch_up(self) -> SessionView:
         """The newest state, with `records` and `view` brought up to it."""
-        while True:
-            after = self.records[-1].seq if self.records else 0
-            page = await self._log.read(self.session_id, after=after, limit=PAGE)
-            for record in page:
-                self._view = apply(self._view, record)
-            self.records.extend(page)
-            if len(page) < PAGE:
-                return self.view
+        # The agent and what is done beside it write both: each record is taken in once.
+        async with self._catching_up:
+            while True:
+                after = self.records[-1].seq if self.records else 0
+                page = await self._log.read(self.session_id, after=after, limit=PAGE)
+                for record in page:
+                    self._view = apply(self._view, record)
+                self.records.extend(page)
+                if len(page) < PAGE:
+                    return self.view
 
     async def clock(self) -> datetime:
         """The record's own time (UTC), by which approvals run out. Raises: DatabaseDown."""

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sandbox.base_commit import BadBase
 from sandbox.broker import wire
+from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.publishing import PublishRefused
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits, QuarantineRefused, Received
 from sandbox.broker.rights import NotApproved, NotPermitted
@@ -45,6 +46,7 @@ KINDS: Mapping[type[Exception], str] = {
     QuarantineRefused: "quarantine_refused",
     UnknownRepository: "unknown_repository",
     BadBase: "bad_base",
+    DoorTaken: "door_taken",
 }
 """How the desk's errors are named on their way."""
 
@@ -145,10 +147,12 @@ class BrokerForge:
         """What a bundle brought into the session's quarantine. Raises: QuarantineRefused."""
         directory = self._exchange / session_id
         file = directory / f"{uuid4().hex}.bundle"
-        await asyncio.to_thread(_laid_down, bundle, file)
         try:
+            await asyncio.to_thread(_laid_down, bundle, file)
             asked = wire.Handover(session_id=session_id, file=file.name)
             answer = await self._call("quarantine.receive", asked, wire.TakenIn, GIT_SECONDS)
+        except OSError as error:
+            raise QuarantineRefused(f"The changes cannot be laid down: {error}.") from error
         finally:
             await asyncio.to_thread(file.unlink, missing_ok=True)
         return Received(answer.references, answer.commits, answer.findings)

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.broker.door.doors import Doors
-from sandbox.broker.door_wire import DoorIsOpen, OfBox, OpenBuildDoor, OpenDoor, Refusals, Refused
+from sandbox.broker.door_wire import (
+    DoorIsOpen,
+    OfBox,
+    OpenBuildDoor,
+    OpenDoor,
+    OpenWaitingDoor,
+    Refusals,
+    Refused,
+)
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.environments.protocol import DOOR_SECRETS
 from session.broker import Nothing
@@ -26,6 +34,8 @@ class DoorDesk:
         return [
             Operation("door.open", OpenDoor, WORKER, self.open),
             Operation("door.open_for_build", OpenBuildDoor, WORKER, self.open_for_build),
+            Operation("door.open_waiting", OpenWaitingDoor, WORKER, self.open_waiting),
+            Operation("door.assign", OpenDoor, WORKER, self.assign),
             Operation("door.close", OfBox, WORKER, self.close),
             Operation("door.refusals", Refused, WORKER, self.refusals),
         ]
@@ -40,6 +50,17 @@ class DoorDesk:
         """The door of the box in which that repository's image is built."""
         directory = await self._doors.open_for_build(asked.repository, asked.box, asked.package_hosts)
         return DoorIsOpen(directory=str(directory), secrets=())
+
+    async def open_waiting(self, asked: OpenWaitingDoor, caller: Caller) -> DoorIsOpen:
+        """The door of a box that waits for a session of that repository."""
+        directory = await self._doors.open_waiting(asked.repository, asked.box)
+        return DoorIsOpen(directory=str(directory), secrets=())
+
+    async def assign(self, asked: OpenDoor, caller: Caller) -> DoorIsOpen:
+        """The door of a box that waited, now the session's. Raises: DoorTaken."""
+        directory = await self._doors.assign(asked.session_id, asked.box, asked.package_hosts, by=caller.name)
+        secrets = await asyncio.to_thread(_names, directory / DOOR_SECRETS)
+        return DoorIsOpen(directory=str(directory), secrets=secrets)
 
     async def close(self, asked: OfBox, caller: Caller) -> Nothing:
         """The door of the box is gone."""

@@ -22,6 +22,13 @@ class OpenBuildDoor(Declared):
     package_hosts: dict[str, tuple[str, ...]]
 
 
+class OpenWaitingDoor(Declared):
+    """A door for a box that waits for a session of that repository."""
+
+    repository: str
+    box: str
+
+
 class DoorIsOpen(Declared):
     """The door's directory on this host, and the names of the secrets that lie in it for the box."""
 

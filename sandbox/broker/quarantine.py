@@ -107,6 +107,8 @@ class Quarantine:
             commits = await self._new_commits(brought.values())
             findings = await inspect_commits(self.path, commits, max_file_bytes=self.limits.file_bytes)
             await self._point(brought)
+        except OSError as error:
+            raise QuarantineRefused(f"The changes cannot be kept: {error}.") from error
         except GitTimeout as failure:
             raise QuarantineRefused(
                 "The changes took too long to take in; hand over less at once."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox.environments as backends
-from sandbox.environments.protocol import Environment, EnvironmentUnavailable
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
 
 AUTO = "auto"
 
@@ -69,7 +69,7 @@ async def choose_environment(
             if prepare:
                 await environment.prepare()
             return environment
-        except EnvironmentUnavailable as error:
+        except (EnvironmentUnavailable, SandboxFailed) as error:
             await environment.aclose()
             refusals.append(str(error))
     raise EnvironmentUnavailable(" ".join(refusals))

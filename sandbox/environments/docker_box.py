@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from sandbox.environments.docker_containers import ENGINE_ERRORS
+from sandbox.environments.docker_connection import Engine
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.images import ImageTag, KeptImage
@@ -27,6 +26,7 @@ class DockerSandbox(OpenBox):
     def __init__(
         self,
         environment: Environment,
+        engine: Engine,
         container: Container,
         name: str,
         runner: RunnerClient,
@@ -36,6 +36,7 @@ class DockerSandbox(OpenBox):
     ) -> None:
         super().__init__(name, runner, origin)
         self._environment = environment
+        self._engine = engine
         self._container = container
         self._images = images
         self._services = services
@@ -45,7 +46,7 @@ class DockerSandbox(OpenBox):
         return await self._environment.snapshot(self._name, tag)
 
     async def keep(self, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
-        """An image of the container, which has ended. Raises: SandboxFailed."""
+        """An image of the container, which has ended. Raises: EnvironmentUnavailable, SandboxFailed."""
         try:
             # What was called and printed here is nothing to the boxes that are made from it.
             await self._runner.exec(
@@ -55,32 +56,36 @@ class DockerSandbox(OpenBox):
             raise SandboxFailed(f"box {self._name}: it cannot be kept as an image: {error}") from error
         await self._runner.aclose()
         await self.kill()
-        try:
-            return await asyncio.to_thread(self._images.keep, self._container, tag, labels)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name}: it cannot be kept as an image: {error}") from error
+        failing = f"box {self._name}: it cannot be kept as an image"
+        return await self._engine.call(failing, self._images.keep, self._container, tag, labels)
 
     async def stop(self) -> None:
-        """The container and its services have ended; its filesystem stays. Raises: SandboxFailed."""
+        """The container and its services have ended; its filesystem stays. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
         await self._runner.aclose()
-        try:
-            await asyncio.to_thread(self._container.stop, timeout=2)
-            await asyncio.to_thread(self._services.end, self._name)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name} does not stop: {error}") from error
+        await self._engine.call(f"box {self._name} does not stop", self._stop)
 
     async def kill(self) -> None:
-        """The container and its services were killed; its filesystem stays. Raises: SandboxFailed."""
-        try:
-            await asyncio.to_thread(self._kill)
-            await asyncio.to_thread(self._services.end, self._name)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name} cannot be killed: {error}") from error
+        """The container and its services were killed; its filesystem stays. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
+        await self._engine.call(f"box {self._name} cannot be killed", self._kill)
 
     async def remove(self) -> None:
-        """The container is gone. Raises: EnvironmentUnavailable."""
+        """The container is gone. Raises: EnvironmentUnavailable, SandboxFailed."""
         await self._runner.aclose()
         await self._environment.remove(self._name)
+
+    async def cause_of_death(self) -> str | None:
+        """Why the container is not running; None when it is.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        failing = f"box {self._name}: it is not known why it ended"
+        return await self._engine.call(failing, self._cause_of_death)
+
+    def _stop(self) -> None:
+        self._container.stop(timeout=2)
+        self._services.end(self._name)
 
     def _kill(self) -> None:
         try:
@@ -90,15 +95,13 @@ class DockerSandbox(OpenBox):
             # It does not run, or is not there.
             if error.status_code not in (404, 409):
                 raise
+        self._services.end(self._name)
 
-    async def cause_of_death(self) -> str | None:
-        """Why the container is not running; None when it is. Raises: SandboxFailed."""
+    def _cause_of_death(self) -> str | None:
         try:
-            await asyncio.to_thread(self._container.reload)
+            self._container.reload()
         except NotFound:
             return "removed"
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {self._name}: the engine does not answer: {error}") from error
         state = self._container.attrs["State"]
         if state["Running"]:
             return None

@@ -7,11 +7,11 @@ import secrets
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-import requests
 from docker import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.door_environment import door_environment, door_options
@@ -22,6 +22,7 @@ from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
     WORKSPACE,
+    ImageMissing,
     SandboxFailed,
     SandboxSpec,
 )
@@ -42,8 +43,6 @@ from sandbox.runner import VERSION
 # Which installation a container belongs to: several may share an engine, and none may reap another's boxes.
 OWNER_LABEL = "bellhop.owner"
 RUNNER_LABEL = "bellhop.runner"
-# What the SDK lets through of the connection below it.
-ENGINE_ERRORS = (DockerException, requests.exceptions.RequestException)
 # A box that moves into a new container has two for a moment; no box's name has a dot.
 NEXT = ".next"
 MOVED_REPOSITORY = "bellhop/moved"
@@ -72,8 +71,11 @@ class Containers:
         return None
 
     def create(self, spec: SandboxSpec, image: str) -> Container:
-        """A new container of that image, not started. Raises: ImageNotFound."""
-        return self._create(spec, image, self._title(spec.name))
+        """A new container of that image, not started. Raises: ImageMissing."""
+        try:
+            return self._create(spec, image, self._title(spec.name))
+        except ImageNotFound as error:
+            raise ImageMissing(f"box {spec.name}: there is no image {image} in the engine") from error
 
     def with_door(self, container: Container, spec: SandboxSpec) -> Container:
         """The box's container with the door of `spec`: itself, or one in its place that has its files.
@@ -113,15 +115,32 @@ class Containers:
         """An image of the box's filesystem as it is now. Raises: SandboxFailed."""
         repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{name}"
         changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
-        try:
-            container = self.find(name)
-            if container is None:
-                raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
-            # Pausing a busy container often fails, and git's own files are written to survive a cut.
-            container.commit(repository, tag, pause=False, changes="\n".join(changes))
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {name}: no snapshot: {error}") from error
+        container = self.find(name)
+        if container is None:
+            raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
+        # Pausing a busy container often fails, and git's own files are written to survive a cut.
+        container.commit(repository, tag, pause=False, changes="\n".join(changes))
         return f"{repository}:{tag}"
+
+    def kill(self, name: str) -> None:
+        """Its container is dead; one that does not run, or is not there, is dead already."""
+        try:
+            self._client.api.kill(self._title(name))
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise
+
+    def list(self) -> list[Container]:
+        """Every box's container. An engine may serve several Bellhops; nobody sweeps another's boxes."""
+        filters: dict[str, str | list[str] | bool] = {"label": [NAME_LABEL, f"{OWNER_LABEL}={self._owner}"]}
+        return self._client.containers.list(all=True, filters=filters, ignore_removed=True)
+
+    def snapshots(self) -> Sequence[str]:
+        """The names of all snapshots of this installation's boxes."""
+        found = self._client.api.images(name=f"{SNAPSHOT_REPOSITORY}-{self._owner}-*")
+        names = (tag for image in found for tag in image["RepoTags"] or ())
+        # One that is on its way to the registry has a name for that too.
+        return [name for name in names if name.startswith(SNAPSHOT_REPOSITORY)]
 
     def _title(self, name: str) -> str:
         return container_name(self._owner, name)

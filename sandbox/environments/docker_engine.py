@@ -6,19 +6,21 @@ import asyncio
 import hashlib
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.docker_box import DockerSandbox
-from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, Containers, container_name
+from sandbox.environments.docker_connection import DEFAULT_ENGINE, Engine
+from sandbox.environments.docker_containers import Containers
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.docker_registry import DockerRegistry
 from sandbox.environments.docker_services import DockerServices
+from sandbox.environments.docker_usage import DockerUsage
 from sandbox.environments.images import BaseImage, KeptImage, WantedBase
 from sandbox.environments.protocol import (
     NAME_LABEL,
@@ -33,11 +35,13 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerClient, RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
 from sandbox.environments.service import ServiceSpec
+from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 START_SECONDS = 30.0
+# A runtime may be named by its shim, which the engine looks for only when a box starts.
+SHIM = "io.containerd."
 
 
 class DockerEnvironment:
@@ -63,12 +67,11 @@ class DockerEnvironment:
         self._run_directory = run_directory.absolute()
         self._base_image = base_image
         self._cache = cache
-        self._base_url = base_url
+        self._engine = Engine(base_url)
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._registry = DockerRegistry(self._engine, registry, self._owner, logins) if registry else None
-        self._client: DockerClient | None = None
-        self._place: str | None = None
+        self._about: Mapping[str, Any] | None = None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -85,126 +88,136 @@ class DockerEnvironment:
         return True
 
     async def check(self) -> None:
-        """Returns when the engine answers. Raises: EnvironmentUnavailable."""
-        await asyncio.to_thread(self._engine)
+        """Returns when the engine answers and knows the runtime. Raises: EnvironmentUnavailable,
+        SandboxFailed."""
+        await self._engine.check()
+        if self._runtime is None or self._runtime.startswith(SHIM):
+            return
+        known = (await self._told()).get("Runtimes") or {}
+        if self._runtime not in known:
+            raise EnvironmentUnavailable(
+                f"The Docker engine knows no runtime {self._runtime!r}, only {', '.join(sorted(known))}: "
+                'install it, name it under "runtimes" in the daemon.json of the engine and restart that, or '
+                "correct SANDBOX_RUNTIME."
+            )
 
     async def prepare(self) -> None:
         """The base image is there; without a registry it is put together, which takes a minute or two once.
 
-        Raises: EnvironmentUnavailable.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
-        client = await asyncio.to_thread(self._engine)
-        await self._base(client)
+        await self._base(await self._engine.client())
 
     async def open(self, spec: SandboxSpec) -> DockerSandbox:
         """The box of that name, adopted, restarted or created.
 
-        Raises: EnvironmentUnavailable, SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed; ImageMissing for a new one.
         """
         if not NAMES.fullmatch(spec.name):
             raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
         async with self._opening.setdefault(spec.name, asyncio.Lock()):
-            try:
-                return await self._open(spec)
-            except ENGINE_ERRORS as error:
-                raise SandboxFailed(f"box {spec.name}: the engine refused: {error}") from error
+            return await self._open(spec)
 
     async def list(self) -> Sequence[BoxInfo]:
-        """Every box made with this run directory. Raises: EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
-        filters: dict[str, str | list[str] | bool] = {
-            # An engine may serve several Bellhops; nobody sweeps another's boxes.
-            "label": [NAME_LABEL, f"{OWNER_LABEL}={self._owner}"]
-        }
-        found = await asyncio.to_thread(
-            client.containers.list, all=True, filters=filters, ignore_removed=True
-        )
-        return [
-            BoxInfo(
-                name=box.labels[NAME_LABEL],
-                session_id=box.labels.get(SESSION_LABEL, ""),
-                running=box.status == "running",
-                labels=dict(box.labels),
-            )
-            for box in found
-        ]
+        """Every box made with this run directory. Raises: EnvironmentUnavailable, SandboxFailed."""
+        containers = self._containers(await self._engine.client())
+        found = await self._engine.call("boxes cannot be listed", containers.list)
+        return [_info(box) for box in found]
+
+    async def find(self, name: str) -> BoxInfo | None:
+        """That box, looked up by its container's name. Raises: EnvironmentUnavailable, SandboxFailed."""
+        containers = self._containers(await self._engine.client())
+        found = await self._engine.call(f"box {name} cannot be looked up", containers.find, name)
+        return _info(found) if found is not None else None
 
     async def snapshot(self, name: str, tag: str) -> str:
         """An image of the container's filesystem, made without pausing it.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
-        client = await asyncio.to_thread(self._engine)
-        return await asyncio.to_thread(self._containers(client).snapshot, name, tag)
+        containers = self._containers(await self._engine.client())
+        return await self._engine.call(f"box {name}: no snapshot", containers.snapshot, name, tag)
 
     async def end(self, name: str) -> None:
         """The container and its services were killed; its filesystem stays. Raises: EnvironmentUnavailable,
         SandboxFailed."""
-        client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(_kill, client, container_name(self._owner, name))
+        client = await self._engine.client()
+        await self._engine.call(f"box {name} cannot be killed", self._containers(client).kill, name)
         await self._end_services(client, name)
 
     async def remove(self, name: str) -> None:
         """The container, its services and its socket directory are gone. Raises: EnvironmentUnavailable,
         SandboxFailed."""
-        client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(self._containers(client).remove, name)
+        client = await self._engine.client()
+        await self._engine.call(f"box {name} cannot be removed", self._containers(client).remove, name)
         await self._end_services(client, name)
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """The service runs in a container in the box's network. Raises: ServiceFailed,
-        EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
-        return await asyncio.to_thread(self._services(client).open, box, service)
+        EnvironmentUnavailable, SandboxFailed."""
+        services = self._services(await self._engine.client())
+        failing = f"box {box}: the service {service.name} cannot be started"
+        return await self._engine.call(failing, services.open, box, service)
 
     async def sweep_services(self) -> int:
         """Services of boxes that do not run are gone. Raises: EnvironmentUnavailable, SandboxFailed."""
-        client = await asyncio.to_thread(self._engine)
-        try:
-            return await asyncio.to_thread(self._services(client).sweep)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"services without a box cannot be removed: {error}") from error
+        services = self._services(await self._engine.client())
+        return await self._engine.call("services without a box cannot be removed", services.sweep)
+
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """Services whose own layer was larger are gone. Raises: EnvironmentUnavailable, SandboxFailed."""
+        services = self._services(await self._engine.client())
+        return await self._engine.call("full services cannot be ended", services.end_full, most_bytes)
+
+    async def usage(self) -> HostUse:
+        """As the engine counts it. Raises: EnvironmentUnavailable, SandboxFailed."""
+        usage = DockerUsage(await self._engine.client(), self._owner)
+        return await self._engine.call("the engine does not tell what is used", usage.read)
+
+    async def disks(self) -> Sequence[Disk]:
+        """That of the engine's data, where it can be seen from here, and that of the run directory.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        root = (await self._told())["DockerRootDir"]
+        self._run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await asyncio.to_thread(disks_of, (Path(root), self._run_directory))
+
+    async def snapshots(self) -> Sequence[str]:
+        """The names of the images. Raises: EnvironmentUnavailable, SandboxFailed."""
+        containers = self._containers(await self._engine.client())
+        return await self._engine.call("snapshots cannot be listed", containers.snapshots)
 
     async def remove_snapshot(self, reference: str) -> None:
         """The image is gone, or goes with the last box that stands on it.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
-        client = await asyncio.to_thread(self._engine)
-        try:
-            # By force: a box that stands on it keeps its layers, and only the name goes.
-            await asyncio.to_thread(client.images.remove, reference, force=True)
-        except ImageNotFound:
-            return
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"{reference} cannot be removed: {error}") from error
+        images = DockerImages(await self._engine.client(), self._owner)
+        await self._engine.call(f"{reference} cannot be removed", images.remove, reference)
 
     async def place(self) -> str:
-        """This installation in this very engine. Raises: EnvironmentUnavailable."""
-        if self._place is None:
-            client = await asyncio.to_thread(self._engine)
-            engine = (await asyncio.to_thread(client.info))["ID"]
-            self._place = f"docker:{engine[:36]}:{self._owner}"
-        return self._place
+        """This installation in this very engine. Raises: EnvironmentUnavailable, SandboxFailed."""
+        return f"docker:{(await self._told())['ID'][:36]}:{self._owner}"
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The engine's copy of what is wanted, fetched or built. Raises: ImageUnavailable,
-        EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
+        EnvironmentUnavailable, SandboxFailed."""
+        client = await self._engine.client()
         images = DockerImages(client, self._owner)
         if wanted.build is not None:
+            failing = f"the image of {wanted.build.name} cannot be built"
             with tempfile.TemporaryDirectory(prefix="bellhop-context-") as directory:
                 archive = Path(directory) / "context.tar"
                 await wanted.build.context(archive)
-                return await asyncio.to_thread(images.built, wanted.build, archive)
-        if wanted.image:
-            return await asyncio.to_thread(images.named, wanted.image)
-        return await asyncio.to_thread(images.named, await self._base(client))
+                return await self._engine.call(failing, images.built, wanted.build, archive)
+        name = wanted.image or await self._base(client)
+        return await self._engine.call(f"the image {name} cannot be had", images.named, name)
 
     async def images(self) -> Sequence[KeptImage]:
-        """Every repository image of this run directory's. Raises: EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
-        return await asyncio.to_thread(DockerImages(client, self._owner).list)
+        """Every repository image of this run directory's. Raises: EnvironmentUnavailable, SandboxFailed."""
+        images = DockerImages(await self._engine.client(), self._owner)
+        return await self._engine.call("images cannot be listed", images.list)
 
     async def remove_image(self, reference: str) -> None:
         """The same as for a snapshot. Raises: EnvironmentUnavailable, SandboxFailed."""
@@ -216,61 +229,53 @@ class DockerEnvironment:
 
     async def aclose(self) -> None:
         """Closes the connection to the engine; boxes go on."""
-        if self._client is not None:
-            await asyncio.to_thread(self._client.close)
-            self._client = None
-
-    def _engine(self) -> DockerClient:
-        try:
-            # Looked for first: the SDK leaks the socket that it could not connect.
-            scheme, _, path = self._base_url.partition("://")
-            if scheme == "unix" and not Path(path).exists():
-                raise DockerException(f"there is no socket {self._base_url}")
-            if self._client is None:
-                self._client = DockerClient(base_url=self._base_url)
-            self._client.ping()
-        except ENGINE_ERRORS as error:
-            raise EnvironmentUnavailable(
-                f"No Docker engine answers at {self._base_url}: start one, set DOCKER_HOST to its address, "
-                "or choose another SANDBOX_BACKEND."
-            ) from error
-        return self._client
+        await self._engine.aclose()
 
     async def _open(self, spec: SandboxSpec) -> DockerSandbox:
-        client = await asyncio.to_thread(self._engine)
+        client, failing = await self._engine.client(), f"box {spec.name} cannot be opened"
         containers = self._containers(client)
-        container = await asyncio.to_thread(containers.find, spec.name)
+        container = await self._engine.call(failing, containers.find, spec.name)
         socket_path = self._run_directory / spec.name / SOCKET_NAME
         origin: Origin = "created" if container is None else "restarted"
         if container is None:
             container = await self._created(client, containers, spec)
         else:
-            container = await asyncio.to_thread(containers.with_door, container, spec)
+            container = await self._engine.call(failing, containers.with_door, container, spec)
         if container.status == "running":
             try:
                 runner = await adopted_runner(socket_path)
                 return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
-                await asyncio.to_thread(container.kill)
+                await self._engine.call(failing, container.kill)
         if origin == "restarted":
             # They are in the network of the box's former life, which nothing reaches.
             await self._end_services(client, spec.name)
-        await asyncio.to_thread(container.start)
+        await self._engine.call(failing, container.start)
         runner = await self._answering(container, spec.name, socket_path)
         return self._box(client, container, spec, runner, origin)
 
+    async def _told(self) -> Mapping[str, Any]:
+        """What the engine says of itself; asked once."""
+        if self._about is None:
+            client = await self._engine.client()
+            self._about = await self._engine.call("the engine does not tell about itself", client.info)
+        return self._about
+
     async def _created(self, client: DockerClient, containers: Containers, spec: SandboxSpec) -> Container:
+        failing = f"box {spec.name} cannot be created"
         try:
-            return await asyncio.to_thread(containers.create, spec, spec.image or self._base_image)
-        except ImageNotFound as error:
+            image = spec.image or self._base_image
+            return await self._engine.call(failing, containers.create, spec, image)
+        except ImageMissing:
             if spec.image is not None:
-                message = f"box {spec.name}: there is no image {spec.image} in the engine"
-                raise ImageMissing(message) from error
+                raise
         # Looked for only now: it is there nearly always, and a box that starts does not wait for the answer.
-        return await asyncio.to_thread(containers.create, spec, await self._base(client))
+        return await self._engine.call(failing, containers.create, spec, await self._base(client))
 
     async def _base(self, client: DockerClient) -> str:
-        return await asyncio.to_thread(ensure_base_image, client, self._base_image, self._cache)
+        name = self._base_image
+        failing = f"the base image {name} cannot be had"
+        return await self._engine.call(failing, ensure_base_image, client, name, self._cache)
 
     def _containers(self, client: DockerClient) -> Containers:
         return Containers(client, self._owner, self._run_directory, self._runtime)
@@ -279,10 +284,8 @@ class DockerEnvironment:
         return DockerServices(client, self._owner, self._runtime)
 
     async def _end_services(self, client: DockerClient, name: str) -> None:
-        try:
-            await asyncio.to_thread(self._services(client).end, name)
-        except ENGINE_ERRORS as error:
-            raise SandboxFailed(f"box {name}: its services cannot be ended: {error}") from error
+        failing = f"box {name}: its services cannot be ended"
+        await self._engine.call(failing, self._services(client).end, name)
 
     def _box(
         self,
@@ -293,31 +296,31 @@ class DockerEnvironment:
         origin: Origin,
     ) -> DockerSandbox:
         images, services = DockerImages(client, self._owner), self._services(client)
-        return DockerSandbox(self, container, spec.name, runner, origin, images, services)
+        return DockerSandbox(self, self._engine, container, spec.name, runner, origin, images, services)
 
     async def _answering(self, container: Container, name: str, socket_path: Path) -> RunnerClient:
         def has_ended() -> bool:
-            container.reload()
+            with self._engine.asking(f"box {name} does not answer"):
+                container.reload()
             return bool(container.status not in ("created", "running"))
 
         try:
             return await answering_runner(socket_path, START_SECONDS, has_ended)
         except RunnerGone as error:
-            said = (await asyncio.to_thread(container.logs, tail=5)).decode("utf-8", "replace").strip()
+            logs = await self._engine.call(f"box {name}: its runner did not start", container.logs, tail=5)
+            said = logs.decode("utf-8", "replace").strip()
             raise SandboxFailed(
                 f"box {name}: its runner did not start. The image needs python3 (3.8 or newer). {said}"
             ) from error
 
 
-def _kill(client: DockerClient, container: str) -> None:
-    """The engine answers once it is dead; one that does not run, or is not there, is dead already."""
-    try:
-        client.api.kill(container)
-    except APIError as error:
-        if error.status_code not in (404, 409):
-            raise SandboxFailed(f"{container} cannot be killed: {error.explanation}") from error
-    except ENGINE_ERRORS as error:
-        raise SandboxFailed(f"{container} cannot be killed: {error}") from error
+def _info(box: Container) -> BoxInfo:
+    return BoxInfo(
+        name=box.labels[NAME_LABEL],
+        session_id=box.labels.get(SESSION_LABEL, ""),
+        running=box.status == "running",
+        labels=dict(box.labels),
+    )
 
 
 def _make(settings: EnvironmentSettings) -> DockerEnvironment:

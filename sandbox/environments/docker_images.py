@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import requests
 from docker import DockerClient
 from docker.errors import APIError, BuildError, ImageNotFound
 from docker.models.containers import Container
 
-from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, RUNNER_LABEL
+from sandbox.environments.docker_containers import OWNER_LABEL, RUNNER_LABEL
 from sandbox.environments.images import (
     REPOSITORY_LABEL,
     BaseImage,
@@ -44,7 +46,8 @@ class DockerImages:
         except ImageNotFound:
             try:
                 found = self._client.images.pull(*_name_and_tag(reference))
-            except ENGINE_ERRORS as error:
+            # A registry that says nothing for so long is none; the engine itself has answered before.
+            except (APIError, requests.exceptions.Timeout) as error:
                 raise ImageUnavailable(
                     f"The image {reference} is not in the engine and could not be fetched ({_said(error)}). "
                     "Let the engine reach its registry, load the image under that name, or name another one."
@@ -76,7 +79,9 @@ class DockerImages:
                     timeout=BUILD_SECONDS,
                     container_limits={"memory": BUILD_MEMORY_BYTES, "memswap": BUILD_MEMORY_BYTES},
                 )
-        except (BuildError, *ENGINE_ERRORS) as error:
+        except (BuildError, APIError) as error:
+            # An engine that goes away in the middle just ends what it says.
+            self._client.ping()
             raise ImageUnavailable(
                 f"The repository's Dockerfile could not be built ({_said(error)}). Its first image comes "
                 "from a registry that the engine must reach; mend the Dockerfile, or name an image in the "
@@ -116,6 +121,12 @@ class DockerImages:
         own = f"{KEPT_REPOSITORY}{image_name(labels.get(REPOSITORY_LABEL, ''), self._owner)}:"
         here = labels.get(OWNER_LABEL) == self._owner and reference.startswith(KEPT_REPOSITORY)
         return here or reference.startswith(own)
+
+    def remove(self, reference: str) -> None:
+        """The image has lost that name, and is gone unless it has others."""
+        with suppress(ImageNotFound):
+            # By force: a box that stands on it keeps its layers, and only the name goes.
+            self._client.images.remove(reference, force=True)
 
     def _kept(self, reference: str) -> KeptImage:
         image = self._client.images.get(reference)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -16,9 +17,10 @@ from typing import Literal
 import requests
 import structlog
 from docker import DockerClient, auth
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
-from sandbox.environments.docker_containers import ENGINE_ERRORS, SNAPSHOT_REPOSITORY
+from sandbox.environments.docker_connection import Engine
+from sandbox.environments.docker_containers import SNAPSHOT_REPOSITORY
 from sandbox.environments.docker_images import KEPT_REPOSITORY
 from sandbox.environments.images import ImageTag, image_name
 from sandbox.environments.protocol import ImageMissing
@@ -50,9 +52,7 @@ class DockerRegistry:
     `logins`: the file of credentials, None: the usual one.
     """
 
-    def __init__(
-        self, engine: Callable[[], DockerClient], address: str, owner: str, logins: Path | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, address: str, owner: str, logins: Path | None = None) -> None:
         self._engine = engine
         self._owner = owner
         self._server = _Server(address.rstrip("/"), logins)
@@ -67,8 +67,8 @@ class DockerRegistry:
 
         Raises: ImageMissing, RegistryAway, RegistryRefused, EnvironmentUnavailable.
         """
-        client = await asyncio.to_thread(self._engine)
-        return await asyncio.to_thread(self._push, client, reference)
+        client = await self._engine.client()
+        return await self._engine.call(f"{reference} cannot be pushed", self._push, client, reference)
 
     def image(self, tag: ImageTag) -> str:
         """The engine's name of a repository's image."""
@@ -80,8 +80,8 @@ class DockerRegistry:
 
     async def pull(self, shared: str, reference: str) -> None:
         """The image is in the engine. Raises: RegistryAway, RegistryRefused, EnvironmentUnavailable."""
-        client = await asyncio.to_thread(self._engine)
-        await asyncio.to_thread(self._pull, client, shared, reference)
+        client = await self._engine.client()
+        await self._engine.call(f"{shared} cannot be pulled", self._pull, client, shared, reference)
 
     async def remove(self, shared: str) -> None:
         """The image is not there any more, unless the registry keeps all, which is said once in the log.
@@ -116,11 +116,12 @@ class DockerRegistry:
                     _must(line, self.address)
                     digest = line.get("aux", {}).get("Digest", digest)
             finally:
-                # Its own name keeps the image in the engine.
-                client.images.remove(f"{repository}:{tag}")
+                with suppress(ImageNotFound):
+                    # Its own name keeps the image in the engine.
+                    client.images.remove(f"{repository}:{tag}")
         except ImageNotFound as error:
             raise ImageMissing(f"{reference} is not in the engine any more") from error
-        except ENGINE_ERRORS as error:
+        except APIError as error:
             raise _told(_said(error), self.address) from error
         if not digest:
             raise RegistryRefused(f"the engine did not say what {reference} is called at {self.address}")
@@ -138,7 +139,7 @@ class DockerRegistry:
             client.images.get(shared).tag(*reference.rsplit(":", 1))
             # One name is enough, and under this one nobody would remove it.
             client.images.remove(shared)
-        except ENGINE_ERRORS as error:
+        except APIError as error:
             raise _told(_said(error), self.address) from error
 
     def _name_there(self, reference: str) -> tuple[str, str]:

@@ -18,11 +18,11 @@ from docker.models.containers import Container
 from docker.models.images import Image
 
 from sandbox.agent.output import strip_terminal
-from sandbox.environments.docker_containers import ENGINE_ERRORS, OWNER_LABEL, container_name
+from sandbox.environments.docker_containers import OWNER_LABEL, container_name
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.hardening import HOSTS, SECCOMP_PROFILE, service_options
 from sandbox.environments.images import ImageUnavailable
-from sandbox.environments.protocol import SandboxLimits
+from sandbox.environments.protocol import SESSION_LABEL, SandboxLimits
 from sandbox.environments.service import (
     BESIDE_LABEL,
     SERVICE_LABEL,
@@ -31,6 +31,7 @@ from sandbox.environments.service import (
     ServiceSpec,
     until_ready,
 )
+from sandbox.environments.usage import FullService
 
 GIB = 1024**3
 LIMITS = SandboxLimits(memory_bytes=1 * GIB, cpus=1.0, pids=256)
@@ -54,7 +55,8 @@ class DockerServices:
     def open(self, box_name: str, service: ServiceSpec) -> bool:
         """The service runs beside the running box, and answers; whether it began only now.
 
-        One that does not answer is removed again. Raises: ServiceFailed.
+        One that does not answer is removed again; what an engine that goes away leaves, the next one to open
+        it finds. Raises: ServiceFailed.
         """
         try:
             box = self._client.containers.get(container_name(self._owner, box_name))
@@ -69,7 +71,7 @@ class DockerServices:
         except ServiceFailed:
             self._remove(box_name, service.name)
             raise
-        except ENGINE_ERRORS as error:
+        except APIError as error:
             self._remove(box_name, service.name)
             raise ServiceFailed(service.name, f"could not be started: {_said(error)}.") from error
 
@@ -79,9 +81,30 @@ class DockerServices:
 
     def sweep(self) -> int:
         """How many services were removed because their box is gone, or does not run."""
-        services = self._list(f"{OWNER_LABEL}={self._owner}", SERVICE_LABEL)
+        services = self._list(*self._own_labels())
         # Boxes are looked at after services: one that began since then keeps what it has.
         return sum(_remove(service) for service in services if not self._is_alive(service))
+
+    def end_full(self, most_bytes: int) -> list[FullService]:
+        """The services that have written more than that beside their volumes. They are removed."""
+        # What the SDK's own listing cannot ask for: how much each has written.
+        running = self._client.api.containers(size=True, filters={"label": self._own_labels()})
+        full = []
+        for each in running:
+            written = int(each.get("SizeRw") or 0)
+            if written > most_bytes and _remove(self._client.containers.get(each["Id"])):
+                session_id = self._session_of(each["Labels"][BESIDE_LABEL])
+                full.append(FullService(session_id, each["Labels"][SERVICE_LABEL], written))
+        return full
+
+    def _own_labels(self) -> list[str]:
+        return [f"{OWNER_LABEL}={self._owner}", SERVICE_LABEL]
+
+    def _session_of(self, box: str) -> str:
+        try:
+            return str(self._client.containers.get(box).labels.get(SESSION_LABEL, ""))
+        except NotFound:
+            return ""
 
     def _is_alive(self, service: Container) -> bool:
         try:
@@ -158,8 +181,11 @@ class DockerServices:
     def _glance(self, container: Container, service: ServiceSpec) -> None:
         try:
             container.wait(timeout=GLANCE_SECONDS)
-        except requests.exceptions.RequestException:  # it runs on
-            return
+        except requests.exceptions.RequestException:
+            # The time is up, or the engine is gone; the SDK does not tell the two apart.
+            container.reload()
+            if container.status == "running":
+                return
         raise self._ended(container, service)
 
     def _ended(self, container: Container, service: ServiceSpec) -> ServiceFailed:

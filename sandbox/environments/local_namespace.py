@@ -23,6 +23,8 @@ from sandbox.environments.local_files import KEPT, copy_box
 from sandbox.environments.local_images import PREFIX, LocalImages
 from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
+from sandbox.environments.local_snapshots import LocalSnapshots
+from sandbox.environments.local_usage import local_use
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
 from sandbox.environments.protocol import (
     NAME_LABEL,
@@ -37,13 +39,13 @@ from sandbox.environments.runner_client import RunnerGone
 from sandbox.environments.runner_launch import SOCKET_NAME, adopted_runner, answering_runner
 from sandbox.environments.service import ServiceFailed, ServiceSpec
 from sandbox.environments.unshare_builder import unshare_command
+from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 
 Builder = Callable[[BoxPlan], list[str]]
 
 # By the program each needs, the better first.
 BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-TAGS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 START_SECONDS = 15.0
 # Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
 FIRST_UID = 200_000
@@ -58,7 +60,7 @@ class LocalEnvironment:
 
     def __init__(self, *, directory: Path, program: str | None = None) -> None:
         self._boxes = directory.absolute() / "boxes"
-        self._snapshots = directory.absolute() / "snapshots"
+        self._snapshots = LocalSnapshots(directory.absolute() / "snapshots")
         self._images = LocalImages(directory.absolute() / "images")
         self._settings = directory.absolute() / "settings"
         self._packages: Path | None = None
@@ -109,6 +111,11 @@ class LocalEnvironment:
         """Every box in the directory."""
         return await asyncio.to_thread(self._list)
 
+    async def find(self, name: str) -> BoxInfo | None:
+        """What is written down of that box."""
+        record = await asyncio.to_thread(self.record, name)
+        return _info(record) if record is not None else None
+
     async def remove(self, name: str) -> None:
         """The box's processes and files are gone."""
         await self.end(name)
@@ -128,9 +135,28 @@ class LocalEnvironment:
         """None: what runs in a box ends with it."""
         return 0
 
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """None: there are none beside boxes."""
+        return ()
+
+    async def usage(self) -> HostUse:
+        """As this machine's kernel counts it."""
+        names = [box.name for box in await self.list()]
+        records = [record for name in names if (record := self.record(name)) is not None]
+        return await asyncio.to_thread(local_use, self._boxes, records, self._images.list())
+
+    async def disks(self) -> Sequence[Disk]:
+        """That of the directory."""
+        self._boxes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await asyncio.to_thread(disks_of, (self._boxes,))
+
+    async def snapshots(self) -> Sequence[str]:
+        """Every copy."""
+        return await asyncio.to_thread(self._snapshots.list)
+
     async def remove_snapshot(self, reference: str) -> None:
         """The copy is gone. Raises: SandboxFailed for what is no reference of a snapshot."""
-        await asyncio.to_thread(shutil.rmtree, self._snapshot_path(reference), ignore_errors=True)
+        await asyncio.to_thread(self._snapshots.remove, reference)
 
     async def place(self) -> str:
         """This directory on this machine."""
@@ -179,10 +205,7 @@ class LocalEnvironment:
 
     async def snapshot(self, name: str, tag: str) -> str:
         """A copy of the box's files under that tag. Raises: SandboxFailed."""
-        reference = f"local:{name}/{tag}"
-        target = self._snapshot_path(reference)
-        await asyncio.to_thread(copy_box, self._boxes / name, target, None)
-        return reference
+        return await asyncio.to_thread(self._snapshots.take, self._boxes / name, tag)
 
     async def _open(self, spec: SandboxSpec) -> LocalSandbox:
         record = await asyncio.to_thread(self.record, spec.name)
@@ -201,6 +224,9 @@ class LocalEnvironment:
                 await self.end(spec.name)
         if self._program is None:
             await self.check()
+        if record is not None:
+            kept, labels = {**record.env, **spec.env}, {**spec.labels, **record.labels}
+            spec = replace(spec, env=kept, labels=labels)
         box = secrets.token_hex(8) if record is None else record.box
         plan = await asyncio.to_thread(self._prepare, spec, box, origin, packages)
         await asyncio.to_thread(self._start, plan, spec.name)
@@ -210,8 +236,6 @@ class LocalEnvironment:
             await asyncio.to_thread(end_from, plan.pid_file, spec.name)
             said = (self._boxes / spec.name / "log").read_text(errors="replace")[-500:].strip()
             raise SandboxFailed(f"box {spec.name}: its runner did not start: {said or error}") from error
-        if record is not None:
-            spec = replace(spec, labels={**spec.labels, **record.labels})
         await asyncio.to_thread(self._write_record, spec, box, plan.pid_file)
         return LocalSandbox(self, spec.name, runner, origin)
 
@@ -265,6 +289,7 @@ class LocalEnvironment:
             "name": spec.name,
             "session_id": spec.session_id,
             "labels": {**spec.labels, NAME_LABEL: spec.name, SESSION_LABEL: spec.session_id},
+            "env": dict(spec.env),
             "box": box,
             "pid": pid,
             "started_ticks": started_ticks_of(pid),
@@ -277,19 +302,11 @@ class LocalEnvironment:
     def _list(self) -> Sequence[BoxInfo]:
         names = sorted(path.name for path in self._boxes.glob("[!.]*"))
         records = [record for name in names if (record := self.record(name)) is not None]
-        return [
-            BoxInfo(record.name, record.session_id, record.running(), record.labels) for record in records
-        ]
+        return [_info(record) for record in records]
 
     def _copy_path(self, reference: str) -> Path:
         kept = reference.startswith(PREFIX)
-        return self._images.path(reference) if kept else self._snapshot_path(reference)
-
-    def _snapshot_path(self, reference: str) -> Path:
-        name, _, tag = reference.removeprefix("local:").partition("/")
-        if not (reference.startswith("local:") and NAMES.fullmatch(name) and TAGS.fullmatch(tag)):
-            raise SandboxFailed(f"{reference!r} is no snapshot of the local backend")
-        return self._snapshots / name / tag
+        return self._images.path(reference) if kept else self._snapshots.path(reference)
 
     def _try_program(self, program: str) -> None:
         binds, links = host_binds()
@@ -306,6 +323,10 @@ class LocalEnvironment:
                 f"{program} cannot make a box here ({done.stderr.strip()[-300:]}): allow unprivileged user "
                 "namespaces, or start a Docker engine. Nothing is run without isolation."
             )
+
+
+def _info(record: BoxRecord) -> BoxInfo:
+    return BoxInfo(record.name, record.session_id, record.running(), record.labels)
 
 
 def _with_former_door(spec: SandboxSpec, record: BoxRecord | None) -> SandboxSpec:

@@ -6,7 +6,7 @@ import json
 import os
 import select
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.environments.protocol import SandboxFailed
@@ -18,7 +18,7 @@ END_SECONDS = 10.0
 class BoxRecord:
     """What is written down of a box. `pid` and `started_ticks` are those of its first process, if any.
 
-    `door` is the host's directory that it sees as its door.
+    `door` is the host's directory that it sees as its door, `env` what was asked for its programs to find.
     """
 
     name: str
@@ -28,6 +28,7 @@ class BoxRecord:
     pid: int | None
     started_ticks: int | None
     door: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
 
     def running(self) -> bool:
         """Whether that very process lives; its number alone may be another's by now."""

@@ -12,6 +12,7 @@ from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBa
 from sandbox.environments.registry import Registry
 from sandbox.environments.runner_client import BoxStats, RunnerClient
 from sandbox.environments.service import ServiceSpec
+from sandbox.environments.usage import Disk, FullService, HostUse
 
 GIB = 1024**3
 SESSION_LABEL = "bellhop.session"
@@ -34,11 +35,18 @@ Origin = Literal["adopted", "restarted", "created"]
 
 
 class EnvironmentUnavailable(Exception):
-    """This backend cannot give a box here; the message says what to do about it."""
+    """This backend cannot give a box here, or has gone away; the message says what to do about it.
+
+    Any method below that reaches for an engine raises it, also in the middle of what it does: what was asked
+    of the engine then may or may not have happened, and can be asked again.
+    """
 
 
 class SandboxFailed(Exception):
-    """One box could not be opened, kept or frozen; the message names the box and the cause."""
+    """One box could not be opened, kept or frozen; the message names the box and the cause.
+
+    Any method below that reaches for an engine raises it when the engine refuses.
+    """
 
 
 class ImageMissing(SandboxFailed):
@@ -63,7 +71,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One box as asked for.
+    """One box as asked for. One that is there keeps the image, the variables and the labels it was made with.
 
     `name` is unique on the host and stays the same through the box's replacements. `image` is an image
     or a snapshot reference of the same backend; None means the backend's base image. `inbound` is a host
@@ -132,7 +140,7 @@ class Sandbox(Protocol):
         """A repository image of the box, whose processes are ended for it: its files, but neither what was
         called there nor its environment. The same tag replaces the older image.
 
-        Raises: SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
@@ -212,7 +220,17 @@ class Environment(Protocol):
         ...
 
     async def list(self) -> Sequence[BoxInfo]:
-        """Every box that was made with this backend's own directory, running or not."""
+        """Every box that was made with this backend's own directory, running or not.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def find(self, name: str) -> BoxInfo | None:
+        """That box, running or not; None when there is none. Cheaper than the list.
+
+        Raises: EnvironmentUnavailable.
+        """
         ...
 
     async def end(self, name: str) -> None:
@@ -223,14 +241,17 @@ class Environment(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """The box of that name is gone, with everything that ran in it; no error when there is none."""
+        """The box of that name is gone, with everything that ran in it; no error when there is none.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """The service runs beside the running box of that name, and answers there on the loopback; whether
         it began only now. It is gone when the box is stopped, ended or removed.
 
-        Raises: ServiceFailed, EnvironmentUnavailable.
+        Raises: ServiceFailed, EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
@@ -241,34 +262,65 @@ class Environment(Protocol):
         """
         ...
 
+    async def end_full_services(self, most_bytes: int) -> Sequence[FullService]:
+        """The services that had written more than that beside their volumes, and are gone for it.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def usage(self) -> HostUse:
+        """What all of this backend's boxes, services and copies use now; takes seconds where there are many.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def disks(self) -> Sequence[Disk]:
+        """The disks that boxes and copies lie on, as far as this process sees them.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
+    async def snapshots(self) -> Sequence[str]:
+        """The references of all snapshots that were taken here, whoever still knows of them.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
+        ...
+
     async def remove_snapshot(self, reference: str) -> None:
-        """The snapshot is gone; no error when there is none."""
+        """The snapshot is gone; no error when there is none.
+
+        Raises: EnvironmentUnavailable, SandboxFailed.
+        """
         ...
 
     async def place(self) -> str:
         """What tells this host's images and snapshots from those of all others: they lie nowhere else but in
         the registry.
 
-        Raises: EnvironmentUnavailable.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
     async def base(self, wanted: WantedBase) -> BaseImage:
         """The image that boxes are to be made from, there to be used; may take minutes.
 
-        Raises: ImageUnavailable, EnvironmentUnavailable.
+        Raises: ImageUnavailable, EnvironmentUnavailable, SandboxFailed.
         """
         ...
 
     async def images(self) -> Sequence[KeptImage]:
-        """Every repository image that was kept here."""
+        """Every repository image that was kept here. Raises: EnvironmentUnavailable, SandboxFailed."""
         ...
 
     async def remove_image(self, reference: str) -> None:
         """The repository image is gone; no error when there is none. Boxes that stand on it keep what they
         have.
 
-        Raises: SandboxFailed.
+        Raises: EnvironmentUnavailable, SandboxFailed.
         """
         ...
 

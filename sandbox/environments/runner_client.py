@@ -122,6 +122,9 @@ class RunnerClient:
             duration_seconds=seconds_of(frame, "duration_seconds"),
             replayed=flag_of(frame, "replayed"),
             cause=optional_text_of(frame, "cause"),
+            # A box that is older than this program does not look.
+            strained=texts_of(frame, "strained") if "strained" in frame else (),
+            interrupted=flag_of(frame, "interrupted"),
         )
 
     async def cancel(self, call_id: str) -> bool:

@@ -31,7 +31,10 @@ class ExecResult:
     `output` has stdout and stderr interleaved; past the inline limit it is head and tail, `spilled_path`
     names the file in the box with all of it, and `total_bytes` counts all of it. `cause` is a phrase for
     an end that was not the command's own doing ("out of memory", "timed out after 5 s", "interrupted: …").
-    `replayed` is True when the result comes from the journal.
+    `strained` names what the command wanted more of than a box has, although it was not ended for that:
+    "processes", or the "processor" until its time was up.
+    `replayed` is True when the result comes from the journal, `interrupted` when the box ended under the
+    command: how far it came is not known, and that it failed least of all.
     """
 
     exit_code: int | None
@@ -43,6 +46,8 @@ class ExecResult:
     duration_seconds: float
     replayed: bool
     cause: str | None
+    strained: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ BESIDE_LABEL = "bellhop.beside"
 SPEC_LABEL = "bellhop.service-spec"
 """A service's container has its name, that of the box it belongs to, and what it was made as."""
 
+SERVICE_DISK_BYTES = 1024**3
+"""The most that a service may write beside its volumes, which are memory."""
+
 MOST_SERVICES = 8
 """A box's limits do not count what runs beside it, so how much that is has a bound of its own."""
 

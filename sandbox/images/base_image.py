@@ -10,10 +10,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import requests
 import structlog
 from docker import DockerClient
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, ImageNotFound
 from docker.utils import parse_repository_tag
 
 from sandbox.environments.protocol import EnvironmentUnavailable
@@ -105,7 +104,7 @@ def _is_fetched(client: DockerClient, tag: str) -> bool:
         return False
     try:
         client.images.pull(*parse_repository_tag(tag))
-    except (DockerException, requests.exceptions.RequestException) as error:
+    except APIError as error:
         log.warning("base image not fetched", tag=tag, error=str(error))
         return False
     return True
@@ -136,8 +135,8 @@ def _built(client: DockerClient, tag: str) -> str | None:
     try:
         client.images.build(path=str(DOCKERFILE.parent), tag=tag, rm=True, timeout=BUILD_SECONDS)
     except (BuildError, APIError) as error:
-        return str(error)
-    except (DockerException, requests.exceptions.RequestException) as error:
+        # An engine that goes away in the middle just ends what it says.
+        client.ping()
         return str(error)
     return None
 

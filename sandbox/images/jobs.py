@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import structlog
 
+from sandbox.disk_watch import DiskWatch
+from sandbox.environments.protocol import EnvironmentUnavailable, SandboxFailed
 from sandbox.images.builder import ImageBuilder
 from session.catalogue import Catalogue, UnknownRepository
 from session.database import DatabaseDown
@@ -21,9 +23,12 @@ LOOK = "image:look"
 class ImageJobs:
     """What the queue calls. Nothing is raised: a build that fails says so on its own record."""
 
-    def __init__(self, builder: ImageBuilder, catalogue: Catalogue, locks: Locks, lease: timedelta) -> None:
+    def __init__(
+        self, builder: ImageBuilder, disk: DiskWatch, catalogue: Catalogue, locks: Locks, lease: timedelta
+    ) -> None:
         """lease: after so long without a sign of life a look counts as left behind."""
         self._builder = builder
+        self._disk = disk
         self._catalogue = catalogue
         self._locks = locks
         self._lease = lease
@@ -32,14 +37,14 @@ class ImageJobs:
         """The repository's image, built anew from its base because somebody asked."""
         try:
             await self._builder.build(slug, wait=True)
-        except (UnknownRepository, DatabaseDown) as error:
+        except (UnknownRepository, DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not built", repository=slug, reason=str(error))
         except Exception:  # the edge of a job
             log.exception("image not built", repository=slug)
 
     async def look_at_images(self) -> None:
         """Every repository's image, built where something changed: one after another, so that looking at
-        many repositories takes one of a worker's places and no more."""
+        many repositories takes one of a worker's places and no more. None is built while room is short."""
         holder = uuid4().hex
         if not await self._locks.outlast(LOOK, holder, self._lease):
             return
@@ -63,8 +68,11 @@ class ImageJobs:
 
     async def _look(self, slug: str) -> None:
         try:
+            if short := await self._disk.shortage():
+                log.warning("image not looked at", repository=slug, reason=short)
+                return
             await self._builder.look(slug)
-        except DatabaseDown as error:
+        except (DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not looked at", repository=slug, reason=str(error))
         except Exception:  # the edge of a job: one repository must not hold up the others
             log.exception("image not looked at", repository=slug)

@@ -52,9 +52,8 @@ class ReadyImages:
         self._environment = environment
         self._builds = builds
 
-    async def start(self, base: BaseCommit, *, fetch: bool = True) -> Start:
-        """Where a new box for that base commit starts. fetch: a newer image of another host is fetched first,
-        which may take a minute.
+    async def start(self, base: BaseCommit) -> Start:
+        """Where a new box for that base commit starts; a newer image of another host is fetched for it.
 
         Raises: EnvironmentUnavailable, DatabaseDown.
         """
@@ -63,7 +62,7 @@ class ReadyImages:
         except BadDevcontainer as error:
             return Start(note=f"This sandbox starts without an image of its repository: {error}")
         place = await self._environment.place()
-        shares = fetch and self._environment.registry is not None
+        shares = self._environment.registry is not None
         builds = await self._builds.of(base.repository.slug, None if shares else place)
         fitting = [build for build in builds if build.state == "ready" and build.made.recipe == recipe.digest]
         newest = await self._first_at_hand(fitting, place)

@@ -46,8 +46,11 @@ class ImageReaper:
         self._doors = doors
         self._inbound = inbound
 
-    async def sweep(self) -> int:
-        """How many images are gone. Raises: EnvironmentUnavailable, DatabaseDown."""
+    async def sweep(self, kept: int = KEPT_READY) -> int:
+        """How many images are gone; of each repository the newest `kept` stay.
+
+        Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
+        """
         place = await self._environment.place()
         boxes = await self._environment.list()
         used = {box.labels.get(IMAGE_LABEL, "") for box in boxes}
@@ -57,7 +60,7 @@ class ImageReaper:
         gone = 0
         for repository, builds in by_repository.items():
             own = [build for build in builds if build.made.place == place]
-            gone += await self._repository(repository, own, used)
+            gone += await self._repository(repository, own, used, kept)
             await self._sweep_registry(repository, builds, place)
         return gone + await self._unrecorded(place)
 
@@ -75,11 +78,13 @@ class ImageReaper:
         log.info("build box removed", box=box.name)
         return True
 
-    async def _repository(self, repository: str, builds: Sequence[ImageBuild], used: set[str]) -> int:
+    async def _repository(
+        self, repository: str, builds: Sequence[ImageBuild], used: set[str], most: int
+    ) -> int:
         """How many of one repository's images are gone; its builds come newest first."""
         ready = [build for build in builds if build.state == "ready"]
         failed = [build for build in builds if build.state == "failed"]
-        kept = KEPT_READY if repository in self._active else 0
+        kept = most if repository in self._active else 0
         for build in failed[KEPT_FAILED:]:
             await self._builds.forget(build.id)
         if any(build.state == "building" for build in builds) and not await self._is_built(repository):

@@ -13,6 +13,7 @@ from .output import CapturedOutput, PipeReader, ShownOutput
 from .places import Places
 from .processes import Process, Processes, exit_code_of
 from .refusal import Refused
+from .strain import Strain
 
 SHOW_SECONDS = 0.03
 LOOK_SECONDS = 0.5
@@ -62,7 +63,7 @@ class Execution:
         directory = self._places.directory(optional_text(args, "workdir"))
         running = self.running[call_id]
         captured = CapturedOutput(self._places.spill_path(call_id))
-        started, kills_before = time.monotonic(), oom_kills()
+        started, kills_before, strain = time.monotonic(), oom_kills(), Strain(self._processes.most)
         process = await self._processes.start_shell(command, directory, texts(args, "env"), call_id)
 
         def keep(data: bytes) -> None:
@@ -71,7 +72,7 @@ class Execution:
 
         pipe = PipeReader(process.output, keep, asyncio.get_event_loop())
         try:
-            await self._until_ended(process, running, timeout)
+            await self._until_ended(process, running, timeout, strain)
         finally:
             pipe.finish()
             running.tell()
@@ -93,11 +94,15 @@ class Execution:
             "cancelled": running.cancelled,
             "duration_seconds": round(time.monotonic() - started, 6),
             "cause": running.cause,
+            "strained": strain.seen(running.timed_out, time.monotonic() - started),
         }
 
-    async def _until_ended(self, process: Process, running: RunningCommand, timeout: float) -> None:
+    async def _until_ended(
+        self, process: Process, running: RunningCommand, timeout: float, strain: Strain
+    ) -> None:
         loop = asyncio.get_event_loop()
         watchers = [loop.create_task(self._limits.watch(lambda cause: running.end(cause)))]
+        watchers.append(loop.create_task(strain.watch()))
         if running.listeners:
             watchers.append(loop.create_task(_show(running)))
         alarm = loop.call_later(
@@ -133,5 +138,6 @@ def interrupted() -> Result:
         "timed_out": False,
         "cancelled": False,
         "duration_seconds": 0.0,
+        "interrupted": True,
         "cause": "interrupted: the box ended while this ran, and how far it came is not known",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -9,7 +10,12 @@ from typing import NamedTuple
 
 from .arguments import Args, Result
 from .refusal import Refused
+from .starter import libc
 
+# Kept free for lines, so that a disk that is full can be cleared: no command runs that is not written down.
+RESERVED_BYTES = 256 * 1024
+# Source: fallocate(2): the file does not become longer.
+KEEP_SIZE = 1
 # Calls of a segment; the one before it is kept too.
 SEGMENT_CALLS = 5000
 BEGUN, ENDED, FORGOTTEN = b"begun", b"ended", b"forgotten"
@@ -108,6 +114,8 @@ class Journal:
         self._segment, (self._begun, self._size) = segment, self._read(segment)
         # The next line must not go on where a death has cut the last one short.
         os.ftruncate(self._file, self._size)
+        # A file system that cannot reserve has none to spare later, and says so itself.
+        libc.fallocate(self._file, KEEP_SIZE, ctypes.c_long(self._size), ctypes.c_long(RESERVED_BYTES))
         for old in self._segments()[:-2]:
             os.unlink(self._path(old))
             self._calls = {key: line for key, line in self._calls.items() if line.segment != old}

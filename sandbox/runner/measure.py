@@ -14,18 +14,19 @@ ENTRIES_PER_SLICE = 500
 ENTRY_BYTES = 4096
 # Source: the kernel's cgroup documentation; the first of each pair is version 2, the other version 1.
 OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+FORK_FILES = ("/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events")
 MEMORY_FILES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
 def oom_kills() -> int | None:
     """How often the kernel ended a process of this box for want of memory; None when it does not tell."""
-    for path in OOM_FILES:
-        content = _read(path)
-        for line in (content or "").splitlines():
-            name, _, value = line.partition(" ")
-            if name == "oom_kill" and value.isdigit():
-                return int(value)
-    return None
+    return _counted(OOM_FILES, "oom_kill")
+
+
+def refused_forks() -> int | None:
+    """How often the kernel made no process for this box, which had all it may have; None when it does not
+    tell."""
+    return _counted(FORK_FILES, "max")
 
 
 def cgroup_memory_bytes() -> int | None:
@@ -89,6 +90,15 @@ def hidden_disk_bytes() -> int:
 
 def _is_memory(path: str) -> bool:
     return os.readlink(path).startswith(("/memfd:", "/dev/shm/", "/tmp/", "/dev/zero", "/SYSV"))
+
+
+def _counted(paths: tuple[str, ...], wanted: str) -> int | None:
+    for path in paths:
+        for line in (_read(path) or "").splitlines():
+            name, _, value = line.partition(" ")
+            if name == wanted and value.isdigit():
+                return int(value)
+    return None
 
 
 def _read(path: str) -> str | None:

@@ -91,7 +91,11 @@ class Operations:
     async def _journalled(self, call_id: str, operation: str, args: Args) -> Result:
         try:
             result = await self._changes[operation](call_id, args)
-            self._journal.finish(call_id, operation, args, result)
+            try:
+                self._journal.finish(call_id, operation, args, result)
+            except OSError:
+                # The disk is full. Who waits is told all the same; who asks again hears that it is not known.
+                pass
             return result
         except (Refused, Failed):
             self._journal.forget(call_id)

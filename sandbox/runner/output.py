@@ -50,20 +50,28 @@ class CapturedOutput:
 
     def text(self) -> str:
         """What fits inline, with a line that says what was left out and where it is."""
-        if self.spilled_path is None:
+        if self._spill is None:
             return bytes(self._whole).decode("utf-8", "replace")
         head = _first_lines(bytes(self._whole[: INLINE_BYTES // 2]), INLINE_LINES // 2)
         tail = _last_lines(bytes(self._tail[-(INLINE_BYTES // 2) :]), INLINE_LINES // 2)
         left_out = self.total_bytes - len(head) - len(tail)
-        note = f"\n[… {left_out} bytes left out; all {self.total_bytes} bytes are in {self.spilled_path}"
-        if self.total_bytes > SPILL_BYTES:
+        note = f"\n[… {left_out} bytes left out; "
+        if self.spilled_path is None:
+            note += "they could not be kept: the disk is full"
+        else:
+            note += f"all {self.total_bytes} bytes are in {self.spilled_path}"
+        if self.spilled_path is not None and self.total_bytes > SPILL_BYTES:
             note += f", up to the first {SPILL_BYTES}"
         return head.decode("utf-8", "replace") + note + " …]\n" + tail.decode("utf-8", "replace")
 
     def _start_spilling(self) -> None:
-        _keep_newest(os.path.dirname(self._spill_path), SPILL_FILES - 1)
-        self._spill = open(self._spill_path, "wb")  # noqa: SIM115 - closed by close()
-        self.spilled_path = self._spill_path
+        try:
+            _keep_newest(os.path.dirname(self._spill_path), SPILL_FILES - 1)
+            self._spill = open(self._spill_path, "wb")  # noqa: SIM115 - closed by close()
+            self.spilled_path = self._spill_path
+        except OSError:
+            # No file can be made any more: head and tail are still worth telling.
+            self._spill = open(os.devnull, "wb")  # noqa: SIM115 - closed by close()
         self._spill_some(bytes(self._whole))
         self._tail = bytearray(self._whole)
 

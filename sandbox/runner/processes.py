@@ -10,6 +10,7 @@ from typing import Iterable, Mapping
 from .process_table import TAG, descendants, process_table, tagged
 from .refusal import Failed
 from .starter import PR_SET_CHILD_SUBREAPER, Started, Starter, StarterGone, clone_number, libc, split_off
+from .strain import entries
 
 KILL_SECONDS = 2.0
 
@@ -74,7 +75,7 @@ class Processes:
         self._starter = starter
         self._environment = dict(environment)
         self._mark = mark
-        self._most = most
+        self.most = most
         self._waiting: dict[int, Process] = {}
         self._live: dict[str, int] = {}
         self._shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
@@ -93,7 +94,7 @@ class Processes:
         self, arguments: list[str], directory: str, env: Mapping[str, str], tag: str, keep_errors: bool = True
     ) -> Process:
         """A process in a session of its own, stdout and stderr in one pipe. Raises: Failed."""
-        if self._most is not None and _entries() > self._most // 2:
+        if self.most is not None and entries() > self.most // 2:
             await self.end_strays()
         try:
             return self._spawn(arguments, directory, env, tag, keep_errors)
@@ -236,11 +237,6 @@ class Processes:
             _signal(strays, signal.SIGSTOP)
             _signal(strays, signal.SIGKILL)
             await asyncio.sleep(0.005)
-
-
-def _entries() -> int:
-    """How many the box has, those included that nobody has collected."""
-    return sum(name.isdigit() for name in os.listdir("/proc"))
 
 
 def exit_code_of(status: int) -> int:

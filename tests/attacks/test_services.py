@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from docker import DockerClient
 
 from sandbox.environments.docker_engine import DockerEnvironment
@@ -39,13 +37,9 @@ ABSTRACT = "bellhop-attack-service"
 RUN = 'printf %s "$TOLD" >/tmp/told.json; exec python3 -c "$CODE" /tmp/told.json'
 
 
-@pytest_asyncio.fixture
-async def bench(docker_host: str, base_image: str, bellhop_home: Path) -> AsyncIterator[Bench]:
-    environment = DockerEnvironment(
-        run_directory=bellhop_home / "run", base_image=base_image, cache=bellhop_home, base_url=docker_host
-    )
-    yield Bench(environment, bellhop_home)
-    await environment.aclose()
+@pytest.fixture
+def bench(docker_environment: DockerEnvironment, bellhop_home: Path) -> Bench:
+    return Bench(docker_environment, bellhop_home)
 
 
 async def test_nothing_outside_is_reached_from_a_service(

@@ -42,6 +42,7 @@ def test_only_what_can_be_done_now_is_offered(name: str) -> None:
     stoppable = name not in (
         "stopping",
         "idle",
+        "contained",
         "idle_with_an_approval",
         "stopped",
         "failed",

@@ -145,6 +145,22 @@ STORIES: dict[str, Sequence[e.Event]] = {
             }
         ),
     ),
+    "the sandbox dies and is another, then is started again": (
+        *RUNNING,
+        e.SandboxLost(cause="out of memory"),
+        READY.model_copy(
+            update={"replaced": True, "restored": "all files are as last saved", "services": ("db", "redis")}
+        ),
+        e.SandboxLost(cause="killed"),
+        READY,
+        FINISHED,
+    ),
+    "the sandbox is gone between two turns, with and without anything saved": (
+        *RUNNING,
+        FINISHED,
+        READY.model_copy(update={"replaced": True, "restored": "everything is as it was"}),
+        READY.model_copy(update={"replaced": True}),
+    ),
     "a budget runs low and out": (
         *RUNNING,
         e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00."),

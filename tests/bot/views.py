@@ -156,6 +156,13 @@ STATES: dict[str, tuple[e.Event, ...]] = {
         *RUNNING,
         e.PartDegraded(part="broker", detail="the broker does not answer; nothing is fetched or pushed"),
     ),
+    "contained": (
+        *RUNNING,
+        e.LimitReached(turn_id="t1", limit="memory"),
+        e.LimitReached(turn_id="t1", limit="memory"),
+        e.LimitReached(turn_id="t1", limit="output"),
+        FINISHED,
+    ),
     "held_back": (*RUNNING, HELD_BACK, UNSAVED),
     "held_back_and_lifted": (*RUNNING, HELD_BACK, e.HoldsLifted(holds=(LEAKED,))),
     "failed_and_unsaved": (

@@ -24,7 +24,12 @@ def repository(slug: str, **more: object) -> Repository:
 
 
 COMPANY = (
-    repository("acme/billing", description="invoices, tax, payments", aliases=["invoicing"]),
+    repository(
+        "acme/billing",
+        description="invoices, tax, payments",
+        aliases=["invoicing"],
+        url="https://git.acme.test/billing.git",
+    ),
     repository("acme/web", description="the public site", channels=["website"], common=True),
     repository("acme/notify", description="mails and pushes to customers", keywords=["newsletter"]),
     repository("acme/attic", description="old things", archived=True),

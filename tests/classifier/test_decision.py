@@ -20,6 +20,7 @@ from tests.classifier.conftest import COMPANY, MODEL, Replies, repository
     ("request_", "slug", "how"),
     [
         (RoutingRequest("the bell is broken in acme/billing"), "acme/billing", "named"),
+        (RoutingRequest("see https://git.acme.test/billing/issues/82#c3"), "acme/billing", "named"),
         (RoutingRequest("see /srv/acme/web.git, or the `invoicing` code"), "acme/billing", "named"),
         (RoutingRequest("the notify repo drops mails"), "acme/notify", "named"),
         (RoutingRequest("anything", named="ACME/Web"), "acme/web", "named"),
@@ -61,6 +62,22 @@ async def test_the_model_sees_thread_channel_and_active_repositories_only(
     assert shown["channel"] == {"name": "general", "topic": "all about bells"}
     assert shown["recent_repositories_of_the_author"] == ["acme/web"]
     assert [c["slug"] for c in shown["candidates"]] == ["acme/billing", "acme/web", "acme/notify"]
+
+
+async def test_with_many_repositories_the_likely_are_described_and_others_named(
+    client: AsyncOpenAI, replies: Replies
+) -> None:
+    crowd = [repository(f"crowd/{number:03}", description="one of many") for number in range(300)]
+    chooser = Classifier(Catalogue((*COMPANY, *crowd)), FastModel(client, MODEL))
+    replies.says(repository="crowd/150", alternatives=["acme/billing", "crowd/151", "crowd/299"])
+    decision = await chooser.classify(RoutingRequest("off by a cent on the tax of an invoice"))
+    shown = json.loads(replies.requests[0].said_by("user")[0].text)
+    assert shown["candidates"][0]["slug"] == "acme/billing"
+    assert len(shown["candidates"]) <= 20
+    assert len(shown["other_repositories"]) == 200
+    assert (decision.slug, decision.how) == ("crowd/150", "model")
+    # The last of three hundred was not shown, so the model made it up.
+    assert [candidate.slug for candidate in decision.alternatives] == ["acme/billing", "crowd/151"]
 
 
 async def test_text_that_poses_as_an_instruction_stays_inside_its_string(

@@ -235,8 +235,8 @@ def governed() -> Iterator[e.Event]:
         box="b1",
         image="bellhop-box:1",
         secrets=("PAYMENT_SANDBOX_KEY", "SMTP_PASSWORD"),
-        services=("postgres", "redis"),
     )
+    yield e.WorkspaceSynced(turn_id="t1", seconds=4.2, waited_seconds=1.3, services=("postgres", "redis"))
     yield e.UntrustedRead(source="docs.example.com")
     yield e.BudgetWarned(budget="money_usd", text="80 % of this session's money is used: $4.02 of $5.00.")
     yield e.PartDegraded(

@@ -167,6 +167,7 @@ async def test_hostile_texts_are_inert_first_and_live(stage: Stage, browser: Bro
                 secrets=(payload,),
                 services=(payload,),
             ),
+            e.WorkspaceSynced(turn_id="t1", seconds=1, services=(payload,)),
             story.governance_approval(f"g{call_id}", "egress", payload, payload, payload).model_copy(
                 update={"blocking": False}
             ),

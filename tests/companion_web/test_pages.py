@@ -258,6 +258,8 @@ async def test_what_governance_asks_and_notes_can_be_read_and_answered(stage: St
         page = (await client.get("/s/g")).text
         for words in (
             ". Secrets in the box:",
+            "postgres, redis</span>",
+            ". Ready for work after 4.2 s, of which tools waited 1.3 s<",
             "PAYMENT_SANDBOX_KEY, SMTP_PASSWORD",
             "Read what others can write: docs.example.com",
             "80 % of this session&#39;s money is used",

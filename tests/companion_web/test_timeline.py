@@ -29,6 +29,7 @@ WITHOUT_AN_ITEM = {
     "SessionOpened",
     "BranchPublished",
     "PullRequestUpdated",
+    "WorkspaceSynced",
 }
 """Events that show in an item of another event, or in the page's parts."""
 
@@ -82,6 +83,7 @@ def every_other_event() -> list[e.Event]:
         e.TurnResumed(turn_id="t2", epoch=3, reason="the worker was restarted"),
         e.ContextCompacted(turn_id="t2", cleared_before=3),
         e.SandboxLost(cause="out of memory"),
+        e.LimitReached(turn_id="t2", limit="memory"),
         e.QuestionAsked(
             question_id="q1", turn_id="t2", call_id="c8", text="Which?", options=("this", "that")
         ),

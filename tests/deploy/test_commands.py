@@ -66,6 +66,25 @@ async def test_classify_needs_a_model(whole: dict[str, str]) -> None:
     assert ended.complained.startswith("bellhop: OPENAI_API_KEY is missing")
 
 
+async def test_evaluate_grades_own_cases_over_the_own_catalogue(
+    whole: dict[str, str], model: ModelEmulator, tmp_path: Path
+) -> None:
+    with_another_repository(whole)
+    answer = {"kind": "repository", "confidence": 0.9, "reason": "why not", "alternatives": []}
+    model.script(CLASSIFIER, say_json(repository="acme/billing", **answer))
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(
+        "- {kind: plain, text: off by a cent, expect: acme/billing}\n"
+        "- {kind: plain, text: fix acme/web, expect: acme/billing, step: named}\n"
+    )
+    ended = await bellhop("evaluate", str(cases), environment=whole)
+    assert (ended.code, "2 cases over 2 repositories" in ended.printed) == (1, True), ended
+    assert f"{CLASSIFIER} used " in ended.printed
+    assert "'fix acme/web': acme/web by named; wanted acme/billing by named" in ended.printed
+    refused = await bellhop("evaluate", str(tmp_path / "none.yaml"), environment=whole)
+    assert (refused.code, refused.complained.startswith("bellhop: ")) == (1, True)
+
+
 async def test_the_generated_pages_are_up_to_date() -> None:
     stale = [name for name, page in PAGES.items() if (CHECKOUT / "docs" / name).read_text() != page()]
     ended = await run(["deploy.docs", "--check"], {})

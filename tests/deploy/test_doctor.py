@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
 from bot.platforms.slack.needs import scopes
+from deploy.boxes import open_environment
 from deploy.doctor import examine
+from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
 from deploy.finding import Finding
 from sandbox.broker.operations import application
 from sandbox.broker.presence import presence
 from sandbox.broker.socket_server import serving
+from sandbox.environments.protocol import SandboxSpec
 from session.audit import Audit, AuditEntry
 from session.database import Database
 from session.halt import KillSwitch
@@ -23,6 +27,7 @@ from tests.deploy.commands import bare_environment, bellhop
 from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
+from tests.provision.docker_engine import another_runtime
 
 NOBODY = "127.0.0.1:1"
 REGISTRY = "registry.internal:5000/bellhop"
@@ -90,6 +95,39 @@ async def test_what_is_missing_is_named(
     found = await finding(part, {**whole, **changes})
     assert found.ok is False
     assert words in found.sentence
+
+
+async def test_what_runs_and_what_it_costs_is_listed_under_the_runtime_that_is_asked_for(
+    whole: dict[str, str], docker_host: str, base_image: str, bellhop_home: Path
+) -> None:
+    runtime = another_runtime(docker_host)
+    boxes = {
+        **whole,
+        "SANDBOX_BACKEND": "docker",
+        "DOCKER_HOST": docker_host,
+        "SANDBOX_BASE_IMAGE": base_image,
+    }
+    environment = await open_environment(Settings.load(boxes))
+    async with await environment.open(SandboxSpec("s-17", "doctored", None, bellhop_home / "in")) as box:
+        await box.runner.exec("write", "head -c 2M /dev/urandom > two", timeout_seconds=20)
+        in_use = await SANDBOX_CHECKS["in use"](Settings.load(boxes))
+        ended = await bellhop("doctor", environment={**boxes, "SANDBOX_RUNTIME": runtime})
+        full = await SANDBOX_CHECKS["in use"](Settings.load({**boxes, "DISK_FREE_GB": "1000000"}))
+    await environment.remove("doctored")
+    await environment.aclose()
+    assert in_use.ok
+    assert in_use.sentence.startswith("1 box (1 running), 0 services, 0 snapshots, 0 images: ")
+    assert " free, and 5.0 GB have to stay so" in in_use.sentence
+    [line] = in_use.details
+    assert re.fullmatch(r"session s-17 +running +\d+ MB +\d+\.\d s +2 MB of disk", line)
+    assert f"        {line[:20]}" in ended.printed
+    assert f"ok    runtime: a box starts under {runtime}, and sees the kernel Linux " in ended.printed
+    assert (full.ok, "New sandboxes wait: this host's disk is too full" in full.sentence) == (False, True)
+    nowhere = Settings.load({**boxes, "SANDBOX_RUNTIME": "nowhere"})
+    for part in ("sandbox", "runtime"):
+        unknown = await SANDBOX_CHECKS[part](nowhere)
+        assert (unknown.ok, "knows no runtime 'nowhere', only " in unknown.sentence) == (False, True)
+    assert not (bellhop_home / "doctor").exists()
 
 
 async def test_a_stranger_with_nothing_set_is_told_what_to_do(bellhop_home: Path) -> None:

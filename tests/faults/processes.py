@@ -108,9 +108,13 @@ class Program:
 
 @dataclass(slots=True)
 class House:
-    """Processes over one database. `redis` may be killed and started again."""
+    """Processes over one database. `redis` may be killed and started again.
+
+    `home` is BELLHOP_HOME, `logs` has what the processes say.
+    """
 
     home: Path
+    logs: Path
     environment: Mapping[str, str]
     core: Core
     console: ConsolePlatform
@@ -122,7 +126,7 @@ class House:
 
     async def start(self, name: str = "worker") -> Program:
         """One more process of that name."""
-        log = self.home / f"{name}-{len(self.programs)}.log"
+        log = self.logs / f"{name}-{len(self.programs)}.log"
         program = await Program.start(name, self.environment, log)
         self.programs.append(program)
         return program
@@ -211,14 +215,17 @@ async def house(
     workers: int = 1,
     repository: Mapping[str, object] | None = None,
     settings: Mapping[str, str] | None = None,
+    home: Path | None = None,
 ) -> AsyncIterator[House]:
     """A house in a directory of its own; its processes and boxes are gone afterwards.
 
     `repository` replaces entries of the catalogue's only repository, `settings` adds to the environment.
+    `home` is an empty directory for all but the logs, which the caller removes.
     """
-    home = temporary_home()
+    logs = temporary_home()
+    home = home or logs
     async with AsyncExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        stack.callback(shutil.rmtree, logs, ignore_errors=True)
         bare = Workbench.new(home / "upstream")
         bare.commit("Add billing", dict(FILES))
         entry = {
@@ -257,9 +264,9 @@ async def house(
         console = ConsolePlatform()
         talking = asyncio.create_task(chat.chat(core, console), name="console")
         stack.push_async_callback(_cancelled, talking)
-        made = House(home, environment, core, console, model, redis, home / "billing.git")
+        made = House(home, logs, environment, core, console, model, redis, home / "billing.git")
         stack.push_async_callback(_closed, made)
-        made.broker = await Program.start("broker", environment, home / "broker.log")
+        made.broker = await Program.start("broker", environment, logs / "broker.log")
         await made.broker.says("serving")
         for _ in range(workers):
             await made.start()

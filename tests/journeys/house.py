@@ -175,13 +175,15 @@ async def open_house(
     database_url: str = "",
     way: Way = "socket",
     docker: tuple[str, str] | None = None,
+    environment: Environment | None = None,
     settings: Mapping[str, str] | None = None,
     repositories: Mapping[str, Mapping[str, object]] | None = None,
     allow_leftovers: bool = False,
 ) -> AsyncIterator[House]:
     """The house, until the journey ends; its boxes and files are gone afterwards.
 
-    docker: address and base image of an engine to make boxes with; None: local boxes. settings: more of the
+    docker: address and base image of an engine to make boxes with; None: local boxes. environment: where
+    boxes are made instead. settings: more of the
     environment. repositories: entries to replace, by slug. allow_leftovers: replies of the model may be left.
     """
     home = temporary_home()
@@ -206,7 +208,7 @@ async def open_house(
         await tables_at(own.database_address)
         core = await stack.enter_async_context(open_core(own, catalogue))
         await stack.enter_async_context(broker(core, _looked_up))
-        environment = await open_environment(own)
+        environment = environment or await open_environment(own)
         stack.push_async_callback(_removed, environment)
         platform = chat.slack(core)
         assert platform is not None

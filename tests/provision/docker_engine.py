@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,11 @@ from tests.provision.places import CACHE, short_directory
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 60
 _PING_TIMEOUT_SECONDS = 10
+SECOND_RUNTIME = "bellhop-second"
+# What every engine has: its usual runtime by the name of the shim.
+OTHER_NAME = "io.containerd.runc.v2"
+RUNTIME_VARIABLE = "BELLHOP_TEST_RUNTIME"
+"""Names a container runtime that the contract of boxes is tried under too, such as runsc."""
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -75,12 +81,23 @@ def engine() -> Iterator[str]:
         yield private_host
 
 
+def another_runtime(host: str) -> str:
+    """A name of a container runtime of that engine which is not the name of its default."""
+    with contextlib.closing(docker.DockerClient(base_url=host)) as client:
+        told = client.info()
+    return SECOND_RUNTIME if SECOND_RUNTIME in told["Runtimes"] else OTHER_NAME
+
+
 class DockerEngine:
-    """A private `dockerd`: images in `data`, sockets and state in `run`, whose path must be short."""
+    """A private `dockerd`: images in `data`, sockets and state in `run`, whose path must be short.
+
+    `live_restore`: whether containers outlive it; what is set counts from the next start on.
+    """
 
     def __init__(self, data: Path, run: Path) -> None:
         run.mkdir(parents=True, exist_ok=True)
-        self._data = data
+        self.live_restore = False
+        self.data = data
         self._run = run
         self._server = processes.Server(run)
         self._containerd = processes.Server(run / "exec" / "containerd", "containerd.pid")
@@ -103,7 +120,7 @@ class DockerEngine:
         (self._run / "docker.pid").unlink(missing_ok=True)
         # And one of a containerd that is dying, or dead and not collected, makes dockerd wait for it in vain.
         self._containerd.stop(signal.SIGKILL)
-        argv = ["dockerd", "--data-root", str(self._data), "--exec-root", str(self._run / "exec")]
+        argv = ["dockerd", "--data-root", str(self.data), "--exec-root", str(self._run / "exec")]
         argv += ["--host", self.host, "--pidfile", str(self._run / "docker.pid")]
         argv += ["--config-file", str(self._configuration())]
         # Should the machine's own containerd run, dockerd uses that one: keep apart from what is in it.
@@ -118,7 +135,7 @@ class DockerEngine:
         """Stop the engine with its containers and its containerd; images stay."""
         self._server.stop(signal.SIGTERM, timeout_seconds=_STOP_TIMEOUT_SECONDS)
         # In a chroot, and in a container on a volume, dockerd leaves its data folder mounted over itself.
-        for mount in _mounts_below(self._data, self._run):
+        for mount in _mounts_below(self.data, self._run):
             subprocess.run(["umount", "--lazy", mount], check=True, capture_output=True, text=True)
 
     def kill(self) -> None:
@@ -137,9 +154,10 @@ class DockerEngine:
             client.images.prune(filters={"dangling": True})
 
     def _configuration(self) -> Path:
-        # An empty file of our own, or dockerd would read the machine's /etc/docker/daemon.json.
+        # A file of our own, or dockerd would read the machine's /etc/docker/daemon.json.
         path = self._run / "daemon.json"
-        path.write_text("{}\n")
+        said = {"runtimes": _runtimes(), "live-restore": self.live_restore}
+        path.write_text(json.dumps(said) + "\n")
         return path
 
 
@@ -187,8 +205,49 @@ def second_engine() -> Iterator[DockerEngine]:
             private.stop()
 
 
+@contextlib.contextmanager
+def own_engine(disk_bytes: int, disk_files: int) -> Iterator[tuple[DockerEngine, Path]]:
+    """An engine of this run alone, which a test may hurt, and a directory that goes with it.
+
+    It is not started. Its disk, which is memory, is mounted at `disk` in the directory; others may be too.
+    """
+    made: list[DockerEngine] = []
+
+    def end(directory: Path) -> None:
+        # Whoever started it has to collect it too.
+        _end_own(directory, *made)
+
+    with processes.private_directory(short_directory() / "own", end) as directory:
+        mount_memory(directory / "disk", disk_bytes, disk_files)
+        made.append(_own(directory))
+        yield made[0], directory
+
+
+def mount_memory(point: Path, most_bytes: int, most_files: int) -> None:
+    """A disk with room for so many bytes and files, in memory, mounted at a new directory."""
+    point.mkdir()
+    options = f"size={most_bytes},nr_inodes={most_files}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(point)], check=True)
+
+
+def _own(directory: Path) -> DockerEngine:
+    return DockerEngine(directory / "disk" / "data", directory / "run")
+
+
+def _end_own(directory: Path, engine: DockerEngine | None = None) -> None:
+    if _mounts_below(directory / "disk"):
+        own = engine or _own(directory)
+        # An engine that was killed finds its containers when it starts, and only then can they be ended.
+        own.start()
+        own.remove_leftovers()
+        own.stop()
+    for mount in _mounts_below(directory):
+        subprocess.run(["umount", "--lazy", mount], check=True, capture_output=True, text=True)
+
+
 def stop_abandoned() -> None:
     """Stop the private engines of this checkout that run though no test uses them."""
+    processes.remove_abandoned(short_directory() / "own", _end_own)
     for name in ("docker", "docker-2"):
         run = short_directory() / name
         if not run.exists():
@@ -196,6 +255,15 @@ def stop_abandoned() -> None:
         with processes.lock(run / "change"), (run / "users").open("w") as users:
             if _lock_now(users.fileno(), fcntl.LOCK_EX):
                 DockerEngine(CACHE / name, run).stop()
+
+
+def _runtimes() -> dict[str, dict[str, str]]:
+    """The usual runtime under a second name, and the one that the tests were asked for, where it is here."""
+    found = {SECOND_RUNTIME: {"path": "runc"}}
+    asked = os.environ.get(RUNTIME_VARIABLE, "")
+    if asked and (path := shutil.which(asked, path=_program_path())) is not None:
+        found[asked] = {"path": path}
+    return found
 
 
 def _mounts_below(*folders: Path) -> list[str]:

@@ -140,11 +140,18 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
+def _kill_server(directory: Path) -> None:
+    Server(directory).stop(signal.SIGKILL)
+
+
 @contextlib.contextmanager
-def private_directory(parent: Path) -> Iterator[Path]:
-    """A fresh directory under `parent` for one server; removed afterwards, like those of dead runs before."""
+def private_directory(parent: Path, end: Callable[[Path], None] = _kill_server) -> Iterator[Path]:
+    """A fresh directory under `parent` for one server; removed afterwards, like those of dead runs before.
+
+    end: ends what runs in such a directory, before it is removed.
+    """
     with lock(parent / "lock"):
-        remove_abandoned(parent)
+        remove_abandoned(parent, end)
         directory = Path(tempfile.mkdtemp(dir=parent))
         directory.chmod(0o755)
         owner = (directory / "owner").open("w")
@@ -152,12 +159,12 @@ def private_directory(parent: Path) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        Server(directory).stop(signal.SIGKILL)
+        end(directory)
         shutil.rmtree(directory, ignore_errors=True)
         owner.close()
 
 
-def remove_abandoned(parent: Path) -> None:
+def remove_abandoned(parent: Path, end: Callable[[Path], None] = _kill_server) -> None:
     """End the servers of runs that died, and remove their directories; those of living runs stay."""
     for owner_file in parent.glob("*/owner"):
         with owner_file.open("w") as owner:
@@ -165,7 +172,7 @@ def remove_abandoned(parent: Path) -> None:
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            Server(owner_file.parent).stop(signal.SIGKILL)
+            end(owner_file.parent)
             shutil.rmtree(owner_file.parent, ignore_errors=True)
 
 

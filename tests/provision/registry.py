@@ -8,6 +8,8 @@ import shutil
 import signal
 from pathlib import Path
 
+import requests
+
 from tests.provision import processes
 
 USER, PASSWORD = "bellhop", "luggage"
@@ -62,6 +64,18 @@ class RegistryServer:
         configuration.write_text(json.dumps(self._configuration()))
         argv = [found, "serve", str(configuration)]
         self._server.start(argv, lambda: processes.accepts(self.port), timeout_seconds=_START_TIMEOUT_SECONDS)
+
+    def has(self, shared: str) -> bool:
+        """Whether it has the image of that name by digest. An engine answers from what it has kept, too."""
+        name, _, digest = shared.partition("/")[2].partition("@")
+        answer = requests.head(
+            f"http://127.0.0.1:{self.port}/v2/{name}/manifests/{digest}",
+            auth=(USER, PASSWORD),
+            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+            timeout=_START_TIMEOUT_SECONDS,
+        )
+        assert answer.status_code in (200, 404), answer
+        return answer.status_code == 200
 
     def stop(self) -> None:
         """End the registry in good order; what was pushed stays."""

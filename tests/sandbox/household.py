@@ -34,6 +34,7 @@ from sandbox.broker.secret_desk import StoredSecrets
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.bundles import Bundles
+from sandbox.disk_watch import DiskLimits, DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.driver import DriverParts, Places, TurnDriver
 from sandbox.environments.local_namespace import LocalEnvironment
@@ -317,7 +318,6 @@ async def household(
                 carried=CarriedWork(SavedWork(database)) if place.registry else None,
             )
         )
-        boxes = Boxes(database)
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
         pushes = RefusedPushes(log)
         git = GitThroughDoor(
@@ -353,15 +353,24 @@ async def household(
                 BROKER_MODELS, PLACEHOLDER_KEY, spec, http_client=http, headers=headers, patience=PATIENCE
             )
 
+        places = Places.under(home)
+        worker_doors = WorkerDoors(broker, place, places.inbound)
+        keeper = SnapshotKeeper(place, log, Snapshots(database))
+        images = ImageReaper(
+            place, ImageBuilds(database), Locks(database), catalogue, worker_doors, places.inbound
+        )
+        boxes = SessionBoxes(place, Boxes(database))
+        reaper = Reaper(place, boxes, log, leases, worker_doors, keeper, places.inbound, images)
         parts = DriverParts(
             environment=place,
-            boxes=SessionBoxes(place, boxes),
+            boxes=boxes,
             forge=broker_forge,
             broker=broker,
             switch=switch,
-            doors=WorkerDoors(broker, place, home / "inbound"),
+            doors=worker_doors,
             images=ReadyImages(place, ImageBuilds(database)),
-            snapshots=SnapshotKeeper(place, log, Snapshots(database)),
+            snapshots=keeper,
+            disk=DiskWatch(place, log, reaper, keeper, images, DiskLimits.of(own)),
             catalogue=catalogue,
             directory=directory,
             effects=effects,
@@ -372,7 +381,7 @@ async def household(
             tools=discover_tools(),
             skills=[built_in_source()],
             settings=own,
-            places=Places.under(home),
+            places=places,
         )
         jobs = Jobs(
             log=log,
@@ -382,7 +391,7 @@ async def household(
             concurrency=Concurrency(
                 database, log, most=own.max_sessions, most_per_person=own.max_sessions_per_person
             ),
-            preference=Preference(place, boxes, Hosts(database), leases, queue),
+            preference=Preference(place, Boxes(database), Hosts(database), leases, queue),
             driver=TurnDriver(parts),
             merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),

@@ -93,14 +93,11 @@ def test_a_registry_of_the_machine_goes_into_boxes_without_its_token(tmp_path: P
 
 
 async def test_a_new_container_has_pip_npm_and_apt_and_knows_their_hosts(
-    docker_host: str, base_image: str, tmp_path: Path
+    docker_environment: DockerEnvironment, tmp_path: Path
 ) -> None:
-    environment = DockerEnvironment(
-        run_directory=tmp_path / "run", base_image=base_image, cache=tmp_path, base_url=docker_host
-    )
     spec = SandboxSpec("s1", "bellhop-base", None, tmp_path / "in")
     try:
-        async with await environment.open(spec) as box:
+        async with await docker_environment.open(spec) as box:
             hosts = await package_hosts(box.runner)
             assert set(hosts) == {"python", "npm", "debian"}
             assert all(hosts.values())
@@ -108,5 +105,4 @@ async def test_a_new_container_has_pip_npm_and_apt_and_knows_their_hosts(
             assert await package_hosts(box.runner) == hosts
             assert (await run(box, "ls -A")).output == ""
     finally:
-        await environment.remove(spec.name)
-        await environment.aclose()
+        await docker_environment.remove(spec.name)

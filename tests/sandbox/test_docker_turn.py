@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from docker import DockerClient
@@ -25,19 +24,10 @@ services:
 
 @pytest.mark.needs("docker")
 async def test_from_prompt_to_pull_request_in_containers(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
+    docker_environment: DockerEnvironment, docker_host: str, base_image: str
 ) -> None:
-    environment = DockerEnvironment(
-        run_directory=bellhop_home / "run",
-        base_image=base_image,
-        cache=tmp_path / "cache",
-        base_url=docker_host,
-    )
     with closing(DockerClient(base_url=docker_host)) as engine, service_image(engine, base_image) as image:
-        try:
-            await turn(environment, image)
-        finally:
-            await environment.aclose()
+        await turn(docker_environment, image)
 
 
 async def turn(environment: DockerEnvironment, image: str) -> None:

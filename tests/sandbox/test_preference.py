@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from sandbox.environments.docker_engine import DockerEnvironment
+from sandbox.preference import Preference
 from session import events as e
 from session.boxes import Boxes
 from session.hosts import Hosts
@@ -102,3 +105,17 @@ async def test_a_turn_goes_to_its_box_while_a_worker_lives_there(redis_url: str)
         assert [host.place for host in await hosts.all()] == [here, there]
         await hosts.leave(here)
         assert await hosts.at_work() == []
+
+
+async def test_a_host_whose_engine_is_away_hands_its_turns_on(redis_url: str, tmp_path: Path) -> None:
+    away = DockerEnvironment(
+        run_directory=tmp_path, base_image="none", cache=tmp_path, base_url="unix:///nowhere/docker.sock"
+    )
+    async with household(verify=(), redis_url=redis_url) as house:
+        boxes, hosts = Boxes(house.database), Hosts(house.database)
+        preference = Preference(away, boxes, hosts, house.leases, house.queue)
+        session_id = await house.opened()
+        assert not await preference.handed_on(session_id), "there is nobody else"
+        await house.sign().give()
+        assert await preference.handed_on(session_id)
+        assert await house.queue.depth() == 1

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,16 +29,8 @@ LOOK = tool("bash", command="tail -n 1 README.md; cat notes.md; cat ~/tool 2>/de
 
 
 @asynccontextmanager
-async def worked(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
-) -> AsyncIterator[tuple[Household, str]]:
+async def worked(environment: DockerEnvironment) -> AsyncIterator[tuple[Household, str]]:
     """A household with containers, and a session whose first turn has worked and was copied."""
-    environment = DockerEnvironment(
-        run_directory=bellhop_home / "run",
-        base_image=base_image,
-        cache=tmp_path / "cache",
-        base_url=docker_host,
-    )
     async with household(environment=environment, verify=()) as house:
         house.model.script(MODEL, WORK, FINISH)
         session_id = await house.opened()
@@ -50,7 +41,6 @@ async def worked(
         finally:
             for snapshot in await record(house).on(await environment.place()):
                 await environment.remove_snapshot(snapshot.reference)
-            await environment.aclose()
 
 
 def record(house: Household) -> Snapshots:
@@ -71,10 +61,8 @@ async def followed_up(house: Household, session_id: str) -> tuple[SessionView, s
 
 
 @pytest.fixture
-async def working(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
-) -> AsyncIterator[tuple[Household, str]]:
-    async with worked(docker_host, base_image, bellhop_home, tmp_path) as opened:
+async def working(docker_environment: DockerEnvironment) -> AsyncIterator[tuple[Household, str]]:
+    async with worked(docker_environment) as opened:
         yield opened
 
 
@@ -138,6 +126,11 @@ async def test_snapshots_that_do_not_fit_are_old_or_too_many_go(working: tuple[H
     keeper.ask(Finished(session_id, box_name(session_id), taken.repository, 0, taken.checkpoint))
     await keeper.settle()
     assert await newest(house, session_id) == [taken]
+    # A worker that dies between taking one and writing it down leaves it to the next sweep.
+    stray = await house.environment.snapshot(box_name(session_id), "stray")
+    assert set(await house.environment.snapshots()) == {taken.reference, stray}
+    assert await keeper.sweep(datetime.now(UTC)) == 1
+    assert await house.environment.snapshots() == [taken.reference]
     few = SnapshotKeeper(house.environment, house.log, record(house), Keeping(most=0))
     for swept, now in ((keeper, timedelta(days=8)), (few, timedelta())):
         assert await keeper.sweep(datetime.now(UTC)) == 0

@@ -38,8 +38,9 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         snapshots=parts.snapshots,
         sharing=house.sharing(),
         sign=house.sign(),
+        disk=parts.disk,
         images=ImageJobs(
-            house.builder(), house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
+            house.builder(), parts.disk, house.parts.catalogue, Locks(house.database), timedelta(seconds=20)
         ),
         image_interval_minutes=0,
         concurrency=2,

@@ -136,6 +136,7 @@ def _work(walk: Walk) -> Sequence[e.Event]:
         return [e.SessionStopped(turn_id=turn, by=view.stop_requested)]
     choices: list[list[e.Event]] = [
         [e.SandboxReady(backend="b", isolation="i", box="b", image="i")],
+        [e.WorkspaceSynced(turn_id=turn, seconds=2, services=("store",))],
         [e.TurnResumed(turn_id=turn, epoch=2, reason="worker lost")],
         [e.ModelReplied(turn_id=turn, text="hm", model="m", output_tokens=3)],
         [e.TurnPaused(turn_id=turn, cause="model down")],

@@ -36,6 +36,7 @@ class AskUser(Tool[AskUserArguments]):
     arguments = AskUserArguments
     mutates = True
     journaled = False
+    at_once = True
 
     def action(self, arguments: AskUserArguments) -> str:
         return "asking a question"

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from sandbox.agent.actions import describe_command
+from sandbox.agent.box_limits import limits_of_job
 from sandbox.agent.tool import Arguments, Tool, ToolOutcome, ToolResult
 from sandbox.agent.tool_context import ToolContext
 from sandbox.environments.runner_client import BackgroundStatus
@@ -60,15 +61,19 @@ class Background(Tool[BackgroundArguments]):
             return ToolResult(f"Started with id {started.job_id}. {_state(started)}")
         job_id = arguments.id or ""
         if arguments.action == "stop":
-            return ToolResult(f"Stopped. {_state(await context.runner.background_stop(job_id))}")
+            stopped = await context.runner.background_stop(job_id)
+            return ToolResult(f"Stopped. {_state(stopped)}", events=limits_of_job(context.turn, stopped))
         read = await context.runner.background_output(job_id, arguments.offset, MAX_OUTPUT_BYTES)
         status = await context.runner.background_status(job_id)
         return ToolResult(
-            f"{read.text or '(nothing new)'}\n[{_state(status)} Read on from offset {read.next_offset}.]"
+            f"{read.text or '(nothing new)'}\n[{_state(status)} Read on from offset {read.next_offset}.]",
+            events=limits_of_job(context.turn, status),
         )
 
 
 def _state(status: BackgroundStatus) -> str:
     if status.running:
         return f"It runs since {status.age_seconds:.0f} s."
+    if status.cause and status.cause != "stopped":
+        return f"It was ended: {status.cause}."
     return f"It has ended, exit code {status.exit_code}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from sandbox.agent.actions import describe_command
+from sandbox.agent.box_limits import limits_reached
 from sandbox.agent.tool import Arguments, Suspended, Tool, ToolOutcome, ToolResult
 from sandbox.agent.tool_context import ToolContext
 from sandbox.environments.runner_client import ExecResult
@@ -50,13 +51,23 @@ class Bash(Tool[BashArguments]):
             workdir=arguments.workdir,
             env=context.workspace.author_env(context.turn.author),
         )
-        status: ToolStatus = "ok" if result.exit_code == 0 else "error"
+        status = _status(result)
         looked = await context.egress.look(call_id, seen, failed=status == "error", doing=doing)
         if isinstance(looked, Suspended):
             return looked
         return ToolResult(
-            _shown(result, looked), status, total_bytes=result.total_bytes, spilled_path=result.spilled_path
+            _shown(result, looked),
+            status,
+            events=limits_reached(context.turn, result),
+            total_bytes=result.total_bytes,
+            spilled_path=result.spilled_path,
         )
+
+
+def _status(result: ExecResult) -> ToolStatus:
+    if result.interrupted:
+        return "unknown"
+    return "ok" if result.exit_code == 0 else "error"
 
 
 def _shown(result: ExecResult, told: str) -> str:
@@ -65,6 +76,8 @@ def _shown(result: ExecResult, told: str) -> str:
         ending.append(f"[all {result.total_bytes} bytes of output are in {result.spilled_path}]")
     if result.cause:
         ending.append(f"[{result.cause}]")
+    if "processes" in result.strained:
+        ending.append("[the sandbox had as many processes as it may have]")
     if result.exit_code:
         ending.append(f"[exit code {result.exit_code}]")
     if told:

@@ -29,6 +29,7 @@ class Glob(Tool[GlobArguments]):
     arguments = GlobArguments
     mutates = False
     journaled = False
+    at_once = True
 
     def action(self, arguments: GlobArguments) -> str:
         return f"looking for {shortened(arguments.pattern, 40)}"

@@ -29,6 +29,7 @@ class Grep(Tool[GrepArguments]):
     arguments = GrepArguments
     mutates = False
     journaled = False
+    at_once = True
 
     def action(self, arguments: GrepArguments) -> str:
         return f"searching for {shortened(arguments.pattern, 40)}"

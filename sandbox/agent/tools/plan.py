@@ -38,6 +38,7 @@ class Plan(Tool[PlanArguments]):
     arguments = PlanArguments
     mutates = True
     journaled = False
+    at_once = True
 
     def action(self, arguments: PlanArguments) -> str:
         current = next((item.text for item in arguments.items if item.status == "in_progress"), None)

@@ -27,6 +27,7 @@ class PostUpdate(Tool[PostUpdateArguments]):
     arguments = PostUpdateArguments
     mutates = True
     journaled = False
+    at_once = True
 
     def action(self, arguments: PostUpdateArguments) -> str:
         return "posting an update"

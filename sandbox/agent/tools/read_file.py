@@ -25,6 +25,7 @@ class ReadFile(Tool[ReadFileArguments]):
     arguments = ReadFileArguments
     mutates = False
     journaled = False
+    at_once = True
 
     def action(self, arguments: ReadFileArguments) -> str:
         return f"reading {arguments.path}"

@@ -28,11 +28,13 @@ BACKLOG = 128
 class DoorRecord(Declared):
     """What the broker must know to serve the door again after a restart; kept where no box sees it.
 
-    `repository` is the slug whose image is built in the box; then there is no session.
+    `repository` is the slug whose image is built in the box, or whose next session it `waits` for; then there
+    is no session.
     """
 
     session_id: str
     repository: str = ""
+    waits: bool = False
     box: str
     package_hosts: Mapping[str, tuple[str, ...]]
     certificate: str

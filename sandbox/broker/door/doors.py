@@ -16,13 +16,18 @@ from sandbox.broker.door.authority import Authority
 from sandbox.broker.door.build_gate import BuildGate
 from sandbox.broker.door.door import Door, DoorRecord
 from sandbox.broker.door.gate import Brake, Gate
-from sandbox.broker.door.parts import DoorParts, EgressRefused
+from sandbox.broker.door.parts import DoorParts, DoorTaken, EgressRefused
+from sandbox.broker.door.waiting_gate import WaitingGate
+from session.audit import AuditEntry, Outcome
 from session.catalogue import UnknownRepository
 
 log = structlog.get_logger()
 
 BUILD_PREFIX = "build-"
 """How the names of boxes begin in which images are built; no session's box has such a name."""
+
+WAITING_PREFIX = "warm-"
+"""How the names of boxes begin that were made before their session."""
 
 _BOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
@@ -62,6 +67,47 @@ class Doors:
         slug = self._parts.catalogue.get(repository).slug
         return await self._opened("", slug, box, package_hosts, {})
 
+    async def open_waiting(self, repository: str, box: str) -> Path:
+        """The directory to mount into a box that waits for a session of that repository.
+
+        Until `assign` has given it one, the door refuses everything and no secrets lie in it.
+        Raises: ValueError for a box that cannot wait; UnknownRepository.
+        """
+        _check_name(box)
+        if not box.startswith(WAITING_PREFIX):
+            raise ValueError(f"{box!r} is no name of a box that waits")
+        slug = self._parts.catalogue.get(repository).slug
+        return await self._opened("", slug, box, {}, {}, waits=True)
+
+    async def assign(
+        self, session_id: str, box: str, package_hosts: Mapping[str, tuple[str, ...]], *, by: str
+    ) -> Path:
+        """The door of a box that waited is the session's from now on; its connections so far are cut.
+
+        Fine for one that is the session's already, and for one that is not there: it is opened for the
+        session. by: who asks, as the audit names them.
+        Raises: ValueError for a box that cannot have waited; DoorTaken for a door of another session, or of
+        another repository; NoSuchSession, AuditDown, DatabaseDown, VaultError.
+        """
+        _check_name(box)
+        if not box.startswith(WAITING_PREFIX):
+            raise ValueError(f"{box!r} is no name of a box that waits")
+        slug = await self._slug(session_id)
+        secrets = await self._secrets(session_id)
+        async with self._lock:
+            door = self._doors.get(box)
+            if door is not None and door.record.session_id != session_id:
+                why = _taken(door.record, slug)
+                await self._assigned(by, box, session_id, "refused" if why else "allowed", why)
+                if why:
+                    raise DoorTaken(why)
+                given = {"session_id": session_id, "repository": "", "waits": False}
+                record = door.record.model_copy(update={**given, "package_hosts": package_hosts})
+                await asyncio.to_thread(_remember, self._directory, record)
+                await door.aclose()
+                await self._serve(record)
+        return await self._opened(session_id, "", box, package_hosts, secrets)
+
     async def _opened(
         self,
         session_id: str,
@@ -69,11 +115,13 @@ class Doors:
         box: str,
         package_hosts: Mapping[str, tuple[str, ...]],
         secrets: Mapping[str, str],
+        *,
+        waits: bool = False,
     ) -> Path:
         async with self._lock:
             door = self._doors.get(box)
-            if door is not None and (door.record.session_id, door.record.repository) != (
-                session_id, repository,
+            if door is not None and (door.record.session_id, door.record.repository, door.record.waits) != (
+                session_id, repository, waits,
             ):  # fmt: skip
                 await self._gone(box)
                 door = None
@@ -82,6 +130,7 @@ class Doors:
                 record = DoorRecord(
                     session_id=session_id,
                     repository=repository,
+                    waits=waits,
                     box=box,
                     package_hosts=package_hosts,
                     certificate=authority.certificate,
@@ -133,23 +182,48 @@ class Doors:
             await door.aclose()
             await asyncio.to_thread(_forget, self._directory, box)
 
+    async def _assigned(self, by: str, box: str, session_id: str, outcome: Outcome, why: str) -> None:
+        entry = AuditEntry(
+            actor=by,
+            action="door.assign",
+            target=box,
+            outcome=outcome,
+            session_id=session_id,
+            detail={"why": why} if why else {},
+        )
+        await self._parts.audit.write(entry)
+
+    async def _slug(self, session_id: str) -> str:
+        """The session's repository; empty when it has none in the catalogue."""
+        view = await self._parts.log.view(session_id)
+        try:
+            return self._parts.catalogue.get(view.repository.slug).slug if view.repository else ""
+        except UnknownRepository:
+            return ""
+
     async def _secrets(self, session_id: str) -> dict[str, str]:
         """The secrets that the repository's boxes may read."""
-        view = await self._parts.log.view(session_id)
-        if view.repository is None:
-            return {}
-        try:
-            names = self._parts.catalogue.get(view.repository.slug).secrets
-        except UnknownRepository:
-            return {}
+        slug = await self._slug(session_id)
+        names = self._parts.catalogue.get(slug).secrets if slug else ()
         found = {name: await self._parts.secrets.get(name) for name in names}
         return {name: secret for name, secret in found.items() if secret is not None}
 
 
 def _gate(parts: DoorParts, brake: Brake, record: DoorRecord) -> Gate:
+    if record.waits:
+        return WaitingGate(parts, brake, record.repository, record.box)
     if record.repository:
         return BuildGate(parts, brake, record.repository, record.box, record.package_hosts)
     return Gate(parts, brake, record.session_id, record.box, record.package_hosts)
+
+
+def _taken(record: DoorRecord, slug: str) -> str:
+    """Why the door cannot become that of a session of that repository; empty if it can."""
+    if not record.waits:
+        return f"The door of {record.box} is not one that waits for a session."
+    if record.repository != slug:
+        return f"The door of {record.box} waits for a session of {record.repository}."
+    return ""
 
 
 def _check_name(box: str) -> None:

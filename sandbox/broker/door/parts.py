@@ -19,6 +19,10 @@ class EgressSpent(Exception):
     """The session has sent and received as much as its budget allows; the message can be shown."""
 
 
+class DoorTaken(Exception):
+    """That door cannot be given to that session; the message says why."""
+
+
 class Secrets(Protocol):
     """The vault, as far as the door needs it."""
 

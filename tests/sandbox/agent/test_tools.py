@@ -31,6 +31,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
     "write_file": {"path": "a", "content": ""},
 }
 LOOKING = {"glob", "grep", "read_file"}
+AT_ONCE = {*LOOKING, "ask_user", "plan", "post_update"}
 
 
 def test_every_tool_has_an_example_here() -> None:
@@ -54,6 +55,7 @@ def test_the_contract_of_a_tool(name: str) -> None:
     assert "\n" not in call.action
     assert len(call.action) < 120
     assert each.mutates == (name not in LOOKING)
+    assert each.at_once == (name in AT_ONCE)
     extra = json.dumps({**EXAMPLES[name], "surprise": 1})
     odd = understand(e.ToolRequest(call_id="c", tool=name, arguments=extra), TOOLS)
     assert isinstance(odd.arguments, Malformed)

@@ -52,6 +52,7 @@ class Work:
     arguments: type[Arguments] = Step
     mutates = True
     journaled = False
+    at_once = True
 
     def action(self, arguments: Arguments) -> str:
         return "working"
@@ -88,6 +89,16 @@ class Surroundings:
     def refusal(self, tool: Tool[Arguments]) -> str:
         """No call has to wait."""
         return ""
+
+
+class NoBox:
+    """As much of a workspace as calls look at that need no box."""
+
+    is_new = False
+    runner = None
+
+    async def admit(self, *, at_once: bool) -> None:
+        """Nothing is waited for."""
 
 
 class Clock:
@@ -130,7 +141,7 @@ class Turn:
             model=model or self._stage.model(),
             spec=PRICED,
             models=ModelCatalogue({"m": PRICED}),
-            calls=CallRunner(tools, log, cast("Workspace", None), _surroundings),
+            calls=CallRunner(tools, log, cast("Workspace", NoBox()), _surroundings),
             limits=TurnLimits(100),
             system="Work.",
             on_text=_unheard,

@@ -9,11 +9,13 @@ import tarfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docker import DockerClient
 
+from sandbox.environments.docker_box import DockerSandbox
+from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.protocol import Environment, Sandbox, SandboxLimits, SandboxSpec
 from sandbox.environments.runner_client import ExecResult
 
@@ -84,6 +86,14 @@ class Bench:
                 yield sandbox
         finally:
             await self.environment.remove(spec.name)
+
+
+class SmallBoxes(DockerEnvironment):
+    """Containers with the tests' small limits, whatever was asked for."""
+
+    async def open(self, spec: SandboxSpec) -> DockerSandbox:
+        """The box of that name."""
+        return await super().open(replace(spec, limits=LIMITS))
 
 
 async def run(sandbox: Sandbox, command: str, timeout_seconds: float = 30.0) -> ExecResult:

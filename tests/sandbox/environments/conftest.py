@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from docker import DockerClient
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Environment, Sandbox
+from tests.provision.docker_engine import RUNTIME_VARIABLE
 from tests.sandbox.environments.boxes import Bench
 
-BACKENDS = ("docker", "bubblewrap", "unshare")
+RUNTIME = os.environ.get(RUNTIME_VARIABLE, "")
+BACKENDS = ("docker", "bubblewrap", "unshare", *((f"docker under {RUNTIME}",) if RUNTIME else ()))
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -36,6 +41,26 @@ async def bench(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def containers(
+    docker_host: str, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """Containers, for what they alone have."""
+    directory = tmp_path_factory.mktemp("containers")
+    environment = DockerEnvironment(
+        run_directory=directory / "run", base_image=base_image, cache=directory, base_url=docker_host
+    )
+    yield Bench(environment, directory)
+    await environment.aclose()
+
+
+@pytest.fixture(scope="module")
+def engine(docker_host: str) -> Iterator[DockerClient]:
+    """The engine itself, to look behind the environment."""
+    with closing(DockerClient(base_url=docker_host)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def box(bench: Bench) -> AsyncIterator[Sandbox]:
     """One box for all tests of a module that leave it as they found it."""
     async with bench.box() as sandbox:
@@ -44,12 +69,13 @@ async def box(bench: Bench) -> AsyncIterator[Sandbox]:
 
 def make_environment(backend: str, request: pytest.FixtureRequest, directory: Path) -> Environment:
     """The environment of that name, with its files below `directory`."""
-    if backend == "docker":
+    if backend.startswith("docker"):
         return DockerEnvironment(
             run_directory=directory / "run",
             base_image=request.getfixturevalue("base_image"),
             cache=directory / "cache",
             base_url=request.getfixturevalue("docker_host"),
+            runtime=RUNTIME if "under" in backend else None,
         )
     if backend == "bubblewrap":
         request.getfixturevalue("require")("bubblewrap")

@@ -270,6 +270,7 @@ async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_jour
             call_id(), "while :; do mkdir busy; touch busy/{1..200}; rm -r busy; done"
         )
         reference = await box.snapshot("turn-1")
+        assert reference in await bench.environment.snapshots()
         await run(box, "echo later >> log")
     try:
         async with bench.box(bench.spec(image=reference)) as restored:
@@ -281,6 +282,7 @@ async def test_a_snapshot_of_a_busy_box_gives_another_box_its_files_and_its_jour
             assert again.replayed
     finally:
         await bench.environment.remove_snapshot(reference)
+    assert reference not in await bench.environment.snapshots()
     with pytest.raises(SandboxFailed):
         await bench.environment.open(bench.spec(image=reference))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -38,24 +37,6 @@ for family in (1, 2, 10, 16, 17, 31, 38, 40, 44):
     except OSError as error:
         print("family", family, error.errno)
 """
-
-
-@pytest.fixture(scope="module")
-def engine(docker_host: str) -> Iterator[DockerClient]:
-    with closing(DockerClient(base_url=docker_host)) as client:
-        yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def containers(
-    docker_host: str, base_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Bench]:
-    directory = tmp_path_factory.mktemp("containers")
-    environment = DockerEnvironment(
-        run_directory=directory / "run", base_image=base_image, cache=directory, base_url=docker_host
-    )
-    yield Bench(environment, directory)
-    await environment.aclose()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from docker import DockerClient
 
-from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.images import DockerfileBuild, ImageTag, ImageUnavailable, WantedBase
 from sandbox.images.machine_packages import PIP_FILE
 from tests.sandbox.environments.boxes import Bench, run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("docker")]
-
-
-@pytest.fixture(scope="module")
-def engine(docker_host: str) -> Iterator[DockerClient]:
-    with closing(DockerClient(base_url=docker_host)) as client:
-        yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def containers(
-    docker_host: str, base_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Bench]:
-    directory = tmp_path_factory.mktemp("images")
-    environment = DockerEnvironment(
-        run_directory=directory / "run", base_image=base_image, cache=directory, base_url=docker_host
-    )
-    yield Bench(environment, directory)
-    await environment.aclose()
 
 
 def build(dockerfile: str, digest: str, **files: str) -> DockerfileBuild:

@@ -7,20 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
+from sandbox.environments.docker_connection import Engine
 from sandbox.environments.docker_registry import NOTHING, DockerRegistry
 from sandbox.environments.registry import KeepsAll, RegistryAway, RegistryRefused
 from tests.emulators.registry import LOGIN, registry_with_tokens
 from tests.provision.registry import RegistryServer
 
 
-def no_engine() -> DockerClient:
-    raise AssertionError("no engine is needed for this")
-
-
 def asked(address: str, logins: Path) -> DockerRegistry:
-    return DockerRegistry(no_engine, address, "0a1b2c3d", logins)
+    return DockerRegistry(Engine("unix:///nowhere/docker.sock"), address, "0a1b2c3d", logins)
 
 
 async def test_a_registry_that_deletes_is_fine_and_one_that_does_not_is_named(

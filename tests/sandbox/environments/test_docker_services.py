@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 from docker import DockerClient
 from docker.models.containers import Container
 
-from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.hardening import SECCOMP_PROFILE, softened
 from sandbox.environments.service import ServiceFailed, ServiceSpec
 from tests.sandbox.environments.boxes import ASK, Bench, run, service_image
@@ -21,27 +18,9 @@ READY = "python3 -c \"import socket; socket.create_connection(('localhost', 8231
 
 
 @pytest.fixture(scope="module")
-def engine(docker_host: str) -> Iterator[DockerClient]:
-    with closing(DockerClient(base_url=docker_host)) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def image(engine: DockerClient, base_image: str) -> Iterator[str]:
     with service_image(engine, base_image) as name:
         yield name
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench(
-    docker_host: str, base_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Bench]:
-    directory = tmp_path_factory.mktemp("services")
-    environment = DockerEnvironment(
-        run_directory=directory / "run", base_image=base_image, cache=directory, base_url=docker_host
-    )
-    yield Bench(environment, directory)
-    await environment.aclose()
 
 
 def beside(engine: DockerClient, box: str) -> list[Container]:
@@ -51,14 +30,14 @@ def beside(engine: DockerClient, box: str) -> list[Container]:
 
 
 async def test_a_service_is_reached_from_its_box_and_begins_anew_with_it(
-    bench: Bench, engine: DockerClient, image: str
+    containers: Bench, engine: DockerClient, image: str
 ) -> None:
     store = ServiceSpec("next", image, env={"GREETING": "hello"}, ready=READY)
-    door = bench.directory / "door"
+    door = containers.directory / "door"
     door.mkdir()
-    spec = replace(bench.spec(), hosts=("next", "other"))
-    environment = bench.environment
-    async with bench.box(spec) as box:
+    spec = replace(containers.spec(), hosts=("next", "other"))
+    environment = containers.environment
+    async with containers.box(spec) as box:
         assert await environment.open_service(box.name, store)
         assert not await environment.open_service(box.name, store)
         assert (await run(box, ASK.format("localhost", "/keep"))).output == "hello x\n"
@@ -115,9 +94,9 @@ def flags_of_a_service(engine: DockerClient, service: Container, image: str) -> 
 
 
 async def test_a_service_that_is_not_there_is_a_sentence_with_its_last_words(
-    bench: Bench, engine: DockerClient, image: str
+    containers: Bench, engine: DockerClient, image: str
 ) -> None:
-    spec = bench.spec()
+    spec = containers.spec()
     cases = [
         (
             ServiceSpec("a", image, ("fail",)),
@@ -133,17 +112,17 @@ async def test_a_service_that_is_not_there_is_a_sentence_with_its_last_words(
             "d has no image. The image registry.invalid/none:1 is not",
         ),
     ]
-    async with bench.box(spec) as box:
+    async with containers.box(spec) as box:
         for service, says in cases:
             with pytest.raises(ServiceFailed) as failed:
-                await bench.environment.open_service(box.name, service)
+                await containers.environment.open_service(box.name, service)
             assert says in str(failed.value)
             assert beside(engine, spec.name) == []
         kept = await box.snapshot("1")
         with pytest.raises(ServiceFailed, match="a box that was kept: name another"):
-            await bench.environment.open_service(box.name, ServiceSpec("e", kept))
-        await bench.environment.remove_snapshot(kept)
+            await containers.environment.open_service(box.name, ServiceSpec("e", kept))
+        await containers.environment.remove_snapshot(kept)
         await box.kill()
         with pytest.raises(ServiceFailed, match=r"could not be started: .*running container"):
-            await bench.environment.open_service(box.name, ServiceSpec("f", image))
+            await containers.environment.open_service(box.name, ServiceSpec("f", image))
     assert beside(engine, spec.name) == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.hardening import SECCOMP_PROFILE, softened
@@ -161,7 +162,9 @@ async def test_one_build_at_a_time_and_a_dead_worker_s_is_taken_over() -> None:
             pass
         assert await locks.take(lock_name(slug), "dead", timedelta(seconds=1))
         push(house, "Work", {"README.md": "more\n"})
-        jobs = ImageJobs(house.builder(5), house.parts.catalogue, locks, timedelta(seconds=1))
+        jobs = ImageJobs(
+            house.builder(5), house.parts.disk, house.parts.catalogue, locks, timedelta(seconds=1)
+        )
         await jobs.look_at_images()
         found = await builds.find(left)
         assert found is not None
@@ -232,47 +235,36 @@ async def test_old_images_go_and_what_is_used_stays() -> None:
 
 @pytest.mark.needs("docker")
 async def test_a_build_and_its_sessions_in_containers(
-    docker_host: str, base_image: str, bellhop_home: Path, tmp_path: Path
+    docker_environment: DockerEnvironment, docker_host: str
 ) -> None:
-    environment = DockerEnvironment(
-        run_directory=bellhop_home / "run",
-        base_image=base_image,
-        cache=tmp_path / "cache",
-        base_url=docker_host,
-    )
     setup = ("echo set-up > .venv-log; echo $TZ; cat /bellhop/in/base.bundle | wc -c",)
     files = {**IGNORED, ".devcontainer.json": '{"containerEnv": {"TZ": "UTC"}, "remoteUser": "node"}'}
-    try:
-        async with household(
-            setup=setup, verify=VERIFY, files=files, environment=environment, approvals=AUTO
-        ) as house:
-            seen: list[list[str]] = []
+    async with AsyncExitStack() as stack:
+        engine = stack.enter_context(closing(DockerClient(base_url=docker_host)))
+        house = await stack.enter_async_context(
+            household(setup=setup, verify=VERIFY, files=files, environment=docker_environment, approvals=AUTO)
+        )
+        seen: list[list[str]] = []
 
-            def listen(text: str) -> None:
-                if text.startswith("$ echo warm"):
-                    client = environment._client
-                    assert client is not None
-                    label = "bellhop.purpose=build"
-                    found = client.containers.list(filters={"label": label}, ignore_removed=True)
-                    seen.extend(
-                        softened(each.attrs["HostConfig"], SECCOMP_PROFILE.read_text()) for each in found
-                    )
+        def listen(text: str) -> None:
+            if text.startswith("$ echo warm"):
+                label = "bellhop.purpose=build"
+                found = engine.containers.list(filters={"label": label}, ignore_removed=True)
+                seen.extend(softened(each.attrs["HostConfig"], SECCOMP_PROFILE.read_text()) for each in found)
 
-            build = await house.builder().build(house.repository.slug, listen)
-            assert build is not None
-            assert build.state == "ready", await ImageBuilds(house.database).log(build.id)
-            assert seen == [[]], "a build's box is hardened like all others"
-            assert build.reference.startswith("bellhop/repo-acme-billing-")
-            script = "cat .venv-log ~/cache; echo $TZ $USER; id -u; git rev-parse HEAD"
-            house.model.script(MODEL, tool("bash", command=script), FIX, PROPOSE, FINISH)
-            session_id = await house.opened()
-            view = await house.run(session_id)
-            returned = [x for x in await house.events(session_id) if isinstance(x, e.ToolReturned)]
-            assert returned[0].output == f"set-up\nwarm\nUTC node\n10001\n{build.made.sha}"
-            assert view.verification is not None
-            assert view.verification.verdict == "passed"
-            assert await house.image_reaper().sweep() == 0
-            await environment.remove(box_name(session_id))
-            await environment.remove_image(build.reference)
-    finally:
-        await environment.aclose()
+        build = await house.builder().build(house.repository.slug, listen)
+        assert build is not None
+        assert build.state == "ready", await ImageBuilds(house.database).log(build.id)
+        assert seen == [[]], "a build's box is hardened like all others"
+        assert build.reference.startswith("bellhop/repo-acme-billing-")
+        script = "cat .venv-log ~/cache; echo $TZ $USER; id -u; git rev-parse HEAD"
+        house.model.script(MODEL, tool("bash", command=script), FIX, PROPOSE, FINISH)
+        session_id = await house.opened()
+        view = await house.run(session_id)
+        returned = [x for x in await house.events(session_id) if isinstance(x, e.ToolReturned)]
+        assert returned[0].output == f"set-up\nwarm\nUTC node\n10001\n{build.made.sha}"
+        assert view.verification is not None
+        assert view.verification.verdict == "passed"
+        assert await house.image_reaper().sweep() == 0
+        await docker_environment.remove(box_name(session_id))
+        await docker_environment.remove_image(build.reference)

@@ -1,0 +1,178 @@
+"""Room on the disks that boxes lie on: cleared when it runs short, and no new box where that did not help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from sandbox.broker.client import BrokerFailed, BrokerUnavailable
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
+from sandbox.environments.service import SERVICE_DISK_BYTES
+from sandbox.environments.usage import Disk, FullService
+from sandbox.images.reaping import ImageReaper
+from sandbox.reaper import Reaper
+from sandbox.services import PREFIX
+from sandbox.snapshots import SnapshotKeeper
+from session import events as e
+from session.database import DatabaseDown
+from session.log import Log, NoSuchSession
+from session.parts import away
+from session.settings import Settings
+from session.view import SessionView
+
+GB = 1_000_000_000
+log = structlog.get_logger()
+
+
+class NoRoom(EnvironmentUnavailable):
+    """There is no room for another box on this host; the message is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLimits:
+    """How much of the disks may be taken.
+
+    `free_bytes` stay free on each (0: nobody looks). All of this installation's boxes and copies take
+    `most_bytes` at the most (0: no limit), a service takes `service_bytes` beside its volumes.
+    """
+
+    free_bytes: int
+    most_bytes: int = 0
+    service_bytes: int = SERVICE_DISK_BYTES
+
+    @classmethod
+    def of(cls, settings: Settings) -> DiskLimits:
+        """As they are set."""
+        return cls(int(settings.disk_free_gb * GB), int(settings.disk_most_gb * GB))
+
+    def shortage(self, disks: Sequence[Disk], used_bytes: int) -> str:
+        """What there is too little of, as the beginning of a sentence; empty when there is enough."""
+        for disk in disks:
+            if disk.free_bytes < self.free_bytes:
+                return (
+                    f"this host's disk is too full for another sandbox ({gigabytes(disk.free_bytes)} free, "
+                    f"{gigabytes(self.free_bytes)} have to stay so)"
+                )
+        if self.most_bytes and used_bytes > self.most_bytes:
+            return (
+                f"sandboxes take {gigabytes(used_bytes)} of this host's disk already, and may take "
+                f"{gigabytes(self.most_bytes)}"
+            )
+        return ""
+
+
+class DiskWatch:
+    """Watches one host's disks."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        log: Log,
+        reaper: Reaper,
+        snapshots: SnapshotKeeper,
+        images: ImageReaper,
+        limits: DiskLimits,
+    ) -> None:
+        self._environment = environment
+        self._log = log
+        self._reaper = reaper
+        self._snapshots = snapshots
+        self._images = images
+        self._limits = limits
+        self._clearing = asyncio.Lock()
+
+    async def run(self, every_seconds: float = 10.0) -> None:
+        """Watch for ever; an outage is waited out."""
+        while True:
+            try:
+                await self.look()
+            except (EnvironmentUnavailable, SandboxFailed, DatabaseDown) as error:
+                log.warning("disks not watched", error=str(error))
+            await asyncio.sleep(every_seconds)
+
+    async def look(self) -> str:
+        """Services that have written too much are ended, and room is made where it is short; what is short
+        all the same, in words.
+
+        Emits: PartDegraded for a service, with NoteAdded where a turn is under way.
+        Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
+        """
+        for service in await self._environment.end_full_services(self._limits.service_bytes):
+            log.warning("service ended", service=service.name, disk_bytes=service.disk_bytes)
+            await self._tell(service)
+        return await self.make_room()
+
+    async def admit(self, box: str) -> None:
+        """Returns when there is room for the box, or the box is there already.
+
+        Raises: NoRoom, EnvironmentUnavailable, SandboxFailed, DatabaseDown.
+        """
+        if not await self.shortage() or await self._environment.find(box) is not None:
+            return
+        if short := await self.make_room():
+            raise NoRoom(f"{short}; clearing what nobody needs did not help")
+
+    async def make_room(self) -> str:
+        """Images, snapshots and stopped boxes that can be spared are gone, until there is room; what is short
+        all the same, in words.
+
+        Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
+        """
+        async with self._clearing:
+            short = await self.shortage()
+            if not short:
+                return ""
+            log.warning("disk short", reason=short)
+            async for what in self._cleared():
+                log.warning("room made", removed=what)
+                if not (short := await self.shortage()):
+                    break
+            return short
+
+    async def shortage(self) -> str:
+        """What there is too little of, in words. Raises: EnvironmentUnavailable, SandboxFailed."""
+        disks = await self._environment.disks() if self._limits.free_bytes else ()
+        used = (await self._environment.usage()).disk_bytes if self._limits.most_bytes else 0
+        return self._limits.shortage(disks, used)
+
+    async def _cleared(self) -> AsyncIterator[str]:
+        """Removes one thing after another, what is missed least first; what each was."""
+        if count := await self._images.sweep(kept=1):
+            yield f"{count} images"
+        for snapshot in await self._snapshots.oldest_first():
+            await self._snapshots.drop(snapshot)
+            yield snapshot.reference
+        for box in await self._reaper.spare():
+            try:
+                await self._reaper.remove(box)
+            except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
+                log.warning("box not removed", box=box.name, error=str(error))
+                continue
+            yield box.name
+
+    async def _tell(self, service: FullService) -> None:
+        detail = (
+            f"it had written {gigabytes(service.disk_bytes)} beside its volumes, of "
+            f"{gigabytes(self._limits.service_bytes)} that a service may, and was ended"
+        )
+
+        def decide(view: SessionView) -> Sequence[e.Event]:
+            told = away(view, f"{PREFIX}{service.name}", detail)
+            if not told or not view.turn_open or view.turn is None:
+                return told
+            text = f"The service {service.name} is gone: {detail}. It begins anew with the next prompt."
+            return (*told, e.NoteAdded(turn_id=view.turn.turn_id, text=text))
+
+        try:
+            await self._log.record(service.session_id, decide)
+        except NoSuchSession:
+            # A build has none, and hears of it when its checks fail.
+            log.info("nobody told of a service", service=service.name)
+
+
+def gigabytes(count: int) -> str:
+    """An amount of disk as people read it."""
+    return f"{count / GB:.1f} GB" if count >= GB / 10 else f"{count / 1_000_000:.0f} MB"
