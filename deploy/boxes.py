@@ -26,4 +26,5 @@ def environment_settings(settings: Settings, directory: str = "boxes") -> Enviro
         base_image=settings.sandbox_base_image or BASE_IMAGE,
         docker_host=settings.docker_host or None,
         runtime=settings.sandbox_runtime or None,
+        registry=settings.sandbox_registry or None,
     )

@@ -17,6 +17,7 @@ from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
 from sandbox.broker.accounts import GitHubAccounts
 from sandbox.broker.budgets import BudgetDesk, budget_operations
+from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.client import KINDS
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
 from sandbox.broker.door.addresses import Resolver, resolve
@@ -36,6 +37,7 @@ from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import VaultError
 from session.anchors import Anchors
 from session.log import NoSuchSession
+from session.saved_work import SavedWork
 from session.settings import Settings, SettingsError, parted
 from session.spending import BudgetUsedUp, Spending
 
@@ -109,6 +111,7 @@ def _forge_desk(core: Core, accounts: GitHubAccounts) -> ForgeDesk:
             audit=core.audit,
             switch=core.switch,
             places=StorePlaces.under(core.settings.bellhop_home),
+            carried=CarriedWork(SavedWork(core.database)) if core.settings.sandbox_registry else None,
         )
     )
 

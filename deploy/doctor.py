@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.platforms.slack.needs import scopes
 from deploy.credentials import open_forge
 from deploy.doctor_of_governance import GOVERNANCE_CHECKS
+from deploy.doctor_of_hosts import HOST_CHECKS
 from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
 from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
@@ -196,4 +197,5 @@ _CHECKS: dict[str, Check] = {
     "forge": _forges,
     "slack": _slack,
     **GOVERNANCE_CHECKS,
+    **HOST_CHECKS,
 }

@@ -35,8 +35,11 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.preference import Preference
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
+from sandbox.sharing import Sharing
+from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.warm_pool.making import WarmParts
 from sandbox.warm_pool.pool import WarmPool
@@ -47,6 +50,7 @@ from session.catalogue import Catalogue
 from session.concurrency import Concurrency
 from session.database import Database
 from session.halt import KillSwitch
+from session.hosts import Hosts
 from session.image_builds import ImageBuilds
 from session.locks import Locks
 from session.reconciler import Reconciler
@@ -80,6 +84,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
     doors = WorkerDoors(core.broker, environment, places.inbound)
+    hosts = Hosts(core.database, settings.lease_seconds)
     snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
     builds, locks = ImageBuilds(core.database), Locks(core.database)
     images = ReadyImages(environment, builds)
@@ -125,6 +130,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             most=settings.max_sessions,
             most_per_person=settings.max_sessions_per_person,
         ),
+        preference=Preference(environment, Boxes(core.database), hosts, core.leases, core.queue),
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,
@@ -156,6 +162,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         reaper=reaper,
         snapshots=snapshots,
         pool=pool,
+        sharing=Sharing(environment, snapshots, builds),
+        sign=SignOfLife(environment, hosts, settings.heartbeat_seconds),
         disk=disk,
         images=ImageJobs(
             image_builder(_build_places(core, environment)),

@@ -162,7 +162,7 @@ class TurnDriver:
         environment = self._parts.environment
         name = await self._parts.boxes.name(turn.session_id)
         there = await environment.find(name)
-        if there is None or not there.running:
+        if there is None or not there.running or await self._parts.boxes.is_left(name):
             return
         try:
             await self._save_stopped(turn)

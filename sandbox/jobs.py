@@ -17,6 +17,7 @@ from sandbox.broker.client import BrokerUnavailable
 from sandbox.driver import TurnDriver
 from sandbox.failures import EXPECTED, told
 from sandbox.merging import ApprovalGone, ForgeAway, Merger
+from sandbox.preference import Preference
 from session import events as e
 from session.concurrency import Concurrency, waits_for_place
 from session.database import DatabaseDown
@@ -53,6 +54,7 @@ class Jobs:
         queue: Queue,
         switch: KillSwitch,
         concurrency: Concurrency,
+        preference: Preference,
         driver: TurnDriver,
         merger: Merger,
         times: JobTimes,
@@ -60,6 +62,7 @@ class Jobs:
         self._log = log
         self._switch = switch
         self._concurrency = concurrency
+        self._preference = preference
         self._leases = leases
         self._queue = queue
         self._driver = driver
@@ -68,6 +71,11 @@ class Jobs:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
 
     async def run_turn(self, session_id: str) -> None:
+        """The session's turn goes on where its box is, or else here."""
+        if not await self._switch.halted() and not await self._preference.handed_on(session_id):
+            await self.run_turn_here(session_id)
+
+    async def run_turn_here(self, session_id: str) -> None:
         """The session's turn goes on as far as it can; nothing is done while another worker has it.
 
         Prompts that wait afterwards ring for a worker again. While everything is switched off nothing is

@@ -76,15 +76,19 @@ class Reaper:
 
     async def sweep(self, now: datetime | None = None) -> int:
         """How many boxes, snapshots and services without a running box were stopped or removed. A box whose
-        session has a live lease is left alone.
+        session has a live lease is left alone, unless the session has another by now.
 
         `now` None means the present. Raises: EnvironmentUnavailable, DatabaseDown.
         """
         now = now or datetime.now(UTC)
         reaped = 0
-        for box in await self._environment.list():
+        left = {box.box for box in await self._boxes.left()}
+        boxes = await self._environment.list()
+        for name in left - {box.name for box in boxes}:
+            await self._boxes.forget(name)
+        for box in boxes:
             try:
-                reaped += await self._look(box, now)
+                reaped += await (self._clear(box) if box.name in left else self._look(box, now))
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not reaped", box=box.name, error=str(error))
         reaped += await self._environment.sweep_services()
@@ -132,6 +136,11 @@ class Reaper:
             except (EnvironmentUnavailable, DatabaseDown, SandboxFailed) as error:
                 log.warning("boxes not swept", error=str(error))
             await asyncio.sleep(every_seconds)
+
+    async def _clear(self, box: BoxInfo) -> bool:
+        """The session has another box, with newer work in it, and will not come back to this one."""
+        async with self._boxes.clearing(box.name) as is_left:
+            return is_left and await self.remove(box)
 
     async def _look(self, box: BoxInfo, now: datetime) -> bool:
         if box.labels.get(PURPOSE_LABEL) == BUILD:

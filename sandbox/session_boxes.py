@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sandbox.environments.protocol import Environment, SandboxSpec
 from sandbox.warm_pool.pool import WarmPool
-from session.boxes import Boxes
+from session.boxes import Boxes, LeftBox
 from session.catalogue import Repository
 
 MAX_NAME_CHARACTERS = 51
@@ -29,6 +32,7 @@ class SessionBoxes:
         self._environment = environment
         self._boxes = boxes
         self._pool = pool
+        self._clearing = asyncio.Lock()
 
     async def name(self, session_id: str) -> str:
         """What the session's box is called here: the one on record, else one that is made for it."""
@@ -58,6 +62,28 @@ class SessionBoxes:
         """The box of that name is gone, and with it whose it was. Raises: SandboxFailed."""
         await self._environment.remove(name)
         await self.forget(name)
+
+    async def is_left(self, name: str) -> bool:
+        """Whether the box of that name here is out of date, since its session has gone on in another."""
+        return any(left.box == name for left in await self.left())
+
+    @asynccontextmanager
+    async def clearing(self, name: str) -> AsyncIterator[bool]:
+        """Whether the box of that name is left behind; if so, it is removed in the block, and by nobody else:
+        the next box of that name might be the session's again."""
+        async with self._clearing:
+            yield await self.is_left(name)
+
+    async def discard_left(self, name: str) -> None:
+        """The box of that name is gone if its session has been elsewhere meanwhile: what it holds is out of
+        date. Raises: SandboxFailed."""
+        async with self.clearing(name) as is_left:
+            if is_left:
+                await self.discard(name)
+
+    async def left(self) -> list[LeftBox]:
+        """The boxes here whose sessions have gone on in others."""
+        return await self._boxes.left(await self._environment.place())
 
     async def forget(self, name: str) -> None:
         """There is no box of that name here any more."""

@@ -13,6 +13,8 @@ from sandbox.disk_watch import DiskWatch
 from sandbox.images.jobs import ImageJobs
 from sandbox.jobs import Jobs
 from sandbox.reaper import Reaper
+from sandbox.sharing import Sharing
+from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.warm_pool.pool import WarmPool
 from session.queue import JobWorker, Regular
@@ -44,6 +46,8 @@ class WorkerProcess:
         reconciler: Reconciler,
         reaper: Reaper,
         snapshots: SnapshotKeeper,
+        sharing: Sharing,
+        sign: SignOfLife,
         disk: DiskWatch,
         pool: WarmPool,
         images: ImageJobs,
@@ -57,6 +61,8 @@ class WorkerProcess:
         self._reconciler = reconciler
         self._reaper = reaper
         self._snapshots = snapshots
+        self._sharing = sharing
+        self._sign = sign
         self._disk = disk
         self._pool = pool
         self._images = images
@@ -70,13 +76,15 @@ class WorkerProcess:
             tasks.create_task(self._reconciler.run(), name="reconciler")
             tasks.create_task(self._reaper.run(), name="reaper")
             tasks.create_task(self._snapshots.run(), name="snapshots")
+            tasks.create_task(self._sharing.run(), name="sharing")
+            tasks.create_task(self._sign.run(), name="sign of life")
             tasks.create_task(self._disk.run(), name="disk watch")
             tasks.create_task(self._pool.run(), name="warm pool")
             tasks.create_task(self._supervise(tasks), name="worker")
 
     async def _supervise(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            worker = self._worker()
+            worker = self._worker(await self._sign.place())
             try:
                 await _ping(self._redis_url)
                 await worker.async_run()
@@ -88,12 +96,13 @@ class WorkerProcess:
                 raise
             await asyncio.sleep(RESTART_SECONDS)
 
-    def _worker(self) -> JobWorker:
+    def _worker(self, place: str) -> JobWorker:
         return queue_worker(
             self._redis_url,
             {
                 "route_session": self._route_session,
                 "run_turn": self._jobs.run_turn,
+                "run_turn_here": self._jobs.run_turn_here,
                 "merge_pull_request": self._jobs.merge_pull_request,
                 "build_image": self._images.build_image,
                 "warm_box": self._pool.warm_box,
@@ -101,6 +110,7 @@ class WorkerProcess:
             regular=self._regular(),
             concurrency=self._concurrency,
             job_timeout_seconds=self._job_seconds,
+            place=place,
         )
 
     def _regular(self) -> list[Regular]:

@@ -174,6 +174,7 @@ class Workspace:
         """
         session_id, repository = self._turn.session_id, self._base.repository
         self._name, self._is_warm = await self._boxes.name(session_id), False
+        await self._boxes.discard_left(self._name)
         there = await self._environment.find(self._name)
         # What a new one is made of is looked up only for a new one.
         if there is None:
@@ -193,9 +194,8 @@ class Workspace:
         except ImageMissing:
             if self._snapshot is None:
                 raise
-            # Somebody cleared the engine: the checkpoint is there all the same.
-            await self._snapshots.drop(self._snapshot)
-            self._snapshot = None
+            # It is another host's, or somebody cleared the engine: the checkpoint is there all the same.
+            self._snapshot = await self._snapshots.instead(self._snapshot)
             self._sandbox = await self._environment.open(self._spec)
         if there is not None and self._opened.origin == "created":
             # It went while this looked the other way, so what came in its place is made of nothing.

@@ -1,4 +1,4 @@
-"""The tables about boxes: their images, their snapshots, whose they are."""
+"""The tables about boxes: their images, their snapshots, whose they are, and the hosts that have them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class ImageBuildRow(Model):
     finished_at = fields.DatetimeField(null=True)
     # When the image that this one goes back to was last built from its base.
     whole_at = fields.DatetimeField(null=True)
+    # What the image is called in the registry; empty while it is not there.
+    shared = fields.CharField(max_length=255, db_default="")
 
     class Meta:
         table = "image_builds"
@@ -45,6 +47,8 @@ class SnapshotRow(Model):
     checkpoint = fields.CharField(max_length=64)
     runner = fields.IntField()
     taken_at = fields.DatetimeField()
+    # What the snapshot is called in the registry; empty while it is not there.
+    shared = fields.CharField(max_length=255, db_default="")
 
     class Meta:
         table = "snapshots"
@@ -81,3 +85,43 @@ class WarmBoxRow(Model):
     class Meta:
         table = "warm_boxes"
         indexes = (Index(fields=("place", "repository"), name="warm_boxes_at_place"),)
+
+
+class LeftBoxRow(Model):
+    """A box whose session has gone on in another."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    place = fields.CharField(max_length=255)
+    box = fields.CharField(max_length=64)
+    session_id = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "left_boxes"
+        indexes = (Index(fields=("place",), name="left_boxes_at_place"),)
+
+
+class HostRow(Model):
+    """A place with a worker, and when that was last heard of."""
+
+    place = fields.CharField(max_length=255, primary_key=True)
+    name = fields.CharField(max_length=255)
+    seen_at = fields.DatetimeField()
+
+    class Meta:
+        table = "hosts"
+
+
+class SavedWorkRow(Model):
+    """A ref of a session's quarantine, for the brokers of all hosts."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    session_id = fields.CharField(max_length=64)
+    repository = fields.CharField(max_length=255)
+    reference = fields.CharField(max_length=255)
+    sha = fields.CharField(max_length=64)
+    bundle = fields.BinaryField()
+    saved_at = fields.DatetimeField()
+
+    class Meta:
+        table = "saved_work"
+        indexes = (Index(fields=("session_id",), name="saved_work_of_session"),)

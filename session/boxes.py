@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,14 @@ class SessionBox:
     box: str
     place: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBox:
+    """A box whose session has gone on in another."""
+
+    box: str
+    session_id: str
 
 
 class Boxes:
@@ -52,12 +61,35 @@ class Boxes:
         await self._database.run(lambda transaction: given(transaction, session_id, box, place))
 
     async def forget(self, box: str, place: str) -> None:
-        """The box is gone, and with it whose it was."""
-        await self._database.execute("DELETE FROM session_boxes WHERE place = ? AND box = ?", place, box)
+        """The box is gone, and with it whose it was, or that it was left behind."""
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute("DELETE FROM session_boxes WHERE place = ? AND box = ?", place, box)
+            await transaction.execute("DELETE FROM left_boxes WHERE id = ?", _left_id(box, place))
+
+        await self._database.run(work)
+
+    async def left(self, place: str) -> list[LeftBox]:
+        """The boxes at that place whose sessions have gone on in others."""
+        rows = await self._database.rows(
+            "SELECT box, session_id FROM left_boxes WHERE place = ? ORDER BY box", place
+        )
+        return [LeftBox(row["box"], row["session_id"]) for row in rows]
 
 
 async def given(transaction: Transaction, session_id: str, box: str, place: str) -> None:
-    """Write down that the box is the session's; one that it has already keeps its time."""
+    """Write down that the box is the session's; one that it has already keeps its time.
+
+    The one that it had counts as left behind: what it holds is out of date from now on.
+    """
+    former = await transaction.rows("SELECT box, place FROM session_boxes WHERE session_id = ?", session_id)
+    for row in former:
+        if (row["box"], row["place"]) != (box, place):
+            await transaction.execute(
+                "INSERT INTO left_boxes (id, place, box, session_id) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (id) DO NOTHING",
+                _left_id(row["box"], row["place"]), row["place"], row["box"], session_id,
+            )  # fmt: skip
     await transaction.execute(
         f"INSERT INTO session_boxes ({_COLUMNS}) VALUES (?, ?, ?, {transaction.now}) "
         "ON CONFLICT (session_id) DO UPDATE "
@@ -67,6 +99,10 @@ async def given(transaction: Transaction, session_id: str, box: str, place: str)
         box,
         place,
     )
+
+
+def _left_id(box: str, place: str) -> str:
+    return hashlib.sha256(f"{place} {box}".encode()).hexdigest()
 
 
 def _read(row: Row) -> SessionBox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,8 +14,9 @@ State = Literal["building", "ready", "failed"]
 
 _COLUMNS = (
     "id, repository, place, state, sha, fingerprint, recipe, base, reference, layers, size_bytes, cause, "
-    "passing, started_at, finished_at, whole_at"
+    "passing, started_at, finished_at, whole_at, shared"
 )
+_COPY = "copy-"
 _NO_TEXT = str.maketrans("", "", "\0")
 """PostgreSQL keeps no NUL."""
 
@@ -43,7 +45,8 @@ class Made:
 class ImageBuild:
     """One build. `reference`, `layers` and `size_bytes` are its image's, once it is ready; `whole_at` is when
     the image it goes back to was last built from its base. `cause` says why it failed; `passing`: it may go
-    better next time though nothing changes."""
+    better next time though nothing changes. `shared`: what the registry calls the image, empty while it is
+    not there. A copy that another place fetched from there is on record as a build of that place."""
 
     id: str
     made: Made
@@ -56,6 +59,12 @@ class ImageBuild:
     started_at: datetime
     finished_at: datetime | None
     whole_at: datetime | None
+    shared: str = ""
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it was built elsewhere and came here from the registry."""
+        return self.id.startswith(_COPY)
 
 
 class ImageBuilds:
@@ -73,8 +82,8 @@ class ImageBuilds:
         build_id = uuid4().hex[:16]
         await self._database.execute(
             "INSERT INTO image_builds (id, repository, place, state, sha, fingerprint, recipe, base, "
-            "reference, layers, size_bytes, cause, passing, log, started_at) "
-            "VALUES (?, ?, ?, 'building', ?, ?, ?, ?, '', 0, 0, '', ?, '', ?)",
+            "reference, layers, size_bytes, cause, passing, log, started_at, shared) "
+            "VALUES (?, ?, ?, 'building', ?, ?, ?, ?, '', 0, 0, '', ?, '', ?, '')",
             build_id, made.repository.lower(), made.place, made.sha, made.fingerprint, made.recipe, made.base,
             False, await self._database.clock(),
         )  # fmt: skip
@@ -104,6 +113,27 @@ class ImageBuilds:
             )  # fmt: skip
 
         self._one(await self._database.run(work))
+
+    async def copied(self, build: ImageBuild, place: str, reference: str) -> None:
+        """That place has, or is about to have, a copy of the image under that reference."""
+        copy_id = f"{_COPY}{hashlib.sha256(f'{build.shared} {place}'.encode()).hexdigest()[:16]}"
+        made = build.made
+        await self._database.execute(
+            f"INSERT INTO image_builds ({_COLUMNS}, log) "
+            "VALUES (?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (id) DO NOTHING",
+            copy_id, made.repository, place, made.sha, made.fingerprint, made.recipe, made.base, reference,
+            build.layers, build.size_bytes, False, build.started_at, build.finished_at, build.whole_at,
+            build.shared, f"Fetched from the registry: {build.shared}",
+        )  # fmt: skip
+
+    async def share(self, build_id: str, shared: str) -> None:
+        """Its image is in the registry under that name."""
+        await self._database.execute("UPDATE image_builds SET shared = ? WHERE id = ?", shared, build_id)
+
+    async def unshare(self, shared: str) -> None:
+        """What has that name is not in the registry any more."""
+        await self._database.execute("UPDATE image_builds SET shared = '' WHERE shared = ?", shared)
 
     async def fail(self, build_id: str, cause: str, *, passing: bool) -> None:
         """The build has failed, for that reason. Raises: BuildLost."""
@@ -170,4 +200,5 @@ def _build(row: Row) -> ImageBuild:
         started_at=when(row["started_at"]),
         finished_at=None if row["finished_at"] is None else when(row["finished_at"]),
         whole_at=None if row["whole_at"] is None else when(row["whole_at"]),
+        shared=row["shared"],
     )

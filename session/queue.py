@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-JobName = Literal["route_session", "run_turn", "merge_pull_request", "build_image", "warm_box"]
+JobName = Literal[
+    "route_session", "run_turn", "run_turn_here", "merge_pull_request", "build_image", "warm_box"
+]
 Enqueued = Literal["new", "known", "unreachable"]
 JobStatus = Literal["queued", "running", "absent", "unreachable"]
 Handler = Callable[[str], Awaitable[None]]
@@ -45,6 +49,11 @@ _CRON_KEPT_SECONDS = 60
 _KEPT_SECONDS: Mapping[JobName, int] = {"warm_box": 30}
 """So long a job that was done is still known: whoever types rings once."""
 
+_TO = "@"
+
+ADDRESSED_SECONDS = 2.0
+"""So long a turn waits for the worker that has its box, should that be busy or have just died."""
+
 
 class Queue:
     """Puts jobs in line for the workers; use it as `async with Queue(redis_url) as queue`."""
@@ -66,14 +75,24 @@ class Queue:
         session_id: what the job is about; for `build_image` and `warm_box` a repository's slug.
         number: makes the job's id `job:session:number`; the next lease epoch for `run_turn`, a seq otherwise.
         """
+        return await self._put(job, session_id, job_id(job, session_id, number))
+
+    async def _put(self, job: JobName, session_id: str, name: str) -> Enqueued:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 redis = self._connection()
-                made = await redis.enqueue_job(job, session_id, _job_id=job_id(job, session_id, number))
+                made = await redis.enqueue_job(job, session_id, _job_id=name)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("queue_unreachable", job=job, session_id=session_id, error=str(error))
             return "unreachable"
         return "known" if made is None else "new"
+
+    async def hand_on(self, session_id: str, number: int, place: str) -> Enqueued:
+        """Put a turn in line for the worker at that place; for `ADDRESSED_SECONDS` no other takes it, and
+        after that any does."""
+        until_ms = int((time.time() + ADDRESSED_SECONDS) * 1000)
+        name = f"{job_id('run_turn_here', session_id, number)}{_TO}{_address(place)}:{until_ms}"
+        return await self._put("run_turn_here", session_id, name)
 
     async def status(self, job: JobName, session_id: str, number: int) -> JobStatus:
         """Where that job is. "running" also stands for one whose worker died, until it times out."""
@@ -141,16 +160,21 @@ class _Redis(ArqRedis):
 
 
 class JobWorker(Worker):
-    """arq's worker, whose `close` waits for its jobs and leaves no connection open.
+    """arq's worker, whose `close` waits for its jobs and leaves no connection open, and which leaves jobs to
+    the workers that they are handed on to. `place` is where it is, empty for nowhere in particular.
 
     arq's own asks Redis something first, and leaves the connections open when it does not answer. A job also
     stays in line until it ends, and arq asks Redis about each of them at every look, also about those that it
     runs itself. This worker does not.
     """
 
+    place = ""
+
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Start those of the jobs that nobody runs yet."""
-        await super().start_jobs([name for name in job_ids if name.decode() not in self.tasks])
+        """Start those of the jobs that nobody runs yet and that are for this worker."""
+        names = [name.decode() for name in job_ids]
+        free = [name for name in names if name not in self.tasks and _is_for(name, self.place)]
+        await super().start_jobs([name.encode() for name in free])
 
     async def close(self) -> None:
         """End the jobs that run, then the connection, whether Redis answers or not."""
@@ -170,12 +194,14 @@ def worker(
     concurrency: int,
     job_timeout_seconds: float,
     regular: Sequence[Regular] = (),
+    place: str = "",
 ) -> JobWorker:
     """The arq worker that runs the jobs `Queue` enqueues, by their names; `await worker.async_run()`.
 
     handlers: called with the session's id. A handler is never run twice for one job: whatever is left undone
     is re-driven by the reconciler, which looks at the log. Losing Redis ends `async_run` with an error; the
-    caller starts a new worker.
+    caller starts a new worker. place: jobs that are handed on to it are taken, those that are handed on to
+    others are left to them for a while.
     """
     functions = [
         func(
@@ -187,7 +213,7 @@ def worker(
         )
         for name, handler in handlers.items()
     ]
-    return JobWorker(
+    made = JobWorker(
         functions,
         cron_jobs=[_cron(each, job_timeout_seconds) for each in regular],
         queue_name=_QUEUE,
@@ -203,6 +229,21 @@ def worker(
         job_deserializer=deserialize,
         log_results=False,
     )
+    made.place = place
+    return made
+
+
+def _is_for(name: str, place: str) -> bool:
+    """Whether a worker at that place may start the job of that id now."""
+    _, addressed, to = name.partition(_TO)
+    if not addressed:
+        return True
+    address, _, until_ms = to.partition(":")
+    return address == _address(place) or time.time() * 1000 >= int(until_ms)
+
+
+def _address(place: str) -> str:
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def _cron(regular: Regular, timeout_seconds: float) -> CronJob:

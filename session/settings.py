@@ -10,10 +10,15 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from session.people import Role
+from session.settings_faults import explained
+
+_REGISTRY = (
+    r"^$|^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+:[0-9]+)(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)+$"
+)
+"""A host with a dot or a port, and a path: to an engine, other names are those of the public registry."""
 
 
 class SettingsError(Exception):
@@ -160,6 +165,12 @@ class Settings(BaseSettings):
         "", "image of a box; empty means the one this version builds", "registry.internal/bellhop-box:1"
     )
     sandbox_runtime: str = _setting("", "container runtime; empty means the engine's default", "runsc")
+    sandbox_registry: str = _setting(
+        "",
+        "where hosts share images and snapshots of boxes: a registry, and a path in it; empty means one host",
+        "registry.internal:5000/bellhop",
+        pattern=_REGISTRY,
+    )
     disk_free_gb: float = _setting(
         5,
         "gigabytes that stay free on the disks of sandboxes: below, what can be spared is removed, and no "
@@ -244,7 +255,7 @@ class Settings(BaseSettings):
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError(_explain(cls.model_fields, error)) from error
+            raise SettingsError(explained(cls.model_fields, error)) from error
         if settings.heartbeat_seconds * 2 > settings.lease_seconds:
             raise SettingsError(
                 "HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS, so that one late sign of life does "
@@ -314,28 +325,3 @@ def _address(value: str, schemes: tuple[str, ...]) -> str:
     if value and urlsplit(value).scheme not in schemes:
         raise ValueError(f"must be an address that begins with {' or '.join(s + '://' for s in schemes)}")
     return value
-
-
-def _explain(fields: Mapping[str, FieldInfo], error: ValidationError) -> str:
-    sentences = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = str(problem["loc"][0])
-        field = fields[name]
-        example = (field.examples or [""])[0]
-        sentences.append(
-            f"{name.upper()} {_fault(problem['type'], problem['msg'])}. What it says: {field.description}. "
-            f"Example: {name.upper()}={example}"
-        )
-    return "\n".join(sentences)
-
-
-def _fault(kind: str, message: str) -> str:
-    """What is wrong with a value, to follow its name: pydantic's messages speak of inputs and parsing."""
-    words = {
-        "int_parsing": "must be a whole number",
-        "float_parsing": "must be a number",
-        "decimal_parsing": "must be a number",
-        "bool_parsing": "must be true or false",
-    }
-    said = message.removeprefix("Value error, ").replace("Input should be ", "must be ")
-    return words.get(kind, said)

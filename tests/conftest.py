@@ -24,6 +24,7 @@ from tests.provision import docker_engine, parts, places, processes
 from tests.provision.databases import migrate
 from tests.provision.lent_database import LentDatabase
 from tests.provision.postgres import PostgresServer, reachable_parent
+from tests.provision.registry import RegistryServer
 from tests.provision.valkey import ValkeyServer
 
 _SKIP_PREFIX = "needs "
@@ -187,6 +188,31 @@ def docker_host(require: Callable[[str], None]) -> Iterator[str]:
 def base_image(docker_host: str) -> str:
     """Tag of the sandbox base image in the engine at `docker_host`, built on first use and kept."""
     return base_images.ensure(docker_host)
+
+
+@pytest.fixture
+def second_engine(require: Callable[[str], None]) -> Iterator[docker_engine.DockerEngine]:
+    """A private engine besides the one at `docker_host`, for this test alone."""
+    require("docker")
+    if not docker_engine.can_be_started():
+        unavailable("docker", "only root can start a second engine, with dockerd installed")
+    with contextlib.ExitStack() as stack:
+        try:
+            engine = stack.enter_context(docker_engine.second_engine())
+        except processes.ServerDidNotStart as error:
+            unavailable("docker", str(error))
+        yield engine
+
+
+@pytest.fixture
+def registry(require: Callable[[str], None]) -> Iterator[RegistryServer]:
+    """A registry of images that asks for a password; what was pushed in earlier runs is still there."""
+    require("registry")
+    with processes.private_directory(places.CACHE / "registry") as directory:
+        server = RegistryServer(directory, places.CACHE / "registry-data")
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

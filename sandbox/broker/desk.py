@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.base_commit import BaseCommit, read_base
 from sandbox.broker import wire
+from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.publishing import Publication, inspected, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
@@ -52,7 +53,8 @@ class StorePlaces:
 
 @dataclass(frozen=True, slots=True)
 class DeskParts:
-    """What the desk works with. `forges` is by the forge's name; `limits`: how much a box may hand over."""
+    """What the desk works with. `forges` is by the forge's name; `limits`: how much a box may hand over;
+    `carried`: work that brokers of other hosts see too, None where there is one host."""
 
     log: Log
     catalogue: Catalogue
@@ -63,6 +65,7 @@ class DeskParts:
     switch: KillSwitch
     places: StorePlaces
     limits: QuarantineLimits = field(default_factory=QuarantineLimits)
+    carried: CarriedWork | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class ForgeDesk:
         ]
 
     async def prepare_for(self, asked: wire.InSession, caller: Caller) -> wire.Prepared:
-        """The session's repository, fetched, and its quarantine brought up to date."""
+        """The session's repository, fetched, and its quarantine brought up to date, also with what another
+        host's broker took in. Raises: QuarantineRefused."""
         return await self.prepare(asked.session_id, caller.name)
 
     async def prepare(self, session_id: str, actor: str) -> wire.Prepared:
@@ -119,7 +123,9 @@ class ForgeDesk:
         await self._audited(case, actor, "forge.fetch", case.where.slug)
         mirror = await case.forge.sync_mirror(case.where)
         path = self._parts.places.quarantine(session_id, case.repository.slug)
-        await Quarantine.create(path, mirror.path)
+        quarantine = await Quarantine.create(path, mirror.path, limits=self._parts.limits)
+        if self._parts.carried is not None:
+            await self._parts.carried.bring(quarantine, session_id, case.repository.slug)
         return wire.Prepared(mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path))
 
     async def fetch_for_build(self, asked: wire.OfRepository, caller: Caller) -> wire.Fetched:
@@ -168,7 +174,11 @@ class ForgeDesk:
         case = await self._case(asked.session_id)
         quarantine = self._quarantine(case)
         bundle = self._parts.places.exchange / Path(asked.session_id).name / Path(asked.file).name
-        received = await quarantine.receive_bundle(bundle)
+        if self._parts.carried is None:
+            received = await quarantine.receive_bundle(bundle)
+        else:
+            slug = case.repository.slug
+            received = await self._parts.carried.receive(quarantine, case.view.id, slug, bundle)
         return wire.TakenIn(
             references=received.references, commits=received.commits, findings=received.findings
         )

@@ -19,13 +19,15 @@ class EnvironmentSettings:
     """What backends are made with.
 
     `directory` is theirs alone: sockets, workspaces, snapshots, caches. `docker_host` None is the engine's
-    usual socket, `runtime` None the engine's own.
+    usual socket, `runtime` None the engine's own, `registry` None that
+    images stay on this host.
     """
 
     directory: Path
     base_image: str
     docker_host: str | None = None
     runtime: str | None = None
+    registry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,9 @@ class Containers:
     def snapshots(self) -> Sequence[str]:
         """The names of all snapshots of this installation's boxes."""
         found = self._client.api.images(name=f"{SNAPSHOT_REPOSITORY}-{self._owner}-*")
-        return [tag for image in found for tag in image["RepoTags"] or ()]
+        names = (tag for image in found for tag in image["RepoTags"] or ())
+        # One that is on its way to the registry has a name for that too.
+        return [name for name in names if name.startswith(SNAPSHOT_REPOSITORY)]
 
     def _title(self, name: str) -> str:
         return container_name(self._owner, name)

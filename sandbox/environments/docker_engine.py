@@ -17,6 +17,7 @@ from sandbox.environments.docker_box import DockerSandbox
 from sandbox.environments.docker_connection import DEFAULT_ENGINE, Engine
 from sandbox.environments.docker_containers import Containers
 from sandbox.environments.docker_images import DockerImages
+from sandbox.environments.docker_registry import DockerRegistry
 from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.docker_usage import DockerUsage
 from sandbox.environments.images import BaseImage, KeptImage, WantedBase
@@ -47,7 +48,8 @@ class DockerEnvironment:
 
     `run_directory` holds one directory per box with its socket; the engine must see it under the same path.
     `base_image` is made on first use, `cache` keeps what that takes. `runtime` is another container runtime
-    of the engine, such as runsc.
+    of the engine, such as runsc. `registry` is where it shares images with other hosts, `logins` the file
+    with the credentials for it (None: the usual one).
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class DockerEnvironment:
         cache: Path,
         base_url: str = DEFAULT_ENGINE,
         runtime: str | None = None,
+        registry: str | None = None,
+        logins: Path | None = None,
     ) -> None:
         self._run_directory = run_directory.absolute()
         self._base_image = base_image
@@ -65,6 +69,7 @@ class DockerEnvironment:
         self._engine = Engine(base_url)
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
+        self._registry = DockerRegistry(self._engine, registry, self._owner, logins) if registry else None
         self._opening: dict[str, asyncio.Lock] = {}
 
     @property
@@ -216,6 +221,10 @@ class DockerEnvironment:
         """The same as for a snapshot. Raises: EnvironmentUnavailable, SandboxFailed."""
         await self.remove_snapshot(reference)
 
+    @property
+    def registry(self) -> DockerRegistry | None:
+        return self._registry
+
     async def aclose(self) -> None:
         """Closes the connection to the engine; boxes go on."""
         await self._engine.aclose()
@@ -312,6 +321,7 @@ def _make(settings: EnvironmentSettings) -> DockerEnvironment:
         cache=settings.directory / "cache",
         base_url=settings.docker_host or DEFAULT_ENGINE,
         runtime=settings.runtime,
+        registry=settings.registry,
     )
 
 

@@ -14,6 +14,7 @@ from docker.models.containers import Container
 
 from sandbox.environments.docker_containers import OWNER_LABEL, RUNNER_LABEL
 from sandbox.environments.images import (
+    REPOSITORY_LABEL,
     BaseImage,
     DockerfileBuild,
     ImageTag,
@@ -107,14 +108,19 @@ class DockerImages:
 
     def list(self) -> Sequence[KeptImage]:
         """Every repository image of this owner."""
-        filters = {"reference": f"{KEPT_REPOSITORY}*", "label": f"{OWNER_LABEL}={self._owner}"}
-        found = self._client.images.list(filters=filters)
+        found = self._client.images.list(filters={"reference": f"{KEPT_REPOSITORY}*"})
         return [
             KeptImage(reference, dict(image.labels), int(image.attrs["Size"]))
             for image in found
             for reference in image.tags
-            if reference.startswith(KEPT_REPOSITORY)
+            if self._is_own(reference, image.labels)
         ]
+
+    def _is_own(self, reference: str, labels: Mapping[str, str]) -> bool:
+        """An image that came from another host has that one's label, and a name of this one's."""
+        own = f"{KEPT_REPOSITORY}{image_name(labels.get(REPOSITORY_LABEL, ''), self._owner)}:"
+        here = labels.get(OWNER_LABEL) == self._owner and reference.startswith(KEPT_REPOSITORY)
+        return here or reference.startswith(own)
 
     def remove(self, reference: str) -> None:
         """The image has lost that name, and is gone unless it has others."""

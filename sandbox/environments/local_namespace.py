@@ -178,6 +178,11 @@ class LocalEnvironment:
         """A copy of the box's folders as an image. Raises: SandboxFailed."""
         return await asyncio.to_thread(self._images.keep, self._boxes / name, tag, labels)
 
+    @property
+    def registry(self) -> None:
+        """Its boxes are folders, which no registry takes."""
+        return None
+
     async def aclose(self) -> None:
         """Nothing is held: boxes go on."""
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
+from sandbox.environments.registry import Registry
 from sandbox.environments.runner_client import BoxStats, RunnerClient
 from sandbox.environments.service import ServiceSpec
 from sandbox.environments.usage import Disk, FullService, HostUse
@@ -297,7 +298,8 @@ class Environment(Protocol):
         ...
 
     async def place(self) -> str:
-        """What tells this host's images and snapshots from those of all others: they are nowhere else.
+        """What tells this host's images and snapshots from those of all others: they lie nowhere else but in
+        the registry.
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
@@ -320,6 +322,11 @@ class Environment(Protocol):
 
         Raises: EnvironmentUnavailable, SandboxFailed.
         """
+        ...
+
+    @property
+    def registry(self) -> Registry | None:
+        """Where images and snapshots are shared with other hosts; None: nowhere."""
         ...
 
     async def aclose(self) -> None:

@@ -10,11 +10,15 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import structlog
 from docker import DockerClient
 from docker.errors import APIError, BuildError, ImageNotFound
+from docker.utils import parse_repository_tag
 
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.images.machine_packages import packed, write_settings
+
+log = structlog.get_logger()
 
 # On images that have the box's user and directories already.
 READY_LABEL = "bellhop.ready"
@@ -73,7 +77,8 @@ def ensure_base_image(client: DockerClient, tag: str, cache: Path) -> str:
 
     The build needs a registry for its first layer. The tree needs root and debootstrap; its tarball stays in
     `cache` under the name of its recipe, so that another engine gets it without the work. Whatever is found
-    under `tag` is taken as it is; what is made here fetches packages from where this machine does.
+    under `tag`, here or in the registry that it names, is taken as it is; what is made here fetches packages
+    from where this machine does.
 
     Raises: EnvironmentUnavailable, saying what to do.
     """
@@ -81,7 +86,8 @@ def ensure_base_image(client: DockerClient, tag: str, cache: Path) -> str:
         client.images.get(tag)
         return tag
     except ImageNotFound:
-        pass
+        if _is_fetched(client, tag):
+            return tag
     draft = f"{DRAFT_REPOSITORY}:{recipe()}"
     tarball = cache / f"base-{DEBIAN_RELEASE}-{recipe()}.tar"
     if tarball.exists():
@@ -91,6 +97,19 @@ def ensure_base_image(client: DockerClient, tag: str, cache: Path) -> str:
         _import(client, tarball, draft)
     _finish_image(client, draft, tag)
     return tag
+
+
+def _is_fetched(client: DockerClient, tag: str) -> bool:
+    """Whether the engine has it now from the registry that its name begins with, if it begins with one."""
+    host, slash, _ = tag.partition("/")
+    if not slash or not {".", ":"} & set(host):
+        return False
+    try:
+        client.images.pull(*parse_repository_tag(tag))
+    except APIError as error:
+        log.warning("base image not fetched", tag=tag, error=str(error))
+        return False
+    return True
 
 
 def _import(client: DockerClient, tarball: Path, draft: str) -> None:

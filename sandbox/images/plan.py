@@ -21,6 +21,9 @@ WHOLE_EVERY = timedelta(days=1)
 RETRY_AFTER = timedelta(hours=6)
 """So long a build that failed for its own reasons is left alone while nothing changes."""
 
+SHARED_WITHIN = timedelta(minutes=15)
+"""So long the others wait for a new image of one host to come to the registry."""
+
 
 class NotAllowed(Exception):
     """The company's catalogue does not let this image be made; the message says what would."""
@@ -69,22 +72,41 @@ async def make_plan(environment: Environment, repository: Repository, mirror: Mi
 def due(made: Made, builds: Sequence[ImageBuild], there: Sequence[str], now: datetime) -> bool:
     """Whether the image has to be built.
 
-    `builds` are the repository's on this host, the newest first; `there` the references that still exist.
+    `builds` are the repository's on all hosts, the newest first; `there` the references that still exist
+    here. Another host's image counts while it is in the registry, or may be on its way there.
     """
     for build in builds:
-        same = (build.made.sha, build.made.fingerprint) == (made.sha, made.fingerprint)
-        if build.state == "ready" and build.reference in there:
-            return not same
-        if build.state == "failed" and same and not build.passing:
+        if build.state == "ready" and _can_be_had(build, made.place, there, now):
+            return not _is_same(build, made, now)
+        if build.state == "failed" and _is_same(build, made, now) and not build.passing:
             return now - build.started_at >= RETRY_AFTER
     return True
+
+
+def _can_be_had(build: ImageBuild, place: str, there: Sequence[str], now: datetime) -> bool:
+    if build.made.place == place:
+        return build.reference in there
+    fresh = build.finished_at is not None and now - build.finished_at < SHARED_WITHIN
+    return bool(build.shared) or fresh
+
+
+def _is_same(build: ImageBuild, made: Made, now: datetime) -> bool:
+    """Of the same commit and from the same. Two hosts may have made their base apart from each other, so
+    another host's image is taken for a day, whatever base it has."""
+    if build.made.sha != made.sha:
+        return False
+    if build.made.fingerprint == made.fingerprint:
+        return True
+    elsewhere = build.is_copy or build.made.place != made.place
+    return elsewhere and build.made.recipe == made.recipe and now - build.started_at < WHOLE_EVERY
 
 
 def start_from(
     made: Made, builds: Sequence[ImageBuild], there: Sequence[str], now: datetime
 ) -> ImageBuild | None:
     """The earlier image that the next one can be built on; None: it is built from its base."""
-    ready = [build for build in builds if build.state == "ready" and build.reference in there]
+    own = [build for build in builds if build.made.place == made.place]
+    ready = [build for build in own if build.state == "ready" and build.reference in there]
     if not ready:
         return None
     newest = ready[0]

@@ -12,6 +12,7 @@ import structlog
 from sandbox.doors import WorkerDoors
 from sandbox.environments.images import IMAGE_LABEL, REPOSITORY_LABEL
 from sandbox.environments.protocol import BoxInfo, Environment, SandboxFailed
+from sandbox.environments.registry import RegistryAway, RegistryRefused
 from sandbox.images.running_build import BUILD_LABEL, WORKER_LOST
 from session.catalogue import Catalogue
 from session.image_builds import BuildLost, ImageBuild, ImageBuilds, lock_name
@@ -55,11 +56,12 @@ class ImageReaper:
         used = {box.labels.get(IMAGE_LABEL, "") for box in boxes}
         by_repository: dict[str, list[ImageBuild]] = {}
         for build in await self._builds.all():
-            if build.made.place == place:
-                by_repository.setdefault(build.made.repository, []).append(build)
+            by_repository.setdefault(build.made.repository, []).append(build)
         gone = 0
         for repository, builds in by_repository.items():
-            gone += await self._repository(repository, builds, used, kept)
+            own = [build for build in builds if build.made.place == place]
+            gone += await self._repository(repository, own, used, kept)
+            await self._sweep_registry(repository, builds, place)
         return gone + await self._unrecorded(place)
 
     async def look(self, box: BoxInfo) -> bool:
@@ -98,15 +100,38 @@ class ImageReaper:
         return gone
 
     async def _removed(self, build: ImageBuild, needed: set[str]) -> bool:
-        if build.reference in needed:
-            return True
         try:
+            await self._withdraw(build)
+            if build.reference in needed:
+                return True
             await self._environment.remove_image(build.reference)
-        except SandboxFailed as error:
+        except (SandboxFailed, RegistryAway, RegistryRefused) as error:
             log.info("image kept", reference=build.reference, reason=str(error))
             return False
         log.info("image removed", repository=build.made.repository, reference=build.reference)
         return True
+
+    async def _sweep_registry(self, repository: str, builds: Sequence[ImageBuild], place: str) -> None:
+        """The registry keeps the newest too, also where the host that built the others is gone for good."""
+        shared = list(dict.fromkeys(build.shared for build in builds if build.shared))
+        kept = shared[: KEPT_READY if repository in self._active else 0]
+        for build in builds:
+            if build.shared and build.shared not in kept and build.made.place != place:
+                try:
+                    await self._remove_there(build.shared)
+                except (RegistryAway, RegistryRefused) as error:
+                    log.info("image kept in the registry", shared=build.shared, reason=str(error))
+
+    async def _withdraw(self, build: ImageBuild) -> None:
+        """With its last copy the image goes from the registry too. Raises: RegistryAway, RegistryRefused."""
+        others = await self._builds.of(build.made.repository)
+        if build.shared and not any(o.shared == build.shared and o.id != build.id for o in others):
+            await self._remove_there(build.shared)
+
+    async def _remove_there(self, shared: str) -> None:
+        if self._environment.registry is not None:
+            await self._environment.registry.remove(shared)
+            await self._builds.unshare(shared)
 
     async def _end(self, builds: Sequence[ImageBuild]) -> None:
         for build in builds:

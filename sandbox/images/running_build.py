@@ -140,7 +140,8 @@ class RunningBuild:
             mirror = await self._parts.forge.fetch(self._repository.slug)
             plan = await make_plan(self._parts.environment, self._repository, mirror)
             made = plan.made
-            builds = await self._parts.builds.of(self._repository.slug, place)
+            shares = self._parts.environment.registry is not None
+            builds = await self._parts.builds.of(self._repository.slug, None if shares else place)
             there = [image.reference for image in await self._parts.environment.images()]
         except (*PASSING, *LASTING) as error:
             return await self._failed_early(made, error, only_if_due)

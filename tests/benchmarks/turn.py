@@ -15,8 +15,11 @@ from sandbox.driver import TurnDriver
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.preference import Preference
 from session import events as e
+from session.boxes import Boxes
 from session.concurrency import Concurrency
+from session.hosts import Hosts
 from tests.benchmarks.report import Report
 from tests.sandbox.household import MODEL, Household, household
 
@@ -79,6 +82,9 @@ async def _until_asked(house: Household, session_id: str, model: AtOnce) -> floa
         queue=house.queue,
         switch=parts.switch,
         concurrency=Concurrency(house.database, house.log),
+        preference=Preference(
+            house.environment, Boxes(house.database), Hosts(house.database), house.leases, house.queue
+        ),
         driver=driver,
         merger=merger,
         times=JobTimes(5, 20, 600),

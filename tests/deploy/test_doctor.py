@@ -20,6 +20,7 @@ from sandbox.environments.protocol import SandboxSpec
 from session.audit import Audit, AuditEntry
 from session.database import Database
 from session.halt import KillSwitch
+from session.hosts import Hosts
 from session.people import Person
 from session.settings import Settings
 from tests.deploy.commands import bare_environment, bellhop
@@ -29,6 +30,7 @@ from tests.emulators.slack.emulator import SlackEmulator
 from tests.provision.docker_engine import another_runtime
 
 NOBODY = "127.0.0.1:1"
+REGISTRY = "registry.internal:5000/bellhop"
 ENTRY = AuditEntry(actor="broker", action="forge.publish", target="acme/billing", outcome="done")
 
 
@@ -83,6 +85,8 @@ async def test_where_something_is_wrong_it_goes_on_and_fails_at_the_end(bellhop_
         ("egress", {"EGRESS_AUTHORITIES": "/nowhere/ca.pem"}, "EGRESS_AUTHORITIES: /nowhere/ca.pem"),
         ("anchors", {"AUDIT_ANCHORS": "/dev/null/anchors.jsonl"}, "let AUDIT_ANCHORS name another place"),
         ("slack", {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API_URL": f"http://{NOBODY}/"}, "does not answer"),
+        ("hosts", {"SANDBOX_REGISTRY": REGISTRY}, "Set DATABASE_URL"),
+        ("registry", {"SANDBOX_REGISTRY": REGISTRY, "SANDBOX_BACKEND": "local"}, "cannot be shared"),
     ],
 )
 async def test_what_is_missing_is_named(
@@ -136,6 +140,17 @@ async def test_a_stranger_with_nothing_set_is_told_what_to_do(bellhop_home: Path
         "slack": "docs/set-up-slack.md says how",
     }
     assert {part for part, words in remedies.items() if words in found[part].sentence} == set(remedies)
+
+
+async def test_hosts_that_work_are_named_and_must_share(whole: dict[str, str]) -> None:
+    async with await Database.open(Settings.load(whole).database_address) as database:
+        await database.migrate()
+        await Hosts(database).beat("docker:a", "anna")
+        assert (await finding("hosts", whole)).sentence.startswith("anna (heard of ")
+        await Hosts(database).beat("docker:b", "bert")
+    found = await finding("hosts", whole)
+    assert found.ok is False
+    assert "SANDBOX_REGISTRY is empty" in found.sentence
 
 
 async def test_a_refused_model_key_is_named(whole: dict[str, str], model: ModelEmulator) -> None:

