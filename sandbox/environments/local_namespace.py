@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class LocalEnvironment:
         """The box's processes and files are gone."""
         await self.end(name)
         if NAMES.fullmatch(name):
-            await asyncio.to_thread(shutil.rmtree, self._boxes / name, ignore_errors=True)
+            await asyncio.to_thread(_cleared, self._boxes / name)
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """Never: there are no containers here. Raises: ServiceFailed."""
@@ -327,6 +328,15 @@ class LocalEnvironment:
 
 def _info(record: BoxRecord) -> BoxInfo:
     return BoxInfo(record.name, record.session_id, record.running(), record.labels)
+
+
+def _cleared(folder: Path) -> None:
+    """The folder is gone at once: whoever opens the box anew meanwhile does not lose what they make there."""
+    aside = folder.with_name(f".gone-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _with_former_door(spec: SandboxSpec, record: BoxRecord | None) -> SandboxSpec:
