@@ -11,6 +11,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.broker.vault import Vault
+from sandbox.certificates import bundled_authorities
 from sandbox.forge.protocol import Credential, ForgeRefused, ForgeUnavailable, NotLinked
 
 REFRESH_MARGIN_SECONDS = 300.0
@@ -114,7 +115,8 @@ class GitHubOAuth:
 
     async def _post(self, url: str, form: dict[str, str], login: str) -> httpx.Response:
         try:
-            async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_SECONDS) as client:
+            trusted = bundled_authorities()
+            async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_SECONDS, verify=trusted) as client:
                 response = await client.post(url, data=form, headers={"Accept": "application/json"})
         except httpx.HTTPError as error:
             raise ForgeUnavailable(

@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.broker.accounts import GitHubOAuth, UserTokens
+from sandbox.certificates import bundled_authorities
 from sandbox.forge.protocol import ForgeRefused, ForgeUnavailable
 
 TIMEOUT_SECONDS = 15.0
@@ -145,7 +146,7 @@ class GitHubSignIn:
     async def _get(self, path: str, tokens: UserTokens, *, missing_is_fine: bool = False) -> httpx.Response:
         headers = {"Authorization": f"Bearer {tokens.access_token}", "Accept": "application/json"}
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, verify=bundled_authorities()) as client:
                 response = await client.get(self._api_url + path, headers=headers)
         except httpx.HTTPError as error:
             raise ForgeUnavailable("GitHub does not answer at the moment. Please try again later.") from error

@@ -10,6 +10,7 @@ import httpx2
 
 from sandbox.broker.door.addresses import Network, NotReachable, Resolver, reachable
 from sandbox.broker.door.redaction import Redaction
+from sandbox.certificates import system_authorities
 
 CONNECT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
@@ -57,7 +58,7 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
         self._origin = origin
         self._address = address
         self._secrets = secrets
-        self._inner = httpx2.AsyncHTTPTransport(verify=tls or ssl.create_default_context(), trust_env=False)
+        self._inner = httpx2.AsyncHTTPTransport(verify=tls or system_authorities(), trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The answer, with the credential blotted out. Raises: AnswerRefused, httpx2.HTTPError."""

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import httpx
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RateLimitExceeded, RequestError, RequestFailed
 from pydantic import BaseModel
 
+from sandbox.certificates import bundled_authorities
 from sandbox.forge.protocol import ForgeRefused, ForgeUnavailable
 
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -61,7 +61,6 @@ class GitHubApi:
     def __init__(self, api_url: str, patience: Patience) -> None:
         self._api_url = api_url
         self._patience = patience
-        self._ssl_context = httpx.create_ssl_context()
 
     def client(self, auth: str | AppAuthStrategy | None) -> GitHub[Any]:
         """A client that shows itself with a token, as an App, or not at all (None)."""
@@ -70,7 +69,7 @@ class GitHubApi:
             base_url=self._api_url,
             user_agent=USER_AGENT,
             timeout=REQUEST_TIMEOUT_SECONDS,
-            ssl_verify=self._ssl_context,
+            ssl_verify=bundled_authorities(),
             follow_redirects=False,
             http_cache=False,
             cache_strategy=MemCacheStrategy(),

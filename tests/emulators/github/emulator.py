@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -222,6 +223,27 @@ class GitHubEmulator:
 
 
 def _new_app() -> App:
+    private, public = _keys()
+    return App(
+        id=4711,
+        slug="bellhop",
+        client_id="Iv23liBellhopTest",
+        client_secret="client-secret-for-tests",
+        private_key=private,
+        public_key=public,
+        webhook_secret="webhook-secret-for-tests",
+        permissions=dict(PERMISSIONS),
+    )
+
+
+@cache
+def _keys() -> tuple[str, str]:
+    """The App's keys, the same for all emulators of a process: making them takes long."""
+    return new_keys()
+
+
+def new_keys() -> tuple[str, str]:
+    """The private and the public key of an App."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -229,13 +251,4 @@ def _new_app() -> App:
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return App(
-        id=4711,
-        slug="bellhop",
-        client_id="Iv23liBellhopTest",
-        client_secret="client-secret-for-tests",
-        private_key=private.decode(),
-        public_key=public.decode(),
-        webhook_secret="webhook-secret-for-tests",
-        permissions=dict(PERMISSIONS),
-    )
+    return private.decode(), public.decode()

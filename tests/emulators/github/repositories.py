@@ -26,7 +26,7 @@ async def git(path: Path, *arguments: str, stdin: bytes = b"", author: str | Non
 async def clone_bare(source: Path, target: Path) -> None:
     """A bare copy of a repository, independent of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["git", "clone", "--quiet", "--bare", "--no-local", str(source), str(target)]
+    command = ["git", "clone", "--quiet", "--bare", "--template=", "--no-local", str(source), str(target)]
     code, _, errors = await _run(command, _environment(), b"")
     if code != 0:
         raise ValueError(f"{source} cannot be copied: {errors.decode()}")

@@ -24,6 +24,7 @@ from sandbox.forge.protocol import (
     PullRequestRef,
 )
 from tests.emulators.github import GitHubEmulator
+from tests.emulators.github.emulator import new_keys
 from tests.sandbox.forge.conftest import BRANCH, QUICK, SLUG, Site
 from tests.sandbox.workbench import git
 
@@ -134,8 +135,8 @@ async def test_a_wrong_key_is_told_by_check(github: GitHubEmulator, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def other_key(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return GitHubEmulator(tmp_path_factory.mktemp("other")).app.private_key
+def other_key() -> str:
+    return new_keys()[0]
 
 
 async def test_without_an_app_public_repositories_are_read_and_nothing_is_published(
