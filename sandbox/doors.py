@@ -20,9 +20,9 @@ from sandbox.broker.door_wire import (
     Refusals,
     Refused,
 )
-from sandbox.environments.protocol import Environment, SandboxFailed, SandboxSpec
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed, SandboxSpec
 from sandbox.environments.runner_client import RunnerError
-from sandbox.package_hosts import package_hosts
+from sandbox.package_hosts import TOOL_SECONDS, ToolsLate, package_hosts
 from session.broker import Broker, Nothing
 from session.catalogue import Repository
 from session.policy import EgressRule
@@ -112,6 +112,13 @@ class WorkerDoors:
         try:
             async with await self._environment.open(spec) as box:
                 return await package_hosts(box.runner)
+        except ToolsLate as error:
+            # Not remembered: taken for an answer, it would keep every box from its packages.
+            raise EnvironmentUnavailable(
+                f"A new box did not say within {TOOL_SECONDS:g} seconds where its package indexes are. This "
+                "host is too busy at the moment; give it fewer turns at once (WORKER_CONCURRENCY) if that "
+                "lasts."
+            ) from error
         except RunnerError as error:
             raise SandboxFailed(f"a new box could not be asked for its package indexes: {error}") from error
         finally:

@@ -10,17 +10,24 @@ from collections.abc import Mapping
 from sandbox.environments.runner_client import RunnerClient
 from sandbox.images.package_addresses import apt_entries, npm_registries, origins, pip_options
 
-READ_SECONDS = 60.0
-# Runs in the box, on its Python (3.8 on): what the tools say, each within its time. It starts from the root,
-# because a workspace may hold a `.npmrc` of its own.
+TOOL_SECONDS = 45.0
+"""Each takes under a second; on a busy host, where an image is read for the first time, it was over 15."""
+
+READ_SECONDS = 4 * TOOL_SECONDS
+LATE = 75
+# Runs in the box, on its Python (3.8 on): what the tools say, each within the seconds it is called with. It
+# starts from the root, because a workspace may hold a `.npmrc` of its own. A tool that is late is not one
+# that is absent: nothing is said then, and the exit code is `LATE`.
 SCRIPT = """
 import glob, json, os, subprocess, sys
 os.chdir("/")
 def said(*command):
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, timeout=15)
-    except (OSError, subprocess.TimeoutExpired):
+                              stderr=subprocess.DEVNULL, timeout=float(sys.argv[1]))
+    except subprocess.TimeoutExpired:
+        sys.exit(75)
+    except OSError:
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 default = "from pip._internal.models.index import PyPI; print(PyPI.simple_url, PyPI.file_storage_domain)"
@@ -44,19 +51,27 @@ print(json.dumps({"pip": "\\n".join(pip), "pip_default": said("python3", "-c", d
 """
 
 
-async def package_hosts(runner: RunnerClient) -> Mapping[str, tuple[str, ...]]:
+class ToolsLate(Exception):
+    """A package manager of the box did not say in time where its index is."""
+
+
+async def package_hosts(
+    runner: RunnerClient, tool_seconds: float = TOOL_SECONDS
+) -> Mapping[str, tuple[str, ...]]:
     """Origins (`https://host[:port]`) that each preset stands for in this box; an absent tool has none.
 
     Asked of a fresh box, before an agent or its repository ran anything in it: afterwards the configuration
     is what they made of it.
 
-    Raises: RunnerGone, RunnerError.
+    tool_seconds: how long each package manager may take. Raises: ToolsLate, RunnerGone, RunnerError.
     """
     done = await runner.exec(
         f"package-hosts-{secrets.token_hex(8)}",
-        f"python3 -I -c {shlex.quote(SCRIPT)}",
+        f"python3 -I -c {shlex.quote(SCRIPT)} {tool_seconds}",
         timeout_seconds=READ_SECONDS,
     )
+    if done.exit_code in (LATE, None):
+        raise ToolsLate
     return hosts_of(done.output) if done.exit_code == 0 else hosts_of("")
 
 

@@ -8,9 +8,14 @@ from typing import Any
 
 HOST = "127.0.0.1"
 CHUNK_BYTES = 256 * 1024
-# Each takes two of the runner's open files, and it needs some for its own work.
-MOST_CONNECTIONS = 128
-BACKLOG = 128
+# The door turns away whoever comes after the 64th, and a box may have a few that do not come through here.
+MOST_CONNECTIONS = 60
+# npm asks for hundreds of packages at once, each on a connection of its own, and takes a refusal for a reason
+# to wait a minute: callers wait here. Each takes one of the runner's open files, a relayed one two, and the
+# runner needs some for its own work; whoever comes after these waits in the kernel.
+MOST_CALLERS = 512
+WAIT_SECONDS = 60.0
+BACKLOG = 1024
 # A door whose queue is full takes the next caller soon, or it is as good as away.
 QUEUE_SECONDS = 10.0
 RETRY_SECONDS = 0.02
@@ -27,11 +32,13 @@ class CannotListen(Exception):
 
 
 class Relay:
-    """Every connection to `port` of the loopback is one to the socket at `door`. `start`, then `serve`."""
+    """Every connection to `port` of the loopback is one to the socket at `door`, or waits until it can be for
+    as long as `wait_seconds`. `start`, then `serve`."""
 
-    def __init__(self, port: int, door: str) -> None:
+    def __init__(self, port: int, door: str, wait_seconds: float = WAIT_SECONDS) -> None:
         self._port = port
         self._door = door
+        self._wait_seconds = wait_seconds
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._callers: set[asyncio.Task[None]] = set()
 
@@ -58,37 +65,51 @@ class Relay:
     async def serve(self) -> None:
         """Relays for ever."""
         loop = asyncio.get_event_loop()
+        # Made here: on old Pythons it belongs to the loop that runs when it is made.
+        places = asyncio.Semaphore(MOST_CONNECTIONS)
         while True:
+            if len(self._callers) >= MOST_CALLERS:
+                await asyncio.wait(self._callers, return_when=asyncio.FIRST_COMPLETED)
+                # Those that ended take themselves away in the loop's next round.
+                await asyncio.sleep(0)
+                continue
             try:
                 caller, _ = await loop.sock_accept(self._listener)
             except OSError:
                 # The box is out of files, or the caller has gone again: neither may end the runner.
                 await asyncio.sleep(NO_FILES_SECONDS)
                 continue
-            if len(self._callers) >= 2 * MOST_CONNECTIONS:
-                caller.close()
-                continue
-            task = loop.create_task(self._attend(caller, len(self._callers) >= MOST_CONNECTIONS))
+            task = loop.create_task(self._attend(caller, places))
             self._callers.add(task)
             task.add_done_callback(self._callers.discard)
 
-    async def _attend(self, caller: socket.socket, full: bool) -> None:
+    async def _attend(self, caller: socket.socket, places: asyncio.Semaphore) -> None:
         with caller:
+            caller.setblocking(False)
             try:
-                caller.setblocking(False)
-                if full:
-                    await _turn_away(caller, FULL)
-                    return
-                door = await self._connected()
-                if door is None:
-                    await _turn_away(caller, AWAY)
-                    return
-                with door:
-                    caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    await _exchange(caller, door)
-            except (OSError, asyncio.TimeoutError):
-                # One of the two has gone; closing both is all there is to do.
+                await asyncio.wait_for(places.acquire(), self._wait_seconds)
+            except asyncio.TimeoutError:
+                await _turn_away(caller, FULL)
                 return
+            try:
+                refusal = await self._relayed(caller)
+            finally:
+                places.release()
+            if refusal:
+                await _turn_away(caller, refusal)
+
+    async def _relayed(self, caller: socket.socket) -> str:
+        """Relays to the end; what the caller is to be told when nobody is behind the door, else empty."""
+        door = await self._connected()
+        if door is None:
+            return AWAY
+        with door:
+            try:
+                caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await _exchange(caller, door)
+            except OSError:
+                pass  # one of the two has gone; closing both is all there is to do
+        return ""
 
     async def _connected(self) -> socket.socket | None:
         """A connection to the door; None when nobody is behind it."""
@@ -137,6 +158,14 @@ async def _pour(source: socket.socket, sink: socket.socket) -> None:
 
 
 async def _turn_away(caller: socket.socket, sentence: str) -> None:
+    """Tells the caller, if it is still there."""
+    try:
+        await _tell(caller, sentence)
+    except (OSError, asyncio.TimeoutError):
+        return
+
+
+async def _tell(caller: socket.socket, sentence: str) -> None:
     loop = asyncio.get_event_loop()
     body = (sentence + "\n").encode()
     head = (

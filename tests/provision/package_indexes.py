@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 def addresses(*presets: str) -> Sequence[str]:
     """The IP addresses behind those presets ("python", "npm") here; empty when none can be found."""
-    from sandbox.package_hosts import SCRIPT, hosts_of
+    from sandbox.package_hosts import SCRIPT, TOOL_SECONDS, hosts_of
 
-    asked = ["python3", "-I", "-c", SCRIPT]
+    asked = ["python3", "-I", "-c", SCRIPT, str(TOOL_SECONDS)]
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     hosts = hosts_of(said)
     names = [urlsplit(origin).hostname for preset in presets for origin in hosts[preset]]

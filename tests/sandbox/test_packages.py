@@ -19,7 +19,7 @@ from sandbox.broker.door.addresses import Network
 from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.parts import DoorParts
 from sandbox.environments.protocol import Environment, Sandbox, SandboxSpec
-from sandbox.package_hosts import package_hosts
+from sandbox.package_hosts import ToolsLate, package_hosts
 from session import events as e
 from session.audit import Audit
 from session.catalogue import Catalogue, Repository
@@ -196,3 +196,8 @@ async def test_without_the_presets_nothing_is_fetched(environment: Environment) 
         (refused, *_) = guest.doors.refusals(guest.box.name, 0)
         assert f"https://{refused.host}" in guest.hosts["python"]
         assert refused.allowable
+
+
+async def test_a_package_manager_that_is_late_is_not_taken_for_one_that_is_absent(guest: Guest) -> None:
+    with pytest.raises(ToolsLate):
+        await package_hosts(guest.box.runner, tool_seconds=0.001)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.runner.relay import MOST_CONNECTIONS, CannotListen, Relay
+from sandbox.broker.door.door import MAX_CONNECTIONS as DOOR_CONNECTIONS
+from sandbox.runner.relay import MOST_CALLERS, MOST_CONNECTIONS, WAIT_SECONDS, CannotListen, Relay
 from tests.sandbox.runner.conftest import Place
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -25,10 +26,10 @@ def door(tmp_path: Path) -> Path:
     return tmp_path / "door.sock"
 
 
-@pytest.fixture
-async def port(door: Path) -> AsyncIterator[int]:
+@asynccontextmanager
+async def relaying(door: Path, wait_seconds: float = WAIT_SECONDS) -> AsyncIterator[int]:
     """Where a relay to `door` listens."""
-    relay = Relay(0, str(door))
+    relay = Relay(0, str(door), wait_seconds)
     taken = relay.start()
     task = asyncio.create_task(relay.serve())
     yield taken
@@ -36,6 +37,12 @@ async def port(door: Path) -> AsyncIterator[int]:
     with suppress(asyncio.CancelledError):
         await task
     relay.stop()
+
+
+@pytest.fixture
+async def port(door: Path) -> AsyncIterator[int]:
+    async with relaying(door) as taken:
+        yield taken
 
 
 @asynccontextmanager
@@ -135,20 +142,30 @@ async def test_a_door_that_does_not_read_holds_its_caller_up(port: int, door: Pa
     assert total == size
 
 
-async def test_many_connections_at_once(port: int, door: Path) -> None:
+async def test_many_callers_wait_for_their_turn_and_never_crowd_the_door(port: int, door: Path) -> None:
+    most = here = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most, here
+        here += 1
+        most = max(most, here)
+        await echo(reader, writer)
+        here -= 1
+
     async def one(number: int) -> None:
         async with caller(port) as (reader, writer):
-            content = str(number).encode() * 10_000
+            content = str(number).encode() * 1000
             writer.write(content)
             writer.write_eof()
             assert await reader.read() == content
 
-    async with behind(door, echo):
-        await asyncio.gather(*(one(number) for number in range(MOST_CONNECTIONS)))
+    async with behind(door, count):
+        await asyncio.gather(*(one(number) for number in range(MOST_CALLERS + 100)))
+    assert 0 < most <= MOST_CONNECTIONS <= DOOR_CONNECTIONS
 
 
-async def test_too_many_connections_are_told_so_and_the_others_go_on(port: int, door: Path) -> None:
-    async with behind(door, echo):
+async def test_who_has_waited_too_long_is_told_so_and_the_others_go_on(door: Path) -> None:
+    async with behind(door, echo), relaying(door, wait_seconds=0.2) as port:
         first = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
         for reader, writer in first:
             writer.write(b"here")
