@@ -21,13 +21,14 @@ from deploy.core import Core, open_core
 from deploy.demo.replies import Reply
 from deploy.work import work
 from sandbox.environments.protocol import Environment
-from sandbox.session_boxes import box_name
 from session import events as e
+from session.boxes import Boxes
 from session.catalogue import Catalogue
 from session.image_builds import ImageBuild, ImageBuilds
 from session.people import Identity, Origin, Prompt
 from session.settings import Settings
 from session.snapshots import Snapshots
+from session.warm_boxes import WarmBoxes
 from tests.benchmarks._project_sources import repository
 from tests.benchmarks._projects import Project
 from tests.emulators.model.emulator import ModelEmulator
@@ -41,6 +42,7 @@ LOOK_MINUTES = 30
 BUILD_SECONDS = 600
 TURN_SECONDS = 600
 SNAPSHOT_SECONDS = 120
+WARM_SECONDS = 120
 ADA = Identity(platform="console", workspace="w", account="ada", name="Ada", email="ada@example.com")
 
 
@@ -71,10 +73,11 @@ class ProjectHouse:
     base_bytes: int
 
     @asynccontextmanager
-    async def worker(self, *, images: bool) -> AsyncIterator[None]:
-        """A worker at work; with `images` it looks at them when it starts, and regularly after that."""
-        minutes = LOOK_MINUTES if images else 0
-        settings = self.core.settings.model_copy(update={"image_interval_minutes": minutes})
+    async def worker(self, *, images: bool, warm: int = 0) -> AsyncIterator[None]:
+        """A worker at work; with `images` it looks at them when it starts, and regularly after that. So many
+        boxes wait in its `warm` pool."""
+        asked = {"image_interval_minutes": LOOK_MINUTES if images else 0, "warm_boxes": warm}
+        settings = self.core.settings.model_copy(update=asked)
         running = asyncio.create_task(work(replace(self.core, settings=settings), self.environment))
         try:
             yield
@@ -94,6 +97,18 @@ class ProjectHouse:
                     said = (await builds.log(found[0].id))[-2000:]
                     raise NotAsExpected(f"the image of {project.title}: {found[0].cause}\n{said}")
                 await asyncio.sleep(0.2)
+
+    async def warmed(self, project: Project) -> None:
+        """A box of the project waits for a session."""
+        boxes, place = WarmBoxes(self.core.database), await self.environment.place()
+        async with asyncio.timeout(WARM_SECONDS):
+            while True:
+                # Asked for again, since one that was asked for a moment ago may have been another's.
+                await self.core.queue.enqueue("warm_box", project.slug, int(time.monotonic() * 1000))
+                waiting = await boxes.on(place)
+                if any(box.repository == project.slug and box.state == "ready" for box in waiting):
+                    return
+                await asyncio.sleep(0.5)
 
     async def first_turn(self, project: Project, *steps: Reply) -> TurnSeen:
         """A new session of the project, its first turn over. Raises: NotAsExpected."""
@@ -128,7 +143,9 @@ class ProjectHouse:
                 if any(each.turns == turns for each in await snapshots.of(session_id, place)):
                     break
                 await asyncio.sleep(0.05)
-        await self.environment.remove(box_name(session_id))
+        box = await Boxes(self.core.database).of(session_id)
+        assert box is not None
+        await self.environment.remove(box.box)
 
     async def _seen(self, session_id: str, after: int, started: float) -> TurnSeen:
         first, calls, boxes = 0.0, list[e.ToolReturned](), list[e.SandboxReady]()

@@ -67,6 +67,9 @@ async def run(report: Report) -> None:
                 )
             for each in PROJECTS:
                 await _with_image(report, place, each, on_host[each.slug], without[each.slug])
+        async with place.worker(images=True, warm=1):
+            for each in PROJECTS:
+                report.add(f"{each.title}: first call, warm", await _warm(place, each), "s")
 
 
 def _on_host(project: Project, place: ProjectHouse) -> Suite:
@@ -124,6 +127,18 @@ async def _cold(place: ProjectHouse, project: Project) -> tuple[float, TurnSeen]
         if not each.boxes[0].image:
             raise NotAsExpected(f"{project.title} began without its image")
     return statistics.median(each.first_call for each in seen), seen[-1]
+
+
+async def _warm(place: ProjectHouse, project: Project) -> float:
+    """Seconds until the first call is answered in a box that waited, p50."""
+    seconds = []
+    for _ in range(ROUNDS):
+        await place.warmed(project)
+        seen = await place.first_turn(project, FIRST, FINISH)
+        if seen.boxes[0].how != "warm":
+            raise NotAsExpected(f"{project.title} began in a box that had not waited: {seen.boxes[0].how}")
+        seconds.append(seen.first_call)
+    return statistics.median(seconds)
 
 
 async def _worked(place: ProjectHouse, project: Project, session_id: str) -> Suite:
