@@ -58,9 +58,9 @@ async def _owners(settings: Settings, place: str) -> Mapping[str, str]:
     """Sessions by their boxes at that place, as far as the database tells."""
     try:
         async with await Database.open(settings.database_address) as database:
-            return await Boxes(database).at(place)
+            return await Boxes(database).at(place) if await database.migrated() else {}
     except DatabaseDown:
-        # That it does not answer, or is not set up yet, is a finding of its own.
+        # That it does not answer is a finding of its own.
         return {}
 
 

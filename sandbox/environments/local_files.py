@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox.environments.protocol import ImageMissing, SandboxFailed
@@ -44,3 +45,12 @@ def _run(command: Sequence[str], may_miss_files: bool = False) -> None:
     missed = may_miss_files and all(line.endswith(GONE) for line in done.stderr.splitlines())
     if done.returncode != 0 and not missed:
         raise SandboxFailed(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
+
+
+def remove_folder(folder: Path) -> None:
+    """The folder is gone at once: whoever opens the box anew meanwhile does not lose what they make there."""
+    aside = folder.with_name(f".gone-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from sandbox.environments.bubblewrap_builder import bubblewrap_command
 from sandbox.environments.choice import Backend, EnvironmentSettings
 from sandbox.environments.images import BaseImage, ImageTag, KeptImage, WantedBase
 from sandbox.environments.local_box import LocalSandbox
-from sandbox.environments.local_files import KEPT, copy_box
+from sandbox.environments.local_files import KEPT, copy_box, remove_folder
 from sandbox.environments.local_images import PREFIX, LocalImages
 from sandbox.environments.local_plan import HOSTS, box_plan, hosts_file, placed_packages
 from sandbox.environments.local_processes import BoxRecord, end, end_from, lives, pid_in, started_ticks_of
@@ -121,7 +120,7 @@ class LocalEnvironment:
         """The box's processes and files are gone."""
         await self.end(name)
         if NAMES.fullmatch(name):
-            await asyncio.to_thread(_cleared, self._boxes / name)
+            await asyncio.to_thread(remove_folder, self._boxes / name)
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """Never: there are no containers here. Raises: ServiceFailed."""
@@ -328,15 +327,6 @@ class LocalEnvironment:
 
 def _info(record: BoxRecord) -> BoxInfo:
     return BoxInfo(record.name, record.session_id, record.running(), record.labels)
-
-
-def _cleared(folder: Path) -> None:
-    """The folder is gone at once: whoever opens the box anew meanwhile does not lose what they make there."""
-    aside = folder.with_name(f".gone-{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    with suppress(FileNotFoundError):
-        folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _with_former_door(spec: SandboxSpec, record: BoxRecord | None) -> SandboxSpec:

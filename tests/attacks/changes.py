@@ -20,12 +20,14 @@ SECRET = {"name": "REGISTRY_TOKEN", "value": "a value"}
 class Change:
     """What a route does for who may: the address, and what is sent there.
 
-    `rung`: words of the answer which show that a job was rung for, where that is all that the route does.
+    `rung`: words of the answer which show that a job was rung for, where that is all that the route does;
+    `leads_to`: where the answer leads, where nothing else of it shows.
     """
 
     address: str
     fields: Mapping[str, str] = field(default_factory=dict)
     rung: str = ""
+    leads_to: str = ""
 
 
 async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]]:
@@ -66,6 +68,7 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
         yield path, Change(address, fields)
     # No queue answers in these tests, and it was asked.
     yield "/repositories/build", Change("/repositories/build", {"slug": "acme/web"}, QUEUE_AWAY)
+    yield "/warm", Change("/warm", {"repository": "acme/web"}, leads_to="/")
     await stage.broker.accounts.link(ada.id, UserTokens(login="ada", access_token="ghu_of_ada"))
     for path, fields in {
         "/sessions": text,

@@ -127,7 +127,8 @@ class Victim:
 
 def was_done(change: Change, answer: httpx.Response) -> bool:
     """Whether the answer shows what no look at the database does: who is signed in, or a job rung for."""
-    return "set-cookie" in answer.headers or (change.rung != "" and change.rung in answer.text)
+    led = change.leads_to != "" and answer.headers.get("location") == change.leads_to
+    return led or "set-cookie" in answer.headers or (change.rung != "" and change.rung in answer.text)
 
 
 @asynccontextmanager

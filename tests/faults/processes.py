@@ -257,6 +257,7 @@ async def house(
             "FEED_INTERVAL_SECONDS": "0.2",
             "IMAGE_INTERVAL_MINUTES": "0",
             "WARM_BOXES": "0",
+            "DISK_FREE_GB": "0",
             "WEB_PORT": "0",
             **(settings or {}),
         }

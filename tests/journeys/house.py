@@ -258,6 +258,7 @@ def _settings(
         "FEED_INTERVAL_SECONDS": "0.5",
         "IMAGE_INTERVAL_MINUTES": "0",
         "WARM_BOXES": "0",
+        "DISK_FREE_GB": "0",
     }
 
 
