@@ -34,7 +34,7 @@ def replaced(ready: e.SandboxReady, died: str) -> str:
 def restarted(ready: e.SandboxReady, died: str) -> str:
     """Said when the sandbox ended under the work and is the same again, with its files."""
     return (
-        f"**The sandbox had to be started again.** It ended: {died}. Its files are as they were. "
+        f"**The sandbox had to be started again:** {died}. Its files are as they were. "
         f"Lost: {_what_ran(ready)}."
     )
 

@@ -58,8 +58,8 @@ class LocalSandbox(OpenBox):
         await self._environment.remove(self._name)
 
     async def cause_of_death(self) -> str | None:
-        """ "ended" when the box does not run (the kernel tells no more), else None."""
+        """ "its processes ended" when the box does not run (the kernel tells no more), else None."""
         record = await asyncio.to_thread(self._environment.record, self._name)
         if record is None:
             return "removed"
-        return None if record.running() else "ended"
+        return None if record.running() else "its processes ended"
