@@ -50,7 +50,7 @@ async def test_limits_are_named_on_the_card_and_a_new_sandbox_in_a_message(
             AGENT,
             tool("write_file", path="bombs.py", content=program("bombs")),
             *(tool("bash", command=command) for command in BOMBS),
-            tool("bash", command=ENDLESS, timeout_seconds=1),
+            tool("bash", command=ENDLESS, timeout_seconds=4),
             FIX,
             lost,
             FINISH,
