@@ -86,7 +86,8 @@ class Classifier:
 
     async def _by_model(self, request: RoutingRequest) -> Classification:
         candidates = self.candidates(request)
-        others = [r.slug for r in self._active if r not in candidates][:MOST_OTHERS]
+        described = {repository.slug for repository in candidates}
+        others = [r.slug for r in self._active if r.slug not in described][:MOST_OTHERS]
         try:
             opinion = await self._fast_model.opinion(request, candidates, others)
         except NoOpinion as error:

@@ -93,7 +93,8 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound, limits
     )
     pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
-    boxes = SessionBoxes(environment, Boxes(core.database), pool)
+    record = Boxes(core.database)
+    boxes = SessionBoxes(environment, record, pool)
     unused = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
     reaper = Reaper(environment, boxes, pool, core.log, core.leases, doors, snapshots, places.inbound, unused)
     disk = DiskWatch(environment, boxes, core.log, reaper, pool, snapshots, unused, limits)
@@ -130,7 +131,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
             most=settings.max_sessions,
             most_per_person=settings.max_sessions_per_person,
         ),
-        preference=Preference(environment, Boxes(core.database), hosts, core.leases, core.queue),
+        preference=Preference(environment, record, hosts, core.leases, core.queue),
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,

@@ -7,7 +7,6 @@ the quarantine checks.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -80,6 +79,13 @@ def set_up_call(number: int, command: str, attempt: int) -> str:
     return f"setup-{number}-{hashlib.sha256(command.encode()).hexdigest()[:16]}-{attempt}"
 
 
+def _moving(branch: str, sha: str) -> str:
+    return (
+        f"git update-ref {quote(f'refs/remotes/origin/{branch}')} {sha} && "
+        f"{QUIET} checkout --quiet --force -B {quote(branch)} {sha}"
+    )
+
+
 class BoxGit:
     """Git in the box behind `runner`; `inbound` is where the box sees its bundles."""
 
@@ -102,17 +108,12 @@ class BoxGit:
     async def fetch_base(self, base_bundle: str) -> None:
         """The base branch as the bundle has it, under `origin/`; nothing is checked out. Raises:
         SandboxFailed."""
-        bundle = quote(f"{self._inbound}/{base_bundle}")
-        await self._must(
-            f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*'", "fetching the base"
-        )
+        await self._must(self._fetching(base_bundle), "fetching the base")
 
     async def lay_out(self, branch: str, *, base_bundle: str, base_sha: str) -> None:
         """A clone of the base branch in the workspace, checked out at `base_sha`. Raises: SandboxFailed."""
-        bundle = quote(f"{self._inbound}/{base_bundle}")
         await self._must(
-            f"git init --quiet -b {quote(branch)} . && "
-            f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*' && "
+            f"git init --quiet -b {quote(branch)} . && {self._fetching(base_bundle)} && "
             f"{QUIET} checkout --quiet --force -B {quote(branch)} {base_sha}",
             "laying out the repository",
         )
@@ -120,23 +121,14 @@ class BoxGit:
     async def catch_up(self, branch: str, *, base_bundle: str | None, base_sha: str) -> None:
         """A repository that was laid out at an earlier commit, checked out at `base_sha`; files that git does
         not know or ignores stay. base_bundle: what the box lacks of it. Raises: SandboxFailed."""
-        fetch = ""
-        if base_bundle is not None:
-            bundle = quote(f"{self._inbound}/{base_bundle}")
-            fetch = f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*' && "
-        await self._must(
-            f"{fetch}git update-ref {quote(f'refs/remotes/origin/{branch}')} {base_sha} && "
-            f"{QUIET} checkout --quiet --force -B {quote(branch)} {base_sha}",
-            "bringing the repository up to date",
-        )
+        fetch = "" if base_bundle is None else f"{self._fetching(base_bundle)} && "
+        await self._must(fetch + _moving(branch, base_sha), "bringing the repository up to date")
 
     async def move_to(self, branch: str, sha: str) -> tuple[str, ...]:
         """The branch checked out at a commit that the box has; the files that this changed, the first
         thousand or so. Files that git does not know or ignores stay. Raises: SandboxFailed."""
         moved = await self._must(
-            f"before=$(git rev-parse HEAD) && "
-            f"git update-ref {quote(f'refs/remotes/origin/{branch}')} {sha} && "
-            f"{QUIET} checkout --quiet --force -B {quote(branch)} {sha} && "
+            f"before=$(git rev-parse HEAD) && {_moving(branch, sha)} && "
             f"{NAMES} --no-renames $before {sha} | head -c {LISTED_BYTES}",
             "bringing the repository up to date",
         )
@@ -268,12 +260,17 @@ class BoxGit:
     async def set_up(self, number: int, command: str, timeout_seconds: float) -> ExecResult:
         """A set-up command, the one of that number. One that an earlier worker began is waited for; one that
         has succeeded in this box is not run again. Raises: RunnerError."""
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             call_id = set_up_call(number, command, attempt)
             result = await self._runner.exec(call_id, command, timeout_seconds=timeout_seconds)
             if not result.replayed or result.exit_code == 0:
                 return result
-        raise AssertionError("counting never ends")
+            attempt += 1
+
+    def _fetching(self, base_bundle: str) -> str:
+        bundle = quote(f"{self._inbound}/{base_bundle}")
+        return f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*'"
 
     async def _read_bundle(self) -> bytes:
         parts: list[bytes] = []

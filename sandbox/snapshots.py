@@ -169,9 +169,7 @@ class SnapshotKeeper:
         """All of this host. Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown."""
         if not self._environment.forgetful:
             return []
-        return sorted(
-            await self._snapshots.on(await self._environment.place()), key=lambda each: each.taken_at
-        )
+        return [*reversed(await self._snapshots.on(await self._environment.place()))]
 
     async def _push(self, registry: Registry, snapshot: Snapshot) -> bool:
         try:

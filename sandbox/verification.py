@@ -10,6 +10,7 @@ import hashlib
 import shutil
 from asyncio import to_thread
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -21,17 +22,16 @@ from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import WORK_BUNDLE, Bundles
-from sandbox.doors import WorkerDoors, placeholders
+from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
     Environment,
     EnvironmentUnavailable,
     SandboxFailed,
-    SandboxSpec,
 )
 from sandbox.environments.runner_client import RunnerError
 from sandbox.environments.service import BoxProgram
-from sandbox.images.ready_images import ReadyImages, Start, at_first
+from sandbox.images.ready_images import ReadyImages, at_first
 from sandbox.preparation import lay_out
 from sandbox.services import OpenedServices, open_services
 from session.events import CheckResult, Verdict, VerificationFinished
@@ -76,7 +76,9 @@ class Verifier:
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
             chosen = start.chosen(base.repository)
             door = await self._doors.open(session_id, name, base.repository, chosen)
-            spec = _spec(session_id, name, base, start, inbound, door.directory)
+            spec = start.spec(session_id, name, base, inbound)
+            labels = {PURPOSE_LABEL: "verification", **spec.labels}
+            spec = replace(spec, labels=labels, door=door.directory)
             async with await self._environment.open(spec) as sandbox:
                 git = BoxGit(sandbox.runner, sandbox.inbound_path)
                 await lay_out(git, self._bundles, base, start, inbound)
@@ -128,23 +130,6 @@ class Verifier:
             duration_seconds=round(result.duration_seconds, 3),
             output=strip_terminal(result.output)[-OUTPUT_CHARACTERS:] + cause,
         )
-
-
-def _spec(
-    session_id: str, name: str, base: BaseCommit, start: Start, inbound: Path, door: Path
-) -> SandboxSpec:
-    labels = {PURPOSE_LABEL: "verification", **start.labels}
-    env = {**start.variables, **placeholders(base.repository)}
-    return SandboxSpec(
-        session_id,
-        name,
-        start.image,
-        inbound,
-        env=env,
-        labels=labels,
-        door=door,
-        hosts=base.services.names,
-    )
 
 
 def _not_started(services: OpenedServices) -> list[CheckResult]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -15,7 +16,7 @@ from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
 from sandbox.bundles import Bundles
-from sandbox.doors import Door, WorkerDoors, placeholders
+from sandbox.doors import Door, WorkerDoors
 from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
@@ -288,19 +289,9 @@ class Workspace:
 
     @property
     def _spec(self) -> SandboxSpec:
-        door = self._door.directory if self._door else None
-        env = {**self._start.variables, **placeholders(self._base.repository)}
-        image = self._snapshot.reference if self._snapshot else self._start.image
-        return SandboxSpec(
-            self._turn.session_id,
-            self._name,
-            image,
-            self._inbound,
-            env=env,
-            labels=self._start.labels,
-            door=door,
-            hosts=self._base.services.names,
-        )
+        spec = self._start.spec(self._turn.session_id, self._name, self._base, self._inbound)
+        image = self._snapshot.reference if self._snapshot else spec.image
+        return replace(spec, image=image, door=self._door.directory if self._door else None)
 
     @property
     def _is_fresh(self) -> bool:

@@ -113,14 +113,14 @@ class Containers:
 
     def snapshot(self, name: str, tag: str) -> str:
         """An image of the box's filesystem as it is now. Raises: SandboxFailed."""
-        repository = f"{SNAPSHOT_REPOSITORY}-{self._owner}-{name}"
+        reference = snapshot_name(self._owner, name, tag)
         changes = [f"LABEL {RUNNER_LABEL}={VERSION}", f"LABEL {READY_LABEL}=1"]
         container = self.find(name)
         if container is None:
             raise SandboxFailed(f"box {name}: no snapshot, since it is gone")
         # Pausing a busy container often fails, and git's own files are written to survive a cut.
-        container.commit(repository, tag, pause=False, changes="\n".join(changes))
-        return f"{repository}:{tag}"
+        container.commit(*reference.rsplit(":", 1), pause=False, changes="\n".join(changes))
+        return reference
 
     def kill(self, name: str) -> None:
         """Its container is dead; one that does not run, or is not there, is dead already."""
@@ -223,6 +223,11 @@ class Containers:
 def container_name(owner: str, box: str) -> str:
     """What the container of that box is called in the engine."""
     return f"bellhop-{owner}-{box}"
+
+
+def snapshot_name(owner: str, box: str, tag: str) -> str:
+    """What a snapshot of that box is called in the engine."""
+    return f"{SNAPSHOT_REPOSITORY}-{owner}-{box}:{tag}"
 
 
 def door_of(container: Container) -> str | None:

@@ -92,7 +92,7 @@ class DockerImages:
 
     def keep(self, container: Container, tag: ImageTag, labels: Mapping[str, str]) -> KeptImage:
         """An image of the container's filesystem, with nothing of its environment. It must not run."""
-        repository = f"{KEPT_REPOSITORY}{image_name(tag.slug, self._owner)}"
+        reference = kept_name(self._owner, tag)
         parent = self._client.images.get(str(container.attrs["Image"]))
         # An engine lets an image inherit what its container was given; each box is given its own anew.
         inherited = {name: "" for name in container.labels if name.startswith("bellhop.")}
@@ -103,8 +103,8 @@ class DockerImages:
         changed = [name for name, value in given.items() if before.get(name) != value]
         changes += [f"ENV {name}={_quoted(before.get(name, ''))}" for name in changed]
         changes.append('ENTRYPOINT ["/bin/sh"]')
-        container.commit(repository, tag.tag, pause=False, changes="\n".join(changes))
-        return self._kept(f"{repository}:{tag.tag}")
+        container.commit(*reference.rsplit(":", 1), pause=False, changes="\n".join(changes))
+        return self._kept(reference)
 
     def list(self) -> Sequence[KeptImage]:
         """Every repository image of this owner."""
@@ -143,6 +143,11 @@ class DockerImages:
                         # A box stands on it, or someone else has removed it.
                         if error.status_code not in (404, 409):
                             raise
+
+
+def kept_name(owner: str, tag: ImageTag) -> str:
+    """What a repository's image is called in the engine."""
+    return f"{KEPT_REPOSITORY}{image_name(tag.slug, owner)}:{tag.tag}"
 
 
 def _name_and_tag(reference: str) -> tuple[str, str | None]:

@@ -20,9 +20,9 @@ from docker import DockerClient, auth
 from docker.errors import APIError, ImageNotFound
 
 from sandbox.environments.docker_connection import Engine
-from sandbox.environments.docker_containers import SNAPSHOT_REPOSITORY
-from sandbox.environments.docker_images import KEPT_REPOSITORY
-from sandbox.environments.images import ImageTag, image_name
+from sandbox.environments.docker_containers import SNAPSHOT_REPOSITORY, snapshot_name
+from sandbox.environments.docker_images import KEPT_REPOSITORY, kept_name
+from sandbox.environments.images import ImageTag
 from sandbox.environments.protocol import ImageMissing
 from sandbox.environments.registry import KeepsAll, RegistryAway, RegistryRefused
 
@@ -72,11 +72,11 @@ class DockerRegistry:
 
     def image(self, tag: ImageTag) -> str:
         """The engine's name of a repository's image."""
-        return f"{KEPT_REPOSITORY}{image_name(tag.slug, self._owner)}:{tag.tag}"
+        return kept_name(self._owner, tag)
 
     def snapshot(self, box: str, tag: str) -> str:
         """The engine's name of a snapshot."""
-        return f"{SNAPSHOT_REPOSITORY}-{self._owner}-{box}:{tag}"
+        return snapshot_name(self._owner, box, tag)
 
     async def pull(self, shared: str, reference: str) -> None:
         """The image is in the engine. Raises: RegistryAway, RegistryRefused, EnvironmentUnavailable."""

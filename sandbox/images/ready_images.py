@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import structlog
 
 from sandbox.base_commit import BaseCommit
+from sandbox.doors import placeholders
 from sandbox.environments.images import IMAGE_LABEL, ImageTag
-from sandbox.environments.protocol import Environment
+from sandbox.environments.protocol import Environment, SandboxSpec
 from sandbox.environments.registry import RegistryAway, RegistryRefused
 from sandbox.images.devcontainer import BadDevcontainer
 from sandbox.images.recipe import read_recipe
@@ -36,6 +38,19 @@ class Start:
     def labels(self) -> Mapping[str, str]:
         """What a box that starts so is labelled with, so that its image is kept."""
         return {IMAGE_LABEL: self.image} if self.image else {}
+
+    def spec(self, session_id: str, name: str, base: BaseCommit, inbound: Path) -> SandboxSpec:
+        """A box that begins so, its way out left open: the session's, one that waits for it, and one in which
+        its work is checked are made alike."""
+        return SandboxSpec(
+            session_id,
+            name,
+            self.image,
+            inbound,
+            env={**self.variables, **placeholders(base.repository)},
+            labels=self.labels,
+            hosts=base.services.names,
+        )
 
     def chosen(self, repository: Repository) -> str | None:
         """The company's own image, where the box has what that says of package indexes.

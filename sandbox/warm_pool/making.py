@@ -18,7 +18,7 @@ from sandbox.broker.client import BrokerFailed, BrokerForge
 from sandbox.broker.door.doors import WAITING_PREFIX
 from sandbox.broker.git import GitFailed
 from sandbox.disk_room import DiskLimits
-from sandbox.doors import WorkerDoors, placeholders
+from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
     Environment,
@@ -92,15 +92,8 @@ class WarmMaker:
         base = await read_base(repository, mirror, repository.default_branch)
         start = await parts.images.start(base)
         name = f"{WAITING_PREFIX}{uuid4().hex[:16]}"
-        spec = SandboxSpec(
-            session_id="",
-            name=name,
-            image=start.image,
-            inbound=parts.inbound / name,
-            env={**start.variables, **placeholders(repository)},
-            labels={PURPOSE_LABEL: WARM, **start.labels},
-            hosts=base.services.names,
-        )
+        spec = start.spec("", name, base, parts.inbound / name)
+        spec = replace(spec, labels={PURPOSE_LABEL: WARM, **spec.labels})
         place = await parts.environment.place()
         await parts.boxes.begin(name, place, repository.slug, fit(spec, repository), basis)
         try:

@@ -132,7 +132,7 @@ class WarmPool:
             await self.look()
         except AWAY as error:
             log.warning("warm pool not looked at", error=str(error))
-        except Exception:  # the edge of a job: no turn may end for the sake of boxes that wait
+        except Exception:  # told with its traceback: no turn may end for the sake of boxes that wait
             log.exception("warm pool not looked at")
 
     async def empty(self) -> int:

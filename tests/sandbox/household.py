@@ -15,6 +15,8 @@ from sandbox.agent.chat_completions import ChatCompletionsModel, Patience
 from sandbox.agent.model_catalogue import ModelCatalogue, ModelSpec
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.tools import discover_tools
+from sandbox.agent.turn_log import TurnLog
+from sandbox.base_commit import read_base
 from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.client import KINDS, BrokerForge
@@ -56,6 +58,7 @@ from sandbox.sign_of_life import SignOfLife
 from sandbox.snapshots import SnapshotKeeper
 from sandbox.warm_pool.making import WARM, WarmParts
 from sandbox.warm_pool.pool import WarmPool
+from sandbox.workspace import Workspace
 from session import events as e
 from session.artifacts import Artifacts
 from session.audit import Audit
@@ -129,6 +132,32 @@ class Household:
     ada: Person
     grace: Person
     sessions: list[str] = field(default_factory=list)
+
+    async def begun(self, session_id: str) -> TurnLog:
+        """The log of the session's turn, begun by a worker that only the test knows of."""
+        lease = await self.leases.acquire(session_id, "a worker")
+        assert lease is not None
+        turn = TurnLog(self.log, session_id, lease.epoch)
+        prompt_id = (await turn.catch_up()).waiting_prompts[0].prompt.id
+        await turn.start(e.TurnStarted(turn_id="t1", prompt_id=prompt_id, model=MODEL, epoch=lease.epoch))
+        return turn
+
+    async def workspace(self, turn: TurnLog) -> Workspace:
+        """The workspace of that turn, not opened."""
+        parts = self.parts
+        prepared = await parts.forge.prepare(turn.session_id)
+        return Workspace(
+            turn,
+            self.environment,
+            parts.boxes,
+            await read_base(self.repository, prepared.mirror, "main"),
+            prepared.quarantine,
+            Bundles(parts.places.bundles),
+            parts.doors,
+            parts.images,
+            parts.snapshots,
+            parts.places.inbound,
+        )
 
     def builder(self, lease_seconds: float = 20) -> ImageBuilder:
         """What builds images here."""

@@ -14,13 +14,10 @@ import pytest
 
 from sandbox.agent.calls import CallRunner
 from sandbox.agent.tool_context import ToolContext
-from sandbox.agent.turn_log import StopSeen, TurnLog
-from sandbox.base_commit import read_base
-from sandbox.bundles import Bundles
+from sandbox.agent.turn_log import StopSeen
 from sandbox.environments.protocol import Environment, Sandbox, SandboxFailed
 from sandbox.environments.runner_client import RunnerError
 from sandbox.halting import HaltWatch
-from sandbox.workspace import Workspace
 from session import events as e
 from session.audit import Audit
 from session.database import Database
@@ -157,30 +154,12 @@ async def test_no_call_begins_while_all_is_halted() -> None:
     async with household(verify=()) as house:
         switch = KillSwitch(house.database)
         session_id = await house.opened()
-        lease = await house.leases.acquire(session_id, "a worker")
-        assert lease is not None
-        turn = TurnLog(house.log, session_id, lease.epoch)
-        prompt_id = (await turn.catch_up()).waiting_prompts[0].prompt.id
-        await turn.start(e.TurnStarted(turn_id="t1", prompt_id=prompt_id, model=MODEL, epoch=lease.epoch))
+        turn = await house.begun(session_id)
 
         def never(call_id: str) -> ToolContext:
             raise AssertionError("no tool is known, so none is run")
 
-        prepared = await house.parts.forge.prepare(session_id)
-        base = await read_base(house.repository, prepared.mirror, "main")
-        parts = house.parts
-        workspace = Workspace(
-            turn,
-            house.environment,
-            parts.boxes,
-            base,
-            prepared.quarantine,
-            Bundles(parts.places.bundles),
-            parts.doors,
-            parts.images,
-            parts.snapshots,
-            parts.places.inbound,
-        )
+        workspace = await house.workspace(turn)
         calls = CallRunner({}, turn, workspace, never, switch.halted)
         assert await calls.run([ToolRequest(call_id="c1", tool="dance", arguments="{}")]) is None
         await switch.engage(ADMIN, "")

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from sandbox.agent.turn_log import TurnLog
-from sandbox.base_commit import read_base
 from sandbox.box_git import set_up_call
-from sandbox.bundles import Bundles
 from sandbox.environments.images import KeptImage
 from sandbox.environments.local_namespace import LocalEnvironment
 from sandbox.environments.protocol import Sandbox
 from sandbox.preparation import SETUP_SECONDS
 from sandbox.session_boxes import box_name
 from sandbox.sync import SharedFiles
-from sandbox.workspace import Workspace
 from session import events as e
 from tests.emulators.model.turns import Held, tool
 from tests.provision.places import temporary_home
@@ -211,12 +207,8 @@ async def test_an_image_s_older_files_can_be_read_at_once_and_are_then_brought_u
         image = await built(house)
         head = push(house, "Say more", {"README.md": "# More\n"})
         session_id = await house.opened()
-        lease = await house.leases.acquire(session_id, "a worker")
-        assert lease is not None
-        turn = TurnLog(house.log, session_id, lease.epoch)
-        prompt_id = (await turn.catch_up()).waiting_prompts[0].prompt.id
-        await turn.start(e.TurnStarted(turn_id="t1", prompt_id=prompt_id, model=MODEL, epoch=lease.epoch))
-        workspace = await _workspace(house, turn)
+        turn = await house.begun(session_id)
+        workspace = await house.workspace(turn)
         try:
             await workspace.open()
             async with workspace.reading():
@@ -237,24 +229,6 @@ async def test_an_image_s_older_files_can_be_read_at_once_and_are_then_brought_u
         assert ready.image == image.reference
         (note,) = [event.text for event in events if isinstance(event, e.NoteAdded)]
         assert "an older state of `README.md`" in note
-
-
-async def _workspace(house: Household, turn: TurnLog) -> Workspace:
-    parts = house.parts
-    prepared = await parts.forge.prepare(turn.session_id)
-    base = await read_base(house.repository, prepared.mirror, "main")
-    return Workspace(
-        turn,
-        house.environment,
-        parts.boxes,
-        base,
-        prepared.quarantine,
-        Bundles(parts.places.bundles),
-        parts.doors,
-        parts.images,
-        parts.snapshots,
-        parts.places.inbound,
-    )
 
 
 async def test_files_are_exchanged_when_nobody_reads_and_read_when_nobody_exchanges() -> None:
