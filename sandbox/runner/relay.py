@@ -14,7 +14,7 @@ MOST_CONNECTIONS = 60
 # to wait a minute: callers wait here. Each takes one of the runner's open files, a relayed one two, and the
 # runner needs some for its own work; whoever comes after these waits in the kernel.
 MOST_CALLERS = 512
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 BACKLOG = 1024
 # A door whose queue is full takes the next caller soon, or it is as good as away.
 QUEUE_SECONDS = 10.0

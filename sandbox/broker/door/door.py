@@ -51,6 +51,7 @@ class Door:
         self._parts = parts
         self._authority = Authority(record.certificate, record.key)
         self._connections: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -75,14 +76,28 @@ class Door:
             # Telling so many why they may not stay would hold as many of the broker's files.
             writer.transport.abort()
             return
-        served = (
-            serve(reader, writer, self.gate, self._authority, self._parts)
-            if len(self._connections) < MAX_CONNECTIONS
-            else _turn_away(reader, writer)
-        )
+        served = self._in_turn(reader, writer)
         connection = asyncio.create_task(served, name=f"door of {self.record.box}")
         self._connections.add(connection)
         connection.add_done_callback(self._ended)
+
+    async def _in_turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves the connection when there is a place for it.
+
+        The box knows that one has ended before it has ended here, so one more may come a moment too soon.
+        """
+        try:
+            await asyncio.wait_for(self._places.acquire(), self._parts.queue_seconds)
+        except TimeoutError:
+            await _turn_away(reader, writer)
+            return
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        try:
+            await serve(reader, writer, self.gate, self._authority, self._parts)
+        finally:
+            self._places.release()
 
     def _ended(self, connection: asyncio.Task[None]) -> None:
         self._connections.discard(connection)

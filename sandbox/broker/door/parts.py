@@ -46,6 +46,7 @@ class DoorParts:
     networks: networks that are not public and may be reached all the same. git: what answers for the
     sessions' own repositories, None: nothing does. spend: counts `egress_bytes`, None: there is no budget.
     ssl_context: how servers are verified. idle_seconds: how long a connection may be silent.
+    queue_seconds: how long one more than a box may have waits for another to end.
     """
 
     log: Log
@@ -60,6 +61,7 @@ class DoorParts:
     resolver: Resolver = resolve
     idle_seconds: float = 120.0
     connect_seconds: float = 10.0
+    queue_seconds: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ async def stage(
     url: str = "/srv/billing.git",
     tls: bool = True,
     idle_seconds: float = 20.0,
+    queue_seconds: float = 20.0,
 ) -> AsyncIterator[Stage]:
     """A stage with one box. `egress` and `package_hosts` are given the port of the server outside,
     `addresses` the name that is looked up."""
@@ -174,6 +175,7 @@ async def stage(
             ssl_context=outside.trusted,
             resolver=resolver,
             idle_seconds=idle_seconds,
+            queue_seconds=queue_seconds,
         )
         doors = Doors(home / "doors", parts)
         stack.push_async_callback(doors.aclose)

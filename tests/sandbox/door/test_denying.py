@@ -179,8 +179,21 @@ async def test_without_the_audit_nothing_goes_out() -> None:
         assert len(s.upstream.got) == 1
 
 
-async def test_a_box_has_only_so_many_connections() -> None:
+async def test_one_connection_too_many_waits_until_another_ends() -> None:
     async with stage() as s:
+        held = [await _plain(s) for _ in range(64)]
+        served = asyncio.create_task(_served(s))
+        # Whoever is turned away is told so at once; this one is not.
+        await asyncio.wait({served}, timeout=0.3)
+        assert not served.done()
+        held.pop()[1].close()
+        assert await asyncio.wait_for(served, 10)
+        for _, each in held:
+            each.close()
+
+
+async def test_a_box_has_only_so_many_connections() -> None:
+    async with stage(queue_seconds=0.1) as s:
         held = [await _plain(s) for _ in range(64)]
         reader, writer = await _plain(s)
         assert (await reader.readline()).startswith(b"HTTP/1.1 503")
