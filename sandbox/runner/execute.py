@@ -11,6 +11,7 @@ from .limits import Limits
 from .measure import oom_kills
 from .output import CapturedOutput, PipeReader, ShownOutput
 from .places import Places
+from .process_table import descendants, process_table
 from .processes import Process, Processes, exit_code_of
 from .refusal import Refused
 from .strain import Strain
@@ -113,6 +114,7 @@ class Execution:
             ends: list[asyncio.Future[Any]] = [process.ended, stop]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not process.ended.done():
+                strain.before_the_end({process.pid} | descendants(process_table(), {process.pid}))
                 await self._processes.kill_tree(process)
             elif running.stop.is_set():
                 running.cause, running.cancelled, running.timed_out = None, False, False

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+from collections.abc import Iterable
 
 from .measure import refused_forks
 
 LOOK_SECONDS = 0.1
-# So much of a core, all the time, is a command that computes; a crowded machine gives it no more than that.
+# So much of a core, had or waited for all the time, is a command that computes.
 BUSY_SHARE = 0.2
 # A box that is looked at now and then is seen at its limit, or a little below.
 CROWDED_SHARE = 0.9
@@ -23,12 +24,18 @@ class Strain:
         self._crowded = False
         self._refused = refused_forks()
         self._busy_seconds = _busy_seconds()
+        self._waited_seconds = 0.0
 
     async def watch(self) -> None:
         """Looks how full the box is where the kernel does not count that; ends only by being cancelled."""
         while self._refused is None:
             self._look()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def before_the_end(self, pids: Iterable[int]) -> None:
+        """The command's processes while they still live: on a crowded machine one that computes waits for the
+        processor more than it has it."""
+        self._waited_seconds = sum(map(_waited_seconds, pids))
 
     def seen(self, timed_out: bool, seconds: float) -> list[str]:
         """ "processes": more were started than there may be; "processor": the command computed until its
@@ -37,7 +44,8 @@ class Strain:
         found = []
         if self._crowded or (refused_forks() or 0) > (self._refused or 0):
             found.append("processes")
-        if timed_out and _busy_seconds() - self._busy_seconds > seconds * BUSY_SHARE:
+        wanted = _busy_seconds() - self._busy_seconds + self._waited_seconds
+        if timed_out and wanted > seconds * BUSY_SHARE:
             found.append("processor")
         return found
 
@@ -54,3 +62,12 @@ def entries() -> int:
 def _busy_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _waited_seconds(pid: int) -> float:
+    """How long that process was ready to run and did not; 0 where the kernel does not count it."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0

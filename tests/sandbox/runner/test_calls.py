@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -281,3 +283,27 @@ def python_of(version: str) -> str | None:
     """An interpreter of that version, on the path or among pyenv's."""
     kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python3"))
     return str(kept[-1]) if kept else shutil.which(f"python{version}")
+
+
+@pytest.fixture
+def crowded() -> Iterator[int]:
+    """A processor, by its number, on which nine others compute."""
+    words = ["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
+    # A session each: a kernel that groups by session would give all of one no more than a single command.
+    hogs = [subprocess.Popen(words, start_new_session=True) for _ in range(9)]
+    yield 0
+    for hog in hogs:
+        hog.kill()
+        hog.wait()
+
+
+async def test_a_command_that_computes_is_seen_also_where_others_have_the_processor(
+    runner: RunnerClient, crowded: int
+) -> None:
+    there = f"exec taskset -c {crowded}"
+    done = await runner.exec("c1", f"{there} sh -c 'while :; do :; done'", timeout_seconds=1.5)
+    assert done.timed_out
+    assert done.strained == ("processor",)
+    idle = await runner.exec("c2", f"{there} sleep 60", timeout_seconds=1.5)
+    assert idle.timed_out
+    assert idle.strained == ()
