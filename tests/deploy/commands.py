@@ -6,13 +6,17 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import yaml
 
 from tests.deploy.accounts import Account
 from tests.emulators.model.emulator import ModelEmulator
+from tests.provision import forks
 from tests.provision.places import CHECKOUT
 from tests.sandbox.workbench import Workbench
 
@@ -65,8 +69,32 @@ async def bellhop(
     stdin: bytes | None = None,
 ) -> Ended:
     """`bellhop <arguments>` under that environment and no other."""
-    words = ["deploy.command", *arguments]
-    return await run(words, environment, seconds, account=account, stdin=stdin)
+    if account is not None:
+        return await run(["deploy.command", *arguments], environment, seconds, account=account, stdin=stdin)
+    with ExitStack() as stack:
+        given, printed, complained = (stack.enter_context(TemporaryFile()) for _ in range(3))
+        given.write(stdin or b"")
+        given.seek(0)
+        fork = await forks.bellhop(
+            *arguments,
+            environment=environment,
+            stdin=given,
+            output=printed,
+            errors=complained,
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                code = await fork.wait()
+        except TimeoutError:
+            fork.kill()
+            await fork.wait()
+            raise
+        return Ended(code, _all_of(printed), _all_of(complained))
+
+
+def _all_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def bare_environment(home: Path) -> dict[str, str]:

@@ -33,6 +33,8 @@ from session.view import SessionView
 from tests.deploy.accounts import Account
 from tests.emulators.model.emulator import ModelEmulator
 from tests.faults.waiting import until
+from tests.provision import forks
+from tests.provision.forks import Fork
 from tests.provision.places import CHECKOUT, temporary_home
 from tests.provision.valkey import ValkeyServer
 from tests.sandbox.workbench import Workbench
@@ -53,7 +55,7 @@ FILES: Mapping[str, str | bytes | None] = {
 class Program:
     """A real process of Bellhop. `log` holds what it says."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Fork, log: Path) -> None:
         self._process = process
         self.log = log
 
@@ -62,10 +64,12 @@ class Program:
         cls, name: str, environment: Mapping[str, str], log: Path, *, account: Account | None = None
     ) -> Program:
         """`bellhop <name>` under that environment and no other, as another user where one is named."""
-        words = [sys.executable, "-m", "deploy.command", name]
         with log.open("ab") as output:
+            if account is None:
+                return cls(await forks.bellhop(name, environment=environment, output=output), log)
+            words = account.command(sys.executable, "-m", "deploy.command", name)
             process = await asyncio.create_subprocess_exec(
-                *(account.command(*words) if account else words),
+                *words,
                 cwd=CHECKOUT,
                 env=dict(environment),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -73,7 +77,7 @@ class Program:
                 stderr=output,
                 start_new_session=True,
             )
-        return cls(process, log)
+            return cls(process, log)
 
     @property
     def said(self) -> str:
