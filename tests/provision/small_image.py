@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,20 @@ def ensure(docker_host: str, base_image: str) -> Path:
             _make(docker_host, base_image, unfinished)
             unfinished.rename(kept)
     return kept
+
+
+def imported(docker_host: str, small: Path) -> str:
+    """The tag of the small image in the engine at `docker_host`; it is put there if it is not yet."""
+    from sandbox.images.base_image import DEBIAN_RELEASE, ensure_base_image, recipe
+
+    tag = f"bellhop/base:small-{recipe()}"
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        contextlib.closing(docker.DockerClient(base_url=docker_host)) as client,
+    ):
+        (Path(cache) / f"base-{DEBIAN_RELEASE}-{recipe()}.tar").symlink_to(small)
+        ensure_base_image(client, tag, Path(cache))
+    return tag
 
 
 def _make(docker_host: str, base_image: str, target: Path) -> None:

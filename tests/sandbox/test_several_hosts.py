@@ -25,7 +25,7 @@ from session.locks import Locks
 from session.snapshots import Snapshots
 from tests.emulators.model.turns import tool
 from tests.faults.waiting import until
-from tests.provision import base_image as base_images
+from tests.provision import small_image
 from tests.provision.docker_engine import DockerEngine
 from tests.provision.places import temporary_home
 from tests.provision.registry import RegistryServer
@@ -77,10 +77,13 @@ def no_images_left(*hosts: str) -> Iterator[None]:
 async def two(
     second_engine: DockerEngine, docker_host: str, base_image: str, registry: RegistryServer
 ) -> AsyncIterator[Two]:
-    image = await asyncio.to_thread(base_images.ensure, second_engine.host)
+    # All of it goes to the registry and back, so it is a small one.
+    small = await asyncio.to_thread(small_image.ensure, docker_host, base_image)
+    image = await asyncio.to_thread(small_image.imported, second_engine.host, small)
+    await asyncio.to_thread(small_image.imported, docker_host, small)
     homes = temporary_home(), temporary_home()
     here = environment(second_engine.host, image, homes[0], registry)
-    there = environment(docker_host, base_image, homes[1], registry)
+    there = environment(docker_host, image, homes[1], registry)
     setup = ("echo set-up >~/set-up",)
     async with (
         household(environment=here, verify=(), setup=setup) as first,
