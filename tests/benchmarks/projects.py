@@ -67,7 +67,7 @@ async def run(report: Report) -> None:
                 )
             for each in PROJECTS:
                 await _with_image(report, place, each, on_host[each.slug], without[each.slug])
-        async with place.worker(images=True, warm=1):
+        async with place.worker(images=True, warm=len(PROJECTS)):
             for each in PROJECTS:
                 report.add(f"{each.title}: first call, warm", await _warm(place, each), "s")
 
