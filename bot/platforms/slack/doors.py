@@ -23,6 +23,7 @@ from starlette.routing import Route
 from bot.messages import Choice
 from bot.platforms.protocol import Inbox
 from bot.platforms.slack.blocks import ACTION_PREFIX, options
+from bot.platforms.slack.needs import SHORTCUTS
 from bot.platforms.slack.reading import SlackReader
 
 MOST_BODY_BYTES = 1_000_000
@@ -80,8 +81,11 @@ class SlackDoors:
         app.event("reaction_added")(self._on_reaction)
         app.event("reaction_removed")(self._on_reaction)
         app.event("app_home_opened")(self._on_arrival)
+        app.event("agent_session_stopped")(self._on_stop)
         app.action({"type": "block_actions", "action_id": _OURS})(self._on_action)
         app.options({"action_id": _OURS})(self._on_options)
+        for callback in SHORTCUTS:
+            app.shortcut({"type": "message_action", "callback_id": callback})(self._on_shortcut)
         return app
 
     async def _request(self, request: Request) -> Response:
@@ -123,6 +127,15 @@ class SlackDoors:
     async def _on_arrival(self, event: dict[str, Any]) -> None:
         inbox, reader = self._opened()
         await inbox.on_arrival(await reader.arrived(event))
+
+    async def _on_stop(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        await inbox.on_reaction(await reader.stop(event, str(body["event_id"])))
+
+    async def _on_shortcut(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        await inbox.on_reaction(await reader.shortcut(body))
+        await ack()
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         inbox, reader = self._opened()

@@ -60,6 +60,8 @@ async def post_ephemeral(call: Call) -> Json:
 async def update(call: Call) -> Json:
     """Another content for a message of the bot."""
     message = _own_message(call, "cant_update_message")
+    if message.streaming:
+        raise Refused("streaming_state_conflict")
     content = content_of(call)
     before = message_payload(message)
     message.revisions.append(message.shown)

@@ -101,14 +101,14 @@ class EventFeed:
         }
         self._send("link_shared", event, message.author)
 
-    def agent_stopped(self, user: User, channel_id: str, thread_ts: str) -> None:
-        """Somebody pressed Slack's own stop button of an agent session."""
+    def agent_stopped(self, user: User, channel_id: str, thread_ts: str, streams: list[str]) -> None:
+        """Somebody pressed Slack's own stop button of an agent session; `streams` ended with it."""
         event = {
             "type": "agent_session_stopped",
             "user": user.id,
             "channel": channel_id,
-            "channel_id": channel_id,
             "thread_ts": thread_ts,
+            "streaming_message_ts": streams,
             "event_ts": self._workspace.new_ts(),
         }
         self._send("agent_session_stopped", event, user)
