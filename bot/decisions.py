@@ -111,7 +111,7 @@ class Decisions:
             raise NotNow(sentences.NOT_IN_CHANNEL) from error
         if found is None:
             raise NotFound(sentences.MESSAGE_GONE)
-        if not found.text.strip() and not found.attachments:
+        if not found.text.strip() and not found.attachments and not found.clips:
             raise NotNow(sentences.NOTHING_TO_START)
         own = found.author.account == reaction.author.account
         wrote = () if own else (ThreadLine(author=found.author.name, text=found.text),)

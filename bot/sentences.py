@@ -1,6 +1,6 @@
 """Every sentence the bot says, in one place: short, warm, no jargon.
 
-Those about the sandbox itself are next door, in `sandbox_sentences.py`.
+Those about the sandbox itself (`sandbox_sentences.py`) and voice clips (`clip_sentences.py`) are next door.
 """
 
 from __future__ import annotations

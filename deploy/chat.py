@@ -15,6 +15,7 @@ from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from deploy.core import Core
 from session.broker_accounts import GitHubAccounts
+from session.transcripts import Transcripts
 
 
 def choices(core: Core) -> tuple[Choice, ...]:
@@ -53,6 +54,7 @@ async def listen(core: Core, platform: Platform) -> None:
         reactions=ReactionTable.standard(),
         repositories=choices(core),
         mentions_required=core.settings.mentions_required,
+        transcripts=Transcripts(core.broker),
     )
     async with asyncio.TaskGroup() as waiting:
         await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting, core.warming))

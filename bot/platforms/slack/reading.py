@@ -95,6 +95,7 @@ class SlackReader:
             channel_name=channel.name,
             channel_topic=channel.topic,
             attachments=attachments,
+            clips=self._files.clips(event.get("files") or ()),
             mentions_bot=self.bot.user_id in mentioned,
             mentions_others=bool(mentioned - {self.bot.user_id}),
             is_direct=event.get("channel_type") == "im" or channel.is_direct,
