@@ -9,6 +9,7 @@ from bot.inbox import ChatInbox
 from bot.messages import Choice
 from bot.platforms.protocol import Platform
 from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
 from bot.session_feed import FeedRooms
 from bot.thread_feed import ThreadFeed
@@ -40,7 +41,8 @@ def slack(core: Core) -> SlackPlatform | None:
         ),
         api_url=settings.slack_api_url,
     )
-    return SlackPlatform(account, choices(core))
+    previews = SessionPreviews(core.log, core.settings.page_address)
+    return SlackPlatform(account, choices(core), previews=previews)
 
 
 async def listen(core: Core, platform: Platform) -> None:

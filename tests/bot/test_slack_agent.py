@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from session import events as e
-from tests.bot.rooms import Rooms
+from tests.bot.rooms import PUBLIC_URL, Rooms
 from tests.bot.slack_side import bot_on
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.faults import Dropped, ServerError
+from tests.emulators.slack.people import SlackPerson
+from tests.emulators.slack.rendering import render
 
 
 async def test_the_native_status_follows_the_card_and_its_button_stops_the_turn(rooms: Rooms) -> None:
@@ -71,3 +73,33 @@ async def test_a_message_is_sent_to_the_bot_from_its_menu(rooms: Rooms) -> None:
         told = [m.shown for c in slack.workspace.channels.values() for m in slack.channel_messages(c)]
         assert any("Invite me first" in text for text in told)
         assert any("members of this workspace" in text for text in told)
+
+
+async def test_the_address_of_a_page_is_shown_with_what_its_session_does(rooms: Rooms) -> None:
+    async with SlackEmulator(allow_unread=True) as slack, bot_on(slack, rooms):
+        ada, grace = slack.person("Ada"), slack.person("Grace")
+        channel, elsewhere = slack.channel("billing"), slack.channel("general", with_bot=False)
+        request = await ada.say(channel, "round <!channel> half up")
+        await slack.wait_for_post(request, "Finding the repository")
+        asked = await rooms.only_session()
+        await rooms.start_turn(asked)
+        await ada.say_directly("what only I may read")
+        await slack.wait_for_delivery()
+        (secret,) = set(await rooms.sessions()) - {asked}
+
+        async def shown(person: SlackPerson, address: str) -> str:
+            message = await person.share_link(elsewhere, address)
+            await slack.wait_for_delivery()
+            unfurls = (message.metadata or {}).get("unfurls", {})
+            assert set(unfurls) <= {address}
+            return "\n".join(render("", content["blocks"], str) for content in unfurls.values())
+
+        page = f"{PUBLIC_URL}/s/{asked}"
+        assert await shown(grace, page) == "*round @\u2060channel half up*\nWorking  ·  acme/billing"
+        assert await shown(grace, f"{PUBLIC_URL}/s/{secret}") == "*A session*\nFinding the repository"
+        for address in (f"{PUBLIC_URL}/s/nobody", f"{PUBLIC_URL}/account", f"https://evil.example/s/{asked}"):
+            assert await shown(grace, address) == ""
+        assert await shown(slack.person("Guest", is_restricted=True), page) == ""
+        assert await shown(slack.person("Stranger", is_stranger=True), page) == ""
+        slack.fail_next("chat.unfurl", ServerError())
+        assert await shown(grace, page) == ""

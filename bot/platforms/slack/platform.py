@@ -36,6 +36,8 @@ from bot.platforms.slack.mrkdwn import mrkdwn
 from bot.platforms.slack.people import SlackPeople, find_bot
 from bot.platforms.slack.reading import PLATFORM, SlackReader
 from bot.platforms.slack.streams import STILL_STREAMED, CardStreams, begun, card_metadata
+from bot.platforms.slack.unfurling import Unfurling
+from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable, short_name
 
 NO_PREVIEWS: Mapping[str, bool] = {"unfurl_links": False, "unfurl_media": False}
@@ -74,7 +76,8 @@ class SlackPlatform:
     """One Slack workspace.
 
     `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
-    `/slack/events` and `/slack/interactive`. `post_interval_seconds`: least time between posts in a channel.
+    `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
+    `post_interval_seconds`: least time between posts in a channel.
     """
 
     name = PLATFORM
@@ -86,13 +89,15 @@ class SlackPlatform:
         repositories: Sequence[Choice],
         *,
         reactions: ReactionTable | None = None,
+        previews: SessionPreviews | None = None,
         post_interval_seconds: float = POST_INTERVAL_SECONDS,
     ) -> None:
         self._reactions = reactions or ReactionTable.standard()
         self._account = account
         self._client = web_client(account.bot_token, account.api_url)
         self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
-        self._doors = SlackDoors(self._client, account.signing_secrets, repositories)
+        unfurling = Unfurling(self._api, previews) if previews is not None else None
+        self._doors = SlackDoors(self._client, account.signing_secrets, repositories, unfurling)
         self._reader: SlackReader | None = None
         self._status, self._streams = AgentStatus(self._api), CardStreams(self._api)
         self._own_emoji: frozenset[str] = frozenset()

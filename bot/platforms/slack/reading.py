@@ -63,6 +63,10 @@ class SlackReader:
         thread = str(event.get("thread_ts") or event["ts"])
         return Place(self.bot.team_id, str(event["channel"]), thread)
 
+    def where(self, event: Json) -> Place:
+        """The channel that an event tells of."""
+        return Place(self.bot.team_id, str(event["channel"]))
+
     def was_answered(self, message: Json) -> bool:
         """Whether we already put an emoji under the message or spoke in its thread."""
         reacted = any(self.bot.user_id in r.get("users", ()) for r in message.get("reactions") or ())

@@ -90,6 +90,8 @@ class EventFeed:
     def link_shared(self, message: Message, url: str) -> None:
         """Somebody wrote a link to one of the app's domains."""
         domain = url.split("/")[2]
+        unfurl_id = self._workspace.new_id("unfurl-")
+        self._workspace.shared_links[unfurl_id] = (message, url)
         event = {
             "type": "link_shared",
             "user": message.author.id,
@@ -97,6 +99,9 @@ class EventFeed:
             "message_ts": message.ts,
             "thread_ts": message.root_ts,
             "links": [{"domain": domain, "url": url}],
+            "is_bot_user_member": BOT_USER_ID in message.channel.members,
+            "unfurl_id": unfurl_id,
+            "source": "conversations_history",
             "event_ts": self._workspace.new_ts(),
         }
         self._send("link_shared", event, message.author)

@@ -126,6 +126,7 @@ class Workspace:
         self.messages: list[Message] = []
         self.files: dict[str, File] = {}
         self.custom_emoji: dict[str, str] = {}
+        self.shared_links: dict[str, tuple[Message, str]] = {}
         self.agent_sessions: dict[tuple[str, str], AgentSession] = {}
         self.response_tickets: dict[str, tuple[User, Channel, Message | None]] = {}
         self._numbers = itertools.count(1)
