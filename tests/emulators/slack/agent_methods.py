@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.emulators.slack.block_types import block_kit
 from tests.emulators.slack.calls import Call, Method
 from tests.emulators.slack.limits import check_blocks
 from tests.emulators.slack.payloads import message_payload
@@ -112,7 +113,10 @@ def grown_by(chunks: list[Json], blocks: list[Json]) -> list[Json]:
     Raises: Refused, when Slack would not take the chunks.
     """
     grown = list(blocks)
+    declared = block_kit()
     for chunk in chunks:
+        if declared is not None and (fault := declared.fault("AnyChunk", chunk)):
+            raise Refused("invalid_chunks", fault)
         kind = chunk.get("type")
         if kind == "markdown_text":
             before = grown.pop()["text"] if grown and grown[-1]["type"] == "markdown" else ""
@@ -144,7 +148,7 @@ def _with_plan(blocks: list[Json], *, title: str | None = None, task: Json | Non
 def _task(chunk: Json) -> Json:
     if chunk.get("status") not in TASK_STATUSES:
         raise Refused("invalid_chunks", f"unknown status {chunk.get('status')!r} of a task")
-    details = {"details": _short(chunk, "details")} if "details" in chunk else {}
+    details = {"details": _rich(_short(chunk, "details"))} if "details" in chunk else {}
     return {
         "type": "task_card",
         "task_id": _short(chunk, "id"),
@@ -152,6 +156,11 @@ def _task(chunk: Json) -> Json:
         "status": chunk["status"],
         **details,
     }
+
+
+def _rich(text: str) -> Json:
+    section = {"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}
+    return {"type": "rich_text", "elements": [section]}
 
 
 def _short(chunk: Json, name: str) -> str:
