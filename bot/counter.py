@@ -17,6 +17,7 @@ from session.inbox import Claim
 from session.log import Log
 from session.messages import ChatMessages
 from session.people import Identity
+from session.transcripts import Transcripts
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +26,8 @@ _log = structlog.get_logger(__name__)
 class Counter:
     """One platform and the rooms behind it.
 
-    `repositories` are those that may be picked; `mentions_required` makes a mention mandatory in threads.
+    `repositories` are those that may be picked; `mentions_required` makes a mention mandatory in threads;
+    `transcripts` None: voice clips are not listened to.
     """
 
     platform: Platform
@@ -36,6 +38,7 @@ class Counter:
     reactions: ReactionTable
     repositories: Sequence[Choice] = ()
     mentions_required: bool = False
+    transcripts: Transcripts | None = None
 
     async def tell(self, place: Place, author: Identity, text: str) -> None:
         """Only `author` sees `text`; a platform that will not is noted in the log."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bot import sentences
 from bot.counter import Counter
 from bot.messages import Press, Reaction
+from bot.platforms.protocol import PlaceGone
 from bot.reactions import Intent
 from bot.requests import Requests
 from bot.thread_posts import repository_menu
@@ -104,10 +105,13 @@ class Decisions:
 
     async def _start_from(self, reaction: Reaction) -> None:
         """🛎️ under any message: that message is the request, its thread the context, the reactor asks."""
-        found = await self._counter.platform.fetch(reaction.place, reaction.message)
+        try:
+            found = await self._counter.platform.fetch(reaction.place, reaction.message)
+        except PlaceGone as error:
+            raise NotNow(sentences.NOT_IN_CHANNEL) from error
         if found is None:
             raise NotFound(sentences.MESSAGE_GONE)
-        if not found.text.strip() and not found.attachments:
+        if not found.text.strip() and not found.attachments and not found.clips:
             raise NotNow(sentences.NOTHING_TO_START)
         own = found.author.account == reaction.author.account
         wrote = () if own else (ThreadLine(author=found.author.name, text=found.text),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -33,6 +34,25 @@ class Place:
     thread: str = ""
 
 
+def is_clip(media_type: str) -> bool:
+    """Whether a file of that kind may have speech in it."""
+    return media_type.startswith(("audio/", "video/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A voice clip that came with a message. `seconds`: its length where the platform tells.
+
+    `read` gives its bytes, None when they do not come or are more than it is asked for.
+    """
+
+    name: str
+    media_type: str
+    size_bytes: int
+    seconds: float | None
+    read: Callable[[int], Awaitable[bytes | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
     """A message somebody wrote. `text` is plain, the bot's own mention taken out.
@@ -54,6 +74,7 @@ class ChatMessage:
     channel_name: str = ""
     channel_topic: str = ""
     attachments: tuple[Attachment, ...] = ()
+    clips: tuple[Clip, ...] = ()
     mentions_bot: bool = False
     mentions_others: bool = False
     is_direct: bool = False

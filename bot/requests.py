@@ -6,10 +6,11 @@ import secrets
 from dataclasses import replace
 
 from bot import sentences
+from bot.clips import Clips
 from bot.counter import Counter
 from bot.follow_ups import is_follow_up
 from bot.linking import Linking
-from bot.messages import SEEN, TAKEN, ChatMessage, Place
+from bot.messages import SEEN, TAKEN, ChatMessage, Place, is_clip
 from bot.wording import Wording, is_link, is_stop, is_unlink, link_code, read_wording
 from session.directory import LINK_PURPOSE, IdentityTaken
 from session.inbox import Claim
@@ -32,6 +33,7 @@ class Requests:
     def __init__(self, counter: Counter, linking: Linking) -> None:
         self._counter = counter
         self._linking = linking
+        self._clips = Clips(counter)
 
     async def said(self, message: ChatMessage) -> None:
         """A request, a follow-up, or nothing for us."""
@@ -47,6 +49,7 @@ class Requests:
 
     async def take(self, session_id: str | None, message: ChatMessage) -> None:
         """The message is meant for us: it opens a session, or goes to the one of its thread."""
+        message = await self._clips.heard(message)
         claim = self._counter.claim_message(message)
         wording = read_wording(message.text)
         person = await self._counter.directory.resolve(message.author)
@@ -139,7 +142,8 @@ class Requests:
 
     async def _name_unread(self, message: ChatMessage) -> None:
         for attachment in message.attachments:
-            if attachment.text is None and attachment.image_data_url is None:
+            unread = attachment.text is None and attachment.image_data_url is None
+            if unread and not is_clip(attachment.media_type):
                 await self._counter.tell(
                     message.place, message.author, sentences.unread_file(attachment.name)
                 )

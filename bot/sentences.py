@@ -1,6 +1,6 @@
 """Every sentence the bot says, in one place: short, warm, no jargon.
 
-Those about the sandbox itself are next door, in `sandbox_sentences.py`.
+Those about the sandbox itself (`sandbox_sentences.py`) and voice clips (`clip_sentences.py`) are next door.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ NO_FORK_YET = "Forking a session is not possible yet. Start a new request and I 
 ALREADY_HERE = "I am already on this one: the card is in its thread."
 MESSAGE_GONE = "I cannot find that message any more, so I have nothing to start from."
 NOTHING_TO_START = "There is no text in that message for me to work from."
+NOT_IN_CHANNEL = "I am not in that channel, so I could not answer there. Invite me first, then try again."
 OLD_BUTTON = "That has changed since; please use the newest message."
 THANKS_GOOD = "Thank you, noted that this was good."
 THANKS_BAD = "Thank you, noted. Tell me in a reply what should be different and I will go at it again."

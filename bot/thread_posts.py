@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import sandbox_sentences, sentences
+from bot import clip_sentences, sandbox_sentences, sentences
 from bot.card import session_url
 from bot.long_text import one_line
-from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post
+from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post, is_clip
 from session import events as e
 from session.view import ApprovalView, PromptState, SessionView
 
@@ -62,7 +62,8 @@ class ThreadPosts:
 
     def steps(self, before: SessionView | None, record: e.Recorded, after: SessionView) -> list[Step]:
         """All that the thread shows of this one event, in order."""
-        return [*self._known(record.event), *self._said(before, record, after), *_marks(before, after)]
+        first = [*self._known(record.event), *_heard(record.session_id, record.seq, record.event)]
+        return [*first, *self._said(before, record, after), *_marks(before, after)]
 
     def _known(self, event: e.Event) -> list[Step]:
         if isinstance(event, e.PromptQueued) and event.prompt.message:
@@ -173,6 +174,17 @@ class ThreadPosts:
         if self.public_url:
             buttons = (*buttons, Button("open_page", "Open page", url=session_url(self.public_url, sid)))
         return Post("failure", sid, text, ref, buttons=buttons, tone="failed")
+
+
+def _heard(sid: str, seq: int, event: e.Event) -> list[Step]:
+    """What voice clips were understood as, so that a mishearing is seen."""
+    if not isinstance(event, e.PromptQueued):
+        return []
+    clips = [item for item in event.prompt.attachments if item.text and is_clip(item.media_type)]
+    return [
+        Say(Post("notice", sid, clip_sentences.heard(item.text or ""), f"{seq}.heard.{number}"))
+        for number, item in enumerate(clips)
+    ]
 
 
 def repository_menu(

@@ -10,12 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from openai import AsyncOpenAI
+
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, vault_over
 from deploy.secret_key import secret_key
 from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
 from sandbox.broker.accounts import GitHubAccounts
+from sandbox.broker.audio_desk import AudioDesk, Unheard
 from sandbox.broker.budgets import BudgetDesk, budget_operations
 from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.client import KINDS
@@ -40,6 +43,7 @@ from session.log import NoSuchSession
 from session.saved_work import SavedWork
 from session.settings import Settings, SettingsError, parted
 from session.spending import BudgetUsedUp, Spending
+from session.transcripts import CLIP_SECONDS
 
 _NO_KEY = (
     "OPENAI_API_KEY is missing: the model is asked with it. Example: OPENAI_API_KEY=sk-…; any "
@@ -48,6 +52,7 @@ _NO_KEY = (
 _REFUSALS: Mapping[type[Exception], str] = {
     **KINDS,
     GrantGone: "grant_gone",
+    Unheard: "unheard",
     VaultError: "vault",
     NoSuchSession: "no_such_session",
 }
@@ -81,6 +86,14 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         gateway = await stack.enter_async_context(
             ModelGateway(provider, load_models(), budgets, core.audit, core.switch)
         )
+        asked = await stack.enter_async_context(
+            AsyncOpenAI(
+                base_url=settings.openai_base_url,
+                api_key=settings.openai_api_key,
+                max_retries=0,
+                timeout=CLIP_SECONDS,
+            )
+        )
         on_servers, refusals = _tool_servers(core, secrets)
         operations = [
             presence(),
@@ -89,6 +102,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
             *SecretDesk(vault, core.audit).operations(),
             *DoorDesk(doors).operations(),
             *budget_operations(budgets),
+            *AudioDesk(asked, settings.transcription_model, core.audit, core.switch).operations(),
             *on_servers,
         ]
         app = application(operations, {**_REFUSALS, **refusals}, gateway_routes(gateway))

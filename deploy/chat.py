@@ -9,12 +9,14 @@ from bot.inbox import ChatInbox
 from bot.messages import Choice
 from bot.platforms.protocol import Platform
 from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
 from bot.session_feed import FeedRooms
 from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from deploy.core import Core
 from session.broker_accounts import GitHubAccounts
+from session.transcripts import Transcripts
 
 
 def choices(core: Core) -> tuple[Choice, ...]:
@@ -39,7 +41,8 @@ def slack(core: Core) -> SlackPlatform | None:
         ),
         api_url=settings.slack_api_url,
     )
-    return SlackPlatform(account, choices(core))
+    previews = SessionPreviews(core.log, core.settings.page_address)
+    return SlackPlatform(account, choices(core), previews=previews)
 
 
 async def listen(core: Core, platform: Platform) -> None:
@@ -53,6 +56,7 @@ async def listen(core: Core, platform: Platform) -> None:
         reactions=ReactionTable.standard(),
         repositories=choices(core),
         mentions_required=core.settings.mentions_required,
+        transcripts=Transcripts(core.broker),
     )
     async with asyncio.TaskGroup() as waiting:
         await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting, core.warming))

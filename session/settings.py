@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     )
     classifier_model: str = _setting("gpt-5-mini", "fast model that finds the repository", "gpt-5-mini")
 
+    transcription_model: str = _setting(
+        "gpt-4o-mini-transcribe", "model that writes voice clips out", "whisper-1"
+    )
+
     # GitHub
     github_api_url: str = _setting(
         "https://api.github.com", "address of GitHub's REST API", "https://api.github.com"

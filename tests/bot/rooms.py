@@ -34,6 +34,7 @@ from session.outbox import Outbox
 from session.people import Role
 from session.pulse import Pulse
 from session.queue import Queue
+from session.transcripts import Transcripts
 from session.view import SessionView
 from session.warming import Warming
 from tests.provision.databases import tables_at
@@ -72,6 +73,7 @@ class Rooms:
             reactions=ReactionTable.standard(),
             repositories=CHOICES,
             mentions_required=mentions_required,
+            transcripts=Transcripts(self.broker),
         )
 
     def thread_feed(self, platform: Platform, *, interval_seconds: float = 0.0) -> ThreadFeed:

@@ -11,13 +11,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bot.platforms.slack.platform import SlackAccount, SlackPlatform
-from tests.bot.rooms import CHOICES, Rooms
+from bot.previews import SessionPreviews
+from tests.bot.rooms import CHOICES, PUBLIC_URL, Rooms
 from tests.emulators.slack.emulator import SlackEmulator
 
 Way = Literal["socket", "http"]
 
 
-def slack_platform(slack: SlackEmulator, way: Way = "socket") -> SlackPlatform:
+def slack_platform(
+    slack: SlackEmulator, way: Way = "socket", previews: SessionPreviews | None = None
+) -> SlackPlatform:
     """The platform as an installation of the emulated workspace knows it; posts are not paced."""
     account = SlackAccount(
         bot_token=slack.bot_token,
@@ -25,7 +28,7 @@ def slack_platform(slack: SlackEmulator, way: Way = "socket") -> SlackPlatform:
         signing_secrets=("the one before", slack.signing_secret),
         api_url=slack.api_url,
     )
-    return SlackPlatform(account, CHOICES, post_interval_seconds=0.0)
+    return SlackPlatform(account, CHOICES, previews=previews, post_interval_seconds=0.0)
 
 
 @asynccontextmanager
@@ -38,7 +41,7 @@ async def bot_on(
     interval_seconds: float = 0.0,
 ) -> AsyncIterator[SlackPlatform]:
     """The bot, connected and taking events, until the block ends."""
-    platform = platform or slack_platform(slack, way)
+    platform = platform or slack_platform(slack, way, SessionPreviews(rooms.log, PUBLIC_URL))
     async with rooms.serving(platform, interval_seconds=interval_seconds):
         await asyncio.wait_for(platform.ready(), 10)
         if way == "socket":

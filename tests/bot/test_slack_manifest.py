@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from bot.platforms.slack.needs import EVENTS, METHODS, scopes
+from bot.platforms.slack.needs import EVENTS, METHODS, SHORTCUTS, scopes
 from tests.emulators.slack.method_rules import EVENT_SCOPES, RULES
 from tests.provision.places import CHECKOUT
 
@@ -60,3 +60,13 @@ def test_buttons_reach_us_and_socket_mode_is_on() -> None:
     assert MANIFEST["settings"]["interactivity"]["is_enabled"] is True
     assert MANIFEST["settings"]["socket_mode_enabled"] is True
     assert MANIFEST["features"]["app_home"]["messages_tab_read_only_enabled"] is False
+
+
+def test_the_menu_of_messages_has_our_entry_and_slack_knows_us_as_an_agent() -> None:
+    shortcuts = {entry["callback_id"]: entry["name"] for entry in MANIFEST["features"]["shortcuts"]}
+    assert shortcuts == SHORTCUTS
+    assert {entry["type"] for entry in MANIFEST["features"]["shortcuts"]} == {"message"}
+    # Sources: https://docs.slack.dev/reference/app-manifest (lengths of names and descriptions)
+    assert all(len(entry["name"]) <= 24 for entry in MANIFEST["features"]["shortcuts"])
+    assert 1 <= len(MANIFEST["features"]["agent_view"]["agent_description"]) <= 300
+    assert "assistant_view" not in MANIFEST["features"], "new apps are refused with it"

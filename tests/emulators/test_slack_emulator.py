@@ -334,15 +334,22 @@ async def test_the_agent_surface_exists_only_where_the_workspace_has_it(client: 
         assert await refused(client, "agents.sessions.setStatus", **status) == "unknown_method"
     async with SlackEmulator(agent_surface=True) as slack:
         client.base_url = slack.api_url
-        asked = await slack.person("Ada").say(slack.channel("billing"), "hello")
-        stream = await client.chat_startStream(
-            channel=asked.channel.id, thread_ts=asked.ts, markdown_text="One,"
-        )
+        ada = slack.person("Ada")
+        asked = await ada.say(slack.channel("billing"), "hello")
+        begun: dict[str, Any] = {"channel": asked.channel.id, "thread_ts": asked.ts, "markdown_text": "One,"}
+        assert await refused(client, "chat.startStream", **begun) == "missing_recipient_user_id"
+        recipient: dict[str, Any] = {"recipient_user_id": ada.id, "recipient_team_id": "T0HOME"}
+        stream = await client.chat_startStream(**begun, **recipient)
+        changed = {"channel": asked.channel.id, "ts": stream["ts"], "text": "three"}
+        assert await refused(client, "chat.update", **changed) == "streaming_state_conflict"
         await client.chat_appendStream(channel=asked.channel.id, ts=stream["ts"], markdown_text=" two.")
         await client.chat_stopStream(channel=asked.channel.id, ts=stream["ts"])
         assert [m.shown for m in slack.posts(asked)] == ["One, two."]
         again = {"channel": asked.channel.id, "ts": stream["ts"], "markdown_text": "more"}
         assert await refused(client, "chat.appendStream", **again) == "message_not_in_streaming_state"
+        working = {"channel_id": asked.channel.id, "thread_ts": asked.ts, "status": "working"}
+        assert await refused(client, "agents.sessions.setStatus", **working) == "invalid_arguments"
+        assert len(slack.take_violations()) == 2
 
 
 async def test_an_unread_message_fails_the_test() -> None:

@@ -22,6 +22,16 @@ POST_INTERVAL_SECONDS = 1.0
 """Least time between two posts in one channel. Source: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 _CALL_SECONDS = 20
+_WRITES = (
+    "agents.",
+    "chat.appendStream",
+    "chat.post",
+    "chat.startStream",
+    "chat.stopStream",
+    "chat.unfurl",
+    "chat.update",
+    "reactions.",
+)
 _PACED_CHANNELS_KEPT = 1_000
 
 _GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
@@ -95,12 +105,12 @@ class SlackApi:
         try:
             await self.call(method, **arguments)
         except PlatformError as error:
-            if str(error).rpartition(": ")[2] not in unless:
+            if code_of(error) not in unless:
                 raise
 
     async def _send(self, method: str, given: dict[str, object]) -> AsyncSlackResponse:
         # Methods that read take their arguments in the address; not all of them understand JSON.
-        if method.startswith(("chat.post", "chat.update", "reactions.")):
+        if method.startswith(_WRITES):
             return await self._client.api_call(method, json=given)
         return await self._client.api_call(method, http_verb="GET", params=given)
 
@@ -112,6 +122,11 @@ class SlackApi:
         self._next_post[channel] = turn + self._post_interval
         if turn > now:
             await asyncio.sleep(turn - now)
+
+
+def code_of(error: PlatformError) -> str:
+    """Slack's word for what it refused, such as `unknown_method`."""
+    return str(error).rpartition(": ")[2]
 
 
 def _told(method: str, error: SlackApiError) -> PlatformError:

@@ -21,6 +21,7 @@ SECTION_CHARACTERS = 2_900
 MESSAGE_CHARACTERS = 7_000
 HEADER_CHARACTERS = 150
 CONTEXT_CHARACTERS = 1_900
+LIVE_CONTEXT_CHARACTERS = 1_500
 BUTTON_CHARACTERS = 75
 BUTTON_VALUE_CHARACTERS = 2_000
 OPTION_VALUE_CHARACTERS = 150
@@ -61,6 +62,23 @@ def render(content: Outgoing, tones: Mapping[Tone, str] = TONE_EMOJI) -> Rendere
     if isinstance(content, StatusCard):
         return Rendered(_fallback(f"{content.title}: {content.state}"), tuple(_card(content, tones)))
     return Rendered(_fallback(content.text or content.kind), tuple(_post(content)))
+
+
+def live_blocks(
+    card: StatusCard, lines: Sequence[str], buttons: Sequence[Button], first: int, *, titled: bool
+) -> list[Block]:
+    """What is added to a streamed card: facts and notes, and buttons, of which `first` were there before."""
+    blocks: list[Block] = []
+    if titled:
+        blocks.append({"type": "header", "text": _plain(card.title, HEADER_CHARACTERS)})
+    escaped = "\n".join(escape(one_line(line, 300)) for line in lines[:12])
+    if escaped.strip():
+        text = _cut(escaped, LIVE_CONTEXT_CHARACTERS)
+        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
+    fitting = buttons[: max(0, BUTTONS_SHOWN - first)]
+    for block in _actions(card.session_id, fitting, None, first):
+        blocks.append({**block, "block_id": f"{ACTION_PREFIX}:buttons:{first}"})
+    return blocks
 
 
 def split_post(post: Post) -> tuple[Post, ...]:
@@ -154,10 +172,12 @@ def _context(lines: list[str]) -> Iterator[Block]:
         yield {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
 
 
-def _actions(session_id: str, buttons: Sequence[Button], menu: Menu | None) -> Iterator[Block]:
+def _actions(
+    session_id: str, buttons: Sequence[Button], menu: Menu | None, first: int = 0
+) -> Iterator[Block]:
     elements = [
         element
-        for index, button in enumerate(buttons[:BUTTONS_SHOWN])
+        for index, button in enumerate(buttons[:BUTTONS_SHOWN], first)
         if (element := _button(session_id, button, index)) is not None
     ]
     if elements:

@@ -23,7 +23,9 @@ from starlette.routing import Route
 from bot.messages import Choice
 from bot.platforms.protocol import Inbox
 from bot.platforms.slack.blocks import ACTION_PREFIX, options
+from bot.platforms.slack.needs import SHORTCUTS
 from bot.platforms.slack.reading import SlackReader
+from bot.platforms.slack.unfurling import Unfurling
 
 MOST_BODY_BYTES = 1_000_000
 
@@ -34,10 +36,15 @@ class SlackDoors:
     """Takes what Slack sends once it is open. `http` is an ASGI application with both of Slack's paths."""
 
     def __init__(
-        self, client: AsyncWebClient, signing_secrets: tuple[str, ...], repositories: Sequence[Choice]
+        self,
+        client: AsyncWebClient,
+        signing_secrets: tuple[str, ...],
+        repositories: Sequence[Choice],
+        unfurling: Unfurling | None = None,
     ) -> None:
         self._verifiers = tuple(SignatureVerifier(secret) for secret in signing_secrets if secret)
         self._repositories = repositories
+        self._unfurling = unfurling
         self._inbox: Inbox | None = None
         self._reader: SlackReader | None = None
         self._client = client
@@ -80,8 +87,12 @@ class SlackDoors:
         app.event("reaction_added")(self._on_reaction)
         app.event("reaction_removed")(self._on_reaction)
         app.event("app_home_opened")(self._on_arrival)
+        app.event("link_shared")(self._on_links)
+        app.event("agent_session_stopped")(self._on_stop)
         app.action({"type": "block_actions", "action_id": _OURS})(self._on_action)
         app.options({"action_id": _OURS})(self._on_options)
+        for callback in SHORTCUTS:
+            app.shortcut({"type": "message_action", "callback_id": callback})(self._on_shortcut)
         return app
 
     async def _request(self, request: Request) -> Response:
@@ -123,6 +134,23 @@ class SlackDoors:
     async def _on_arrival(self, event: dict[str, Any]) -> None:
         inbox, reader = self._opened()
         await inbox.on_arrival(await reader.arrived(event))
+
+    async def _on_links(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        _, reader = self._opened()
+        # Nothing for other organisations that read along, nor from guests, who could not open the page.
+        if self._unfurling is None or body.get("is_ext_shared_channel"):
+            return
+        if not (await reader.arrived(event)).guest:
+            await self._unfurling.show(event, reader.where(event))
+
+    async def _on_stop(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        await inbox.on_reaction(await reader.stop(event, str(body["event_id"])))
+
+    async def _on_shortcut(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        inbox, reader = self._opened()
+        await inbox.on_reaction(await reader.shortcut(body))
+        await ack()
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         inbox, reader = self._opened()

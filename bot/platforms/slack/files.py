@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from bot.messages import Clip, is_clip
 from bot.platforms.slack.api import Json
 from session.people import Attachment
 
@@ -39,13 +41,27 @@ class SlackFiles:
         self._api = urlsplit(api_url)
 
     async def attachments(self, files: Sequence[Json]) -> tuple[Attachment, ...]:
-        """The files as the agent gets them; at most ten."""
-        return tuple(await asyncio.gather(*(self._attachment(file) for file in files[:MOST_FILES])))
+        """The files as the agent gets them, apart from recordings; at most ten."""
+        written = [file for file in files if not is_clip(_kind(file))][:MOST_FILES]
+        return tuple(await asyncio.gather(*(self._attachment(file) for file in written)))
+
+    def clips(self, files: Sequence[Json]) -> tuple[Clip, ...]:
+        """The recordings among the files, not read yet."""
+        return tuple(self._clip(file) for file in files if is_clip(_kind(file)))
+
+    def _clip(self, file: Json) -> Clip:
+        length = file.get("duration_ms")
+        return Clip(
+            name=str(file.get("name") or "recording"),
+            media_type=_kind(file),
+            size_bytes=int(file.get("size") or 0),
+            seconds=float(length) / 1000 if length is not None else None,
+            read=partial(self._read, _address(file)),
+        )
 
     async def _attachment(self, file: Json) -> Attachment:
-        name, kind = str(file.get("name") or "file"), str(file.get("mimetype") or "")
-        size = int(file.get("size") or 0)
-        address = str(file.get("url_private_download") or file.get("url_private") or "")
+        name, kind = str(file.get("name") or "file"), _kind(file)
+        size, address = int(file.get("size") or 0), _address(file)
         text = image = None
         if kind.startswith(_TEXT_TYPES) and size <= MOST_TEXT_BYTES:
             content = await self._read(address, MOST_TEXT_BYTES)
@@ -83,3 +99,11 @@ class SlackFiles:
             return True
         host = url.hostname or ""
         return url.scheme == "https" and (host == "files.slack.com" or host.endswith(".files.slack.com"))
+
+
+def _kind(file: Json) -> str:
+    return str(file.get("mimetype") or "")
+
+
+def _address(file: Json) -> str:
+    return str(file.get("url_private_download") or file.get("url_private") or "")

@@ -25,6 +25,11 @@ def escape(text: str) -> str:
     return _BROADCAST.sub(rf"@{_WORD_JOINER}\1", plain)
 
 
+def inert(text: str) -> str:
+    """Plain text for places where Slack reads no marks, and that rings nobody should it read some."""
+    return _BROADCAST.sub(rf"@{_WORD_JOINER}\1", text).replace("<", "‹").replace(">", "›")
+
+
 def mrkdwn(markdown: str) -> str:
     """The text with Slack's marks for bold, italics, links, lists and code; everything else escaped."""
     return "\n\n".join(_blocks(SyntaxTreeNode(_parser().parse(markdown)), "")).strip("\n")

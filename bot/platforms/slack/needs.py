@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 METHODS: Mapping[str, tuple[str, ...]] = {
+    "agents.sessions.setStatus": ("assistant:write", "chat:write"),
     "auth.test": (),
+    "chat.appendStream": ("chat:write",),
     "chat.getPermalink": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write",),
+    "chat.startStream": ("chat:write",),
+    "chat.stopStream": ("chat:write",),
+    "chat.unfurl": ("links:write",),
     "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
     "conversations.info": ("channels:read", "groups:read", "im:read"),
@@ -22,8 +27,10 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 """Methods of the Web API with the scopes of the bot token. Source: https://docs.slack.dev/reference/methods"""
 
 EVENTS: Mapping[str, tuple[str, ...]] = {
+    "agent_session_stopped": (),
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
+    "link_shared": ("links:read",),
     "message.channels": ("channels:history",),
     "message.groups": ("groups:history",),
     "message.im": ("im:history",),
@@ -35,8 +42,14 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 FILES_SCOPE = "files:read"
 """Needed to read what people attach; files are fetched from their own address, not by a method."""
 
+SHORTCUTS: Mapping[str, str] = {"bellhop_send": "Send to Bellhop"}
+"""Entries of ours in the menu of every message: callback and name."""
+
+SHORTCUTS_SCOPE = "commands"
+"""Needed for shortcuts to be shown."""
+
 
 def scopes() -> frozenset[str]:
     """All scopes of the bot token."""
-    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE,)]
+    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE, SHORTCUTS_SCOPE)]
     return frozenset(scope for group in needed for scope in group)

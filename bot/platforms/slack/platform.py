@@ -21,11 +21,13 @@ from bot.messages import (
     Outgoing,
     Place,
     Post,
+    StatusCard,
     ThreadMessage,
     Tone,
 )
-from bot.platforms.protocol import Busy, Inbox, Limits, MessageGone, PlatformError, Unreachable
-from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json, SlackApi, web_client
+from bot.platforms.protocol import Busy, Inbox, Limits, MessageGone, PlatformError, Rejected, Unreachable
+from bot.platforms.slack.agent import AgentStatus
+from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json, SlackApi, code_of, web_client
 from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, TONE_EMOJI, render, split_post
 from bot.platforms.slack.doors import SlackDoors
 from bot.platforms.slack.files import SlackFiles
@@ -33,9 +35,11 @@ from bot.platforms.slack.gaps import missed_messages
 from bot.platforms.slack.mrkdwn import mrkdwn
 from bot.platforms.slack.people import SlackPeople, find_bot
 from bot.platforms.slack.reading import PLATFORM, SlackReader
+from bot.platforms.slack.streams import STILL_STREAMED, CardStreams, begun, card_metadata
+from bot.platforms.slack.unfurling import Unfurling
+from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable, short_name
 
-METADATA_EVENT = "bellhop_message"
 NO_PREVIEWS: Mapping[str, bool] = {"unfurl_links": False, "unfurl_media": False}
 """Slack would fetch what the agent's links lead to, with whatever the agent has put into them."""
 
@@ -45,7 +49,7 @@ _PAGE = 200
 
 _log = structlog.get_logger(__name__)
 
-_OWN_EMOJI: Mapping[str, str] = {
+OWN_EMOJI: Mapping[str, str] = {
     SEEN: "bellhop",
     DONE: "bellhop-done",
     FAILED: "bellhop-failed",
@@ -72,7 +76,8 @@ class SlackPlatform:
     """One Slack workspace.
 
     `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
-    `/slack/events` and `/slack/interactive`. `post_interval_seconds`: least time between posts in a channel.
+    `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
+    `post_interval_seconds`: least time between posts in a channel.
     """
 
     name = PLATFORM
@@ -84,14 +89,17 @@ class SlackPlatform:
         repositories: Sequence[Choice],
         *,
         reactions: ReactionTable | None = None,
+        previews: SessionPreviews | None = None,
         post_interval_seconds: float = POST_INTERVAL_SECONDS,
     ) -> None:
         self._reactions = reactions or ReactionTable.standard()
         self._account = account
         self._client = web_client(account.bot_token, account.api_url)
         self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
-        self._doors = SlackDoors(self._client, account.signing_secrets, repositories)
+        unfurling = Unfurling(self._api, previews) if previews is not None else None
+        self._doors = SlackDoors(self._client, account.signing_secrets, repositories, unfurling)
         self._reader: SlackReader | None = None
+        self._status, self._streams = AgentStatus(self._api), CardStreams(self._api)
         self._own_emoji: frozenset[str] = frozenset()
         self._ready = asyncio.Event()
         self.http = self._doors.http
@@ -151,18 +159,40 @@ class SlackPlatform:
 
     async def post(self, place: Place, content: Outgoing, key: str) -> str:
         """The id (`ts`) of the new message."""
-        answer = await self._api.call(
-            "chat.postMessage",
-            channel=place.channel,
-            thread_ts=place.thread or None,
-            metadata={"event_type": METADATA_EVENT, "event_payload": {"key": key}},
-            **NO_PREVIEWS,
-            **self._shown(content),
-        )
-        return str(answer["ts"])
+        message = None
+        if isinstance(content, StatusCard):
+            message = await self._streams.begin(place, content, key, self._known().bot.team_id)
+        if message is None:
+            answer = await self._api.call(
+                "chat.postMessage",
+                channel=place.channel,
+                thread_ts=place.thread or None,
+                metadata=card_metadata(key),
+                **NO_PREVIEWS,
+                **self._shown(content),
+            )
+            message = str(answer["ts"])
+        if isinstance(content, StatusCard):
+            await self._status.follow(place, content)
+        return message
 
     async def edit(self, place: Place, message: str, content: Outgoing) -> None:
         """The message now shows `content`."""
+        if not isinstance(content, StatusCard):
+            await self._update(place, message, content)
+            return
+        if not await self._streams.show(place, message, content):
+            try:
+                await self._update(place, message, content)
+            except Rejected as error:
+                if code_of(error) != STILL_STREAMED:
+                    raise
+                # Begun before we were started anew: from here on it is edited.
+                await self._streams.end(place, message, content)
+                await self._update(place, message, content)
+        await self._status.follow(place, content)
+
+    async def _update(self, place: Place, message: str, content: Outgoing) -> None:
         await self._api.call("chat.update", channel=place.channel, ts=message, **self._shown(content))
 
     def _shown(self, content: Outgoing) -> dict[str, object]:
@@ -197,7 +227,7 @@ class SlackPlatform:
 
     def _emoji(self, character: str) -> str:
         """The workspace's own emoji where it has one, otherwise the one that all have."""
-        own = _OWN_EMOJI.get(character, "")
+        own = OWN_EMOJI.get(character, "")
         if own in self._own_emoji:
             return own
         return short_name(character)
@@ -241,11 +271,12 @@ class SlackPlatform:
 
     async def find(self, place: Place, key: str) -> str | None:
         """The id of the message whose metadata holds `key`."""
-        for message in await self._replies(place):
+        messages = await self._replies(place)
+        for message in messages:
             payload = (message.get("metadata") or {}).get("event_payload") or {}
             if payload.get("key") == key:
                 return str(message["ts"])
-        return None
+        return begun(messages, place, key, self._known().bot.user_id)
 
     async def permalink(self, place: Place, message: str) -> str | None:
         """A link to the message."""

@@ -35,7 +35,7 @@ class SlackReader:
     """Reads what the workspace of `bot` sends; its async methods ask Slack for names and may raise for it."""
 
     def __init__(self, bot: Bot, people: SlackPeople, files: SlackFiles, reactions: ReactionTable) -> None:
-        self._bot = bot
+        self.bot = bot
         self._people = people
         self._files = files
         self._reactions = reactions
@@ -45,13 +45,13 @@ class SlackReader:
         user = str(event.get("user") or "")
         if event.get("subtype", "") not in _READ_SUBTYPES or event.get("bot_id") or not user:
             return None
-        if user == self._bot.user_id:
+        if user == self.bot.user_id:
             return None
         return await self._read(event, event_id, str(event["channel"]))
 
     def addresses_us(self, event: Json) -> bool:
         """Whether the message is said to us: a mention, or a direct message."""
-        mention = f"<@{self._bot.user_id}" in str(event.get("text", ""))
+        mention = f"<@{self.bot.user_id}" in str(event.get("text", ""))
         return mention or event.get("channel_type") == "im" or event.get("type") == "app_mention"
 
     def may_concern(self, event: Json) -> bool:
@@ -61,12 +61,16 @@ class SlackReader:
     def place(self, event: Json) -> Place:
         """The thread that the message is in or begins."""
         thread = str(event.get("thread_ts") or event["ts"])
-        return Place(self._bot.team_id, str(event["channel"]), thread)
+        return Place(self.bot.team_id, str(event["channel"]), thread)
+
+    def where(self, event: Json) -> Place:
+        """The channel that an event tells of."""
+        return Place(self.bot.team_id, str(event["channel"]))
 
     def was_answered(self, message: Json) -> bool:
         """Whether we already put an emoji under the message or spoke in its thread."""
-        reacted = any(self._bot.user_id in r.get("users", ()) for r in message.get("reactions") or ())
-        return reacted or self._bot.user_id in (message.get("reply_users") or ())
+        reacted = any(self.bot.user_id in r.get("users", ()) for r in message.get("reactions") or ())
+        return reacted or self.bot.user_id in (message.get("reply_users") or ())
 
     async def standing(self, message: Json, channel_id: str) -> ChatMessage:
         """A message as history holds it, whoever wrote it."""
@@ -75,7 +79,7 @@ class SlackReader:
     async def _read(self, event: Json, event_id: str, channel_id: str) -> ChatMessage:
         user, raw, ts = str(event.get("user") or ""), str(event.get("text") or ""), str(event["ts"])
         author, channel, text, attachments = await asyncio.gather(
-            self._people.identity(user or self._bot.user_id),
+            self._people.identity(user or self.bot.user_id),
             self._people.channel(channel_id),
             self.plain(raw),
             self._files.attachments(event.get("files") or ()),
@@ -85,7 +89,7 @@ class SlackReader:
         return ChatMessage(
             event_id=event_id,
             platform=PLATFORM,
-            workspace=self._bot.team_id,
+            workspace=self.bot.team_id,
             channel=channel_id,
             thread=thread,
             message=ts,
@@ -95,8 +99,9 @@ class SlackReader:
             channel_name=channel.name,
             channel_topic=channel.topic,
             attachments=attachments,
-            mentions_bot=self._bot.user_id in mentioned,
-            mentions_others=bool(mentioned - {self._bot.user_id}),
+            clips=self._files.clips(event.get("files") or ()),
+            mentions_bot=self.bot.user_id in mentioned,
+            mentions_others=bool(mentioned - {self.bot.user_id}),
             is_direct=event.get("channel_type") == "im" or channel.is_direct,
             starts_thread=thread == ts,
             context=tuple(_quoted(event)),
@@ -105,8 +110,8 @@ class SlackReader:
     async def thread_message(self, message: Json) -> ThreadMessage:
         """A message of a thread, with its author's name."""
         user = str(message.get("user") or "")
-        ours = user == self._bot.user_id or (
-            bool(self._bot.bot_id) and message.get("bot_id") == self._bot.bot_id
+        ours = user == self.bot.user_id or (
+            bool(self.bot.bot_id) and message.get("bot_id") == self.bot.bot_id
         )
         name = "Bellhop" if ours else str(message.get("username") or "")
         return ThreadMessage(
@@ -123,19 +128,46 @@ class SlackReader:
         item = event.get("item") or {}
         if self._reactions.meaning(str(event["reaction"])) is None:
             return None
-        if item.get("type") != "message" or event.get("user") == self._bot.user_id:
+        if item.get("type") != "message" or event.get("user") == self.bot.user_id:
             return None
         return Reaction(
             event_id=event_id,
             platform=PLATFORM,
-            workspace=self._bot.team_id,
+            workspace=self.bot.team_id,
             channel=str(item["channel"]),
             thread="",
             message=str(item["ts"]),
             author=await self._people.identity(str(event["user"])),
             emoji=str(event["reaction"]),
             added=event["type"] == "reaction_added",
-            on_bot=event.get("item_user") == self._bot.user_id,
+            on_bot=event.get("item_user") == self.bot.user_id,
+        )
+
+    async def stop(self, event: Json, event_id: str) -> Reaction:
+        """Slack's own Stop button: it says what 🛑 under the thread's first message says."""
+        root = str(event["thread_ts"])
+        return await self._sign("🛑", str(event["channel"]), root, root, str(event["user"]), event_id)
+
+    async def shortcut(self, body: Json) -> Reaction:
+        """The entry “Send to Bellhop” in a message's menu: it says what 🛎️ under that message says."""
+        message, user = body["message"], str(body["user"]["id"])
+        ts = str(message["ts"])
+        thread = str(message.get("thread_ts") or ts)
+        event_id = f"shortcut:{ts}:{body.get('action_ts')}:{user}"
+        return await self._sign("🛎️", str(body["channel"]["id"]), thread, ts, user, event_id)
+
+    async def _sign(
+        self, emoji: str, channel: str, thread: str, message: str, user: str, event_id: str
+    ) -> Reaction:
+        return Reaction(
+            event_id=event_id,
+            platform=PLATFORM,
+            workspace=self.bot.team_id,
+            channel=channel,
+            thread=thread,
+            message=message,
+            author=await self._people.identity(user),
+            emoji=emoji,
         )
 
     async def arrived(self, event: Json) -> Identity:
@@ -157,7 +189,7 @@ class SlackReader:
         return Press(
             event_id=f"press:{ts}:{action.get('action_ts')}:{body['user']['id']}",
             platform=PLATFORM,
-            workspace=self._bot.team_id,
+            workspace=self.bot.team_id,
             channel=str(body["channel"]["id"]),
             thread=str(message.get("thread_ts") or ts),
             message=ts,
@@ -170,7 +202,7 @@ class SlackReader:
 
     async def plain(self, text: str) -> str:
         """The text as people read it: names for ids, our own mention taken out."""
-        text = re.sub(rf"[ \t]*<@{self._bot.user_id}(?:\|[^>]*)?>[ \t]*", " ", text).strip()
+        text = re.sub(rf"[ \t]*<@{self.bot.user_id}(?:\|[^>]*)?>[ \t]*", " ", text).strip()
         ids = set(_USER.findall(text))
         names = dict(zip(ids, await asyncio.gather(*(self._people.name(i) for i in ids)), strict=True))
         text = _USER.sub(lambda m: f"@{names[m.group(1)]}", text)

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from deploy.demo.chat_requests import ChatRequest, RequestRefused
 from deploy.demo.model_server import ModelServer, error_body, send
 from deploy.demo.replies import Answer, Reply
 from tests.emulators.model.connections import BrokenResponse, Transports, tracking_protocol
+from tests.emulators.model.listening import Listening
 from tests.emulators.model.turns import Cut, Held, HttpFault, Player, Reset, StreamError, Turn
 
 SSE = "text/event-stream"
@@ -66,6 +69,7 @@ class ModelEmulator:
         self.base_url = ""
         self.requests: list[ChatRequest] = []
         self.violations: list[str] = []
+        self.listening = Listening()
         self._allow_leftovers = allow_leftovers
         self._parts: dict[str, Part] = {}
         self._held: list[Held] = []
@@ -79,6 +83,10 @@ class ModelEmulator:
     def play(self, model: str, player: Player) -> None:
         """Let `player` decide what `model` does whenever its queue of turns is empty."""
         self._parts.setdefault(model, Part()).player = player
+
+    def hear(self, model: str, *said: str | HttpFault) -> None:
+        """Append to what `model` makes of recordings, one each."""
+        self.listening.script.setdefault(model, deque()).extend(said)
 
     def requests_to(self, model: str) -> list[ChatRequest]:
         """The valid requests `model` received so far, oldest first."""
@@ -104,8 +112,9 @@ class ModelEmulator:
 
     @property
     def leftovers(self) -> dict[str, int]:
-        """Per model, how many scripted turns were not asked for."""
-        return {model: len(part.turns) for model, part in self._parts.items() if part.turns}
+        """Per model, how many scripted turns were not asked for, or recordings not sent."""
+        unheard = {model: len(said) for model, said in self.listening.script.items() if said}
+        return unheard | {model: len(part.turns) for model, part in self._parts.items() if part.turns}
 
     async def __aenter__(self) -> Self:
         server = _PlayingServer(self, self._parts)
@@ -143,6 +152,15 @@ class _PlayingServer(ModelServer):
         super().__init__(parts, emulator.api_key)
         self._emulator = emulator
         self._transports: Transports = {}
+
+    def app(self) -> Starlette:
+        app = super().app()
+        app.routes.append(Route("/v1/audio/transcriptions", self._listen, methods=["POST"]))
+        return app
+
+    async def _listen(self, http: Request) -> Response:
+        self._authenticate(http)
+        return await self._emulator.listening.answer(http)
 
     def protocol_class(self) -> type[asyncio.Protocol]:
         return tracking_protocol(self._transports)

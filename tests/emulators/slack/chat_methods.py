@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.emulators.slack.calls import Call, Method, content_of
+from tests.emulators.slack.limits import check_blocks
 from tests.emulators.slack.payloads import message_payload
 from tests.emulators.slack.refusals import Json, Refused
 from tests.emulators.slack.workspace import Channel, Message
@@ -60,6 +61,8 @@ async def post_ephemeral(call: Call) -> Json:
 async def update(call: Call) -> Json:
     """Another content for a message of the bot."""
     message = _own_message(call, "cant_update_message")
+    if message.streaming:
+        raise Refused("streaming_state_conflict")
     content = content_of(call)
     before = message_payload(message)
     message.revisions.append(message.shown)
@@ -92,12 +95,32 @@ async def get_permalink(call: Call) -> Json:
 
 async def unfurl(call: Call) -> Json:
     """A preview of links in somebody's message, kept in that message's metadata."""
-    message = call.workspace.message(call.text("channel"), call.text("ts"))
-    if not isinstance(call.args.get("unfurls"), dict):
+    message, shared = _shared(call)
+    unfurls = call.args.get("unfurls")
+    if not isinstance(unfurls, dict) or not unfurls:
         raise Refused("missing_unfurls")
-    message.metadata = {**(message.metadata or {}), "unfurls": call.args["unfurls"]}
+    for url, content in unfurls.items():
+        if url not in shared:
+            raise Refused("cannot_unfurl_url", url)
+        if not isinstance(content, dict) or not check_blocks(content.get("blocks")):
+            raise Refused("invalid_unfurls_format", url)
+    message.metadata = {**(message.metadata or {}), "unfurls": unfurls}
     call.workspace.watch.changed()
     return {}
+
+
+def _shared(call: Call) -> tuple[Message, set[str]]:
+    """The message that has links, named by its time or by the id in the event, and its links."""
+    links = call.workspace.shared_links
+    if "unfurl_id" in call.args or "source" in call.args:
+        if call.args.get("source") not in ("composer", "conversations_history"):
+            raise Refused("invalid_source")
+        if call.text("unfurl_id") not in links:
+            raise Refused("invalid_unfurl_id")
+        message, url = links[call.text("unfurl_id")]
+        return message, {url}
+    message = call.workspace.message(call.text("channel"), call.text("ts"))
+    return message, {url for shared, url in links.values() if shared is message}
 
 
 async def add_reaction(call: Call) -> Json:

@@ -171,6 +171,11 @@ class SlackEmulator:
         """Return once the app has a socket open."""
         await self.wait_for(lambda: self.sockets.connections, timeout_seconds)
 
+    def agent_status(self, message: Message) -> str:
+        """What Slack shows of the agent in the thread `message` is in; empty where it shows nothing."""
+        session = self.workspace.agent_sessions.get((message.channel.id, message.root_ts))
+        return session.status if session else ""
+
     @property
     def modals(self) -> list[View]:
         """The modals people have open."""

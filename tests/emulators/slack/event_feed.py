@@ -90,6 +90,8 @@ class EventFeed:
     def link_shared(self, message: Message, url: str) -> None:
         """Somebody wrote a link to one of the app's domains."""
         domain = url.split("/")[2]
+        unfurl_id = self._workspace.new_id("unfurl-")
+        self._workspace.shared_links[unfurl_id] = (message, url)
         event = {
             "type": "link_shared",
             "user": message.author.id,
@@ -97,18 +99,21 @@ class EventFeed:
             "message_ts": message.ts,
             "thread_ts": message.root_ts,
             "links": [{"domain": domain, "url": url}],
+            "is_bot_user_member": BOT_USER_ID in message.channel.members,
+            "unfurl_id": unfurl_id,
+            "source": "conversations_history",
             "event_ts": self._workspace.new_ts(),
         }
         self._send("link_shared", event, message.author)
 
-    def agent_stopped(self, user: User, channel_id: str, thread_ts: str) -> None:
-        """Somebody pressed Slack's own stop button of an agent session."""
+    def agent_stopped(self, user: User, channel_id: str, thread_ts: str, streams: list[str]) -> None:
+        """Somebody pressed Slack's own stop button of an agent session; `streams` ended with it."""
         event = {
             "type": "agent_session_stopped",
             "user": user.id,
             "channel": channel_id,
-            "channel_id": channel_id,
             "thread_ts": thread_ts,
+            "streaming_message_ts": streams,
             "event_ts": self._workspace.new_ts(),
         }
         self._send("agent_session_stopped", event, user)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tests.emulators.slack.block_types import block_kit
 from tests.emulators.slack.refusals import Json, Refused
 
 MESSAGE_BLOCKS = 50
@@ -36,7 +37,10 @@ def check_blocks(blocks: object, most: int = MESSAGE_BLOCKS) -> list[Json]:
         raise _invalid("blocks must be an array of objects")
     if len(blocks) > most:
         raise _invalid(f"no more than {most} items allowed, found {len(blocks)}")
+    declared = block_kit()
     for index, block in enumerate(blocks):
+        if declared is not None and (fault := declared.fault("KnownBlock", block)):
+            raise _invalid(f"{fault} [/blocks/{index}]")
         _check_block(block, f"/blocks/{index}")
     _check_unique(blocks)
     total = sum(len(text) for text in _texts(blocks))

@@ -40,7 +40,7 @@ RULES = {
     "chat.startStream": MethodRule(2, ("chat:write",)),
     "chat.appendStream": MethodRule(4, ("chat:write",)),
     "chat.stopStream": MethodRule(2, ("chat:write",)),
-    "agents.sessions.setStatus": MethodRule(3, ("chat:write",)),
+    "agents.sessions.setStatus": MethodRule(3, ("assistant:write", "chat:write")),
     "conversations.history": MethodRule(3, per_kind=HISTORY),
     "conversations.replies": MethodRule(3, per_kind=HISTORY),
     "conversations.info": MethodRule(3, per_kind=READ),
@@ -74,9 +74,9 @@ EVENT_SCOPES = {
 """Events an app can subscribe to, and the scope without which they are not sent."""
 
 ALL_BOT_SCOPES = frozenset(
-    {"app_mentions:read", "chat:write", "channels:history", "channels:read", "commands", "emoji:read"}
-    | {"files:read", "groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read"}
-    | {"links:write", "reactions:read", "reactions:write", "users:read"}
+    {"app_mentions:read", "assistant:write", "chat:write", "channels:history", "channels:read", "commands"}
+    | {"emoji:read", "files:read", "groups:history", "groups:read", "im:history", "im:read", "im:write"}
+    | {"links:read", "links:write", "reactions:read", "reactions:write", "users:read"}
     | {"users:read.email"}
 )
 

@@ -150,8 +150,16 @@ class SlackPerson:
         return message
 
     async def stop_agent(self, message: Message) -> None:
-        """Press Slack's own stop button of the agent session in a message's thread."""
-        self._feed.agent_stopped(self.user, message.channel.id, message.root_ts)
+        """Press Slack's own stop button in a message's thread, which ends what is streamed there."""
+        session = self._workspace.agent_sessions.get((message.channel.id, message.root_ts))
+        assert session is not None, "no agent is at work in that thread"
+        assert session.status == "processing", f"there is no stop button: the status is {session.status}"
+        streams = [m for m in self._workspace.in_thread(message.channel, message.root_ts) if m.streaming]
+        for stream in streams:
+            stream.streaming = False
+        self._feed.agent_stopped(
+            self.user, message.channel.id, message.root_ts, [stream.ts for stream in streams]
+        )
 
     def _upload(self, upload: Upload) -> File:
         file_id = self._workspace.new_id("F")

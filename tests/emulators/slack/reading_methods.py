@@ -67,6 +67,8 @@ async def conversation_history(call: Call) -> Json:
 async def conversation_replies(call: Call) -> Json:
     """A thread, oldest first; its first message comes whatever the range."""
     channel = call.workspace.channel(call.text("channel"))
+    if call.workspace.bot.id not in channel.members:
+        raise Refused("not_in_channel")
     wanted = call.text("ts")
     root_ts = next((m.root_ts for m in call.workspace.in_channel(channel) if m.ts == wanted), None)
     if root_ts is None:

@@ -12,6 +12,7 @@ ORDINARY = frozenset(
     | {"channel_not_found", "thread_not_found", "not_in_channel", "user_not_found", "user_not_in_channel"}
     | {"file_not_found", "bot_not_found", "expired_trigger_id", "exchanged_trigger_id", "view_not_found"}
     | {"unknown_method", "ratelimited", "message_not_in_streaming_state"}
+    | {"streaming_state_conflict"}
 )
 """Answers a correct client may get, because the world changed under it. All others are its own fault."""
 

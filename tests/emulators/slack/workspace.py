@@ -85,6 +85,7 @@ class Message:
     revisions: list[str] = field(default_factory=list)
     deleted: bool = False
     read: bool = False
+    streaming: bool = False
 
     @property
     def shown(self) -> str:
@@ -106,6 +107,14 @@ class Message:
         return [self.name_of(user) for user in self.reactions.get(name, [])]
 
 
+@dataclass(slots=True)
+class AgentSession:
+    """What Slack shows of an agent in a thread; a Stop button while `status` is `processing`."""
+
+    title: str
+    status: str = "active"
+
+
 class Workspace:
     """Everything there is; each change is announced on `watch`."""
 
@@ -117,6 +126,8 @@ class Workspace:
         self.messages: list[Message] = []
         self.files: dict[str, File] = {}
         self.custom_emoji: dict[str, str] = {}
+        self.shared_links: dict[str, tuple[Message, str]] = {}
+        self.agent_sessions: dict[tuple[str, str], AgentSession] = {}
         self.response_tickets: dict[str, tuple[User, Channel, Message | None]] = {}
         self._numbers = itertools.count(1)
         self._last_ts = 0.0
@@ -190,6 +201,7 @@ class Workspace:
         metadata: Json | None = None,
         files: Sequence[File] = (),
         ephemeral_for: str | None = None,
+        streaming: bool = False,
     ) -> Message:
         """A new message, without telling the app about it."""
         message = Message(
@@ -203,6 +215,7 @@ class Workspace:
             metadata,
             tuple(files),
             ephemeral_for,
+            streaming=streaming,
         )
         self.messages.append(message)
         self.watch.changed()

@@ -1,0 +1,1 @@
+"""Emoji of our own for Slack, and what draws them."""
