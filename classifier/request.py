@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from session.channel_rules import ChannelRules
 from session.events import Candidate
 from session.people import ThreadLine
 
@@ -16,8 +17,9 @@ class RoutingRequest:
     """All that may tell which repository is meant.
 
     `named` is the repository given in a form field or with `!repo`. `thread_repository` is that of an earlier
-    session in the same thread, `recent` the author's latest repositories, newest first. `session_id` says for
-    which session the model is asked; empty where it is for none.
+    session in the same thread, `channel_rules` what admins have set for the channel, `recent` the author's
+    latest repositories, newest first. `session_id` says for which session the model is asked; empty where it
+    is for none.
     """
 
     text: str
@@ -26,6 +28,7 @@ class RoutingRequest:
     channel_name: str = ""
     channel_topic: str = ""
     thread_repository: str | None = None
+    channel_rules: ChannelRules | None = None
     recent: tuple[str, ...] = ()
     session_id: str = ""
 

@@ -7,6 +7,7 @@ import structlog
 from classifier.decision import Classifier
 from classifier.request import Classification, RoutingRequest
 from session.catalogue import Catalogue
+from session.channel_rules import ChannelRuleBook, channel_of
 from session.commands import Commands
 from session.events import RepositoryAsked, RepositoryChosen
 from session.listing import SessionFilter
@@ -28,13 +29,20 @@ class Routing:
     """Carries `route_session` jobs out."""
 
     def __init__(
-        self, log: Log, commands: Commands, catalogue: Catalogue, classifier: Classifier, warming: Warming
+        self,
+        log: Log,
+        commands: Commands,
+        catalogue: Catalogue,
+        classifier: Classifier,
+        warming: Warming,
+        channels: ChannelRuleBook,
     ) -> None:
         self._log = log
         self._commands = commands
         self._catalogue = catalogue
         self._classifier = classifier
         self._warming = warming
+        self._channels = channels
 
     async def route_session(self, session_id: str) -> None:
         """Decides the repository of a session that still waits for it; does nothing for any other.
@@ -61,10 +69,9 @@ class Routing:
             await self._commands.ask_repository(view.id, asked)
             return
         repository = self._catalogue.get(decision.slug)
-        branches = [p.prompt.branch for p in view.waiting_prompts if p.prompt.branch]
         chosen = RepositoryChosen(
             slug=repository.slug,
-            branch=branches[-1] if branches else repository.default_branch,
+            branch=await self._commands.starting_branch(view, repository),
             how=decision.how,
             reason=decision.reason,
             confidence=decision.confidence,
@@ -81,6 +88,7 @@ class Routing:
             context=prompts[0].context,
             channel_name=view.origin.channel_name,
             channel_topic=view.origin.channel_topic,
+            channel_rules=await self._channels.of(channel_of(view.origin)),
             recent=await self._recent(view),
             session_id=view.id,
         )

@@ -1,4 +1,4 @@
-"""The rules that admins wrote in the catalogue: channels and keywords."""
+"""The rules that admins wrote: channels and keywords in the catalogue, and what they set for a channel."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ def matches(
 ) -> tuple[tuple[Repository, str], ...]:
     """Every repository that a rule points to, with the rule in words; two or more mean: ambiguous.
 
-    A keyword in the message decides over a channel: it is about this message, the channel about all.
+    A keyword in the message decides over a channel: it is about this message, the channel about all. A word
+    that is watched in the channel counts like a keyword, its repository like a channel in the catalogue.
     """
     listed = tuple(repositories)
+    own = request.channel_rules
+    watched = dict(own.repositories_of(request.text)) if own else {}
+    theirs = own.repository if own else None
     by_keyword = tuple(
         (repository, f"the word “{keyword}” belongs to it")
         for repository in listed
-        if (keyword := _keyword(request.text, repository)) is not None
+        if (keyword := _keyword(request.text, repository) or watched.get(repository.slug)) is not None
     )
     if by_keyword:
         return by_keyword
     channel = request.channel_name.lstrip("#").lower()
     return tuple(
-        (repository, f"#{channel} is its channel")
+        (repository, f"#{channel} is its channel" if channel else "this is its channel")
         for repository in listed
-        if channel and channel in {name.lstrip("#").lower() for name in repository.channels}
+        if repository.slug == theirs
+        or (channel and channel in {name.lstrip("#").lower() for name in repository.channels})
     )
 
 

@@ -12,6 +12,7 @@ from session.audit import Audit
 from session.broker import Broker
 from session.catalogue import Catalogue
 from session.commands import Commands
+from session.customs import Customs
 from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
@@ -50,6 +51,7 @@ class Core:
     switch: KillSwitch
     broker: Broker
     warming: Warming
+    customs: Customs
 
 
 @asynccontextmanager
@@ -71,6 +73,8 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
         log = Log(database, pulse)
         leases = Leases(database, settings.lease_seconds)
         directory = Directory(database, settings.default_role)
+        audit = Audit(database)
+        customs = Customs.over(database, directory, catalogue, audit, settings.models)
         yield Core(
             settings=settings,
             catalogue=catalogue,
@@ -85,10 +89,11 @@ async def open_core(settings: Settings, catalogue: Catalogue) -> AsyncIterator[C
             messages=ChatMessages(database),
             artifacts=Artifacts(database),
             directory=directory,
-            commands=Commands(log, queue, directory, leases, catalogue),
+            commands=Commands(log, queue, directory, leases, catalogue, customs.people),
             secrets=SecretRows(database),
-            audit=Audit(database),
+            audit=audit,
             switch=KillSwitch(database),
             broker=broker,
             warming=Warming(log, directory, catalogue, queue),
+            customs=customs,
         )

@@ -142,7 +142,7 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
-    routing = Routing(core.log, core.commands, core.catalogue, choosing, core.warming)
+    routing = Routing(core.log, core.commands, core.catalogue, choosing, core.warming, core.customs.channels)
 
     async def route(session_id: str) -> None:
         if not await core.switch.halted():

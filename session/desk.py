@@ -17,6 +17,7 @@ from session.listing import need
 from session.log import Log, NoSuchSession
 from session.parts import look_for_queue, queue_away
 from session.people import Person
+from session.preferences import PreferenceBook, Preferences
 from session.queue import Enqueued, Queue
 from session.refusals import NotFound, Refusal
 from session.view import SessionView
@@ -30,20 +31,30 @@ Decide = Callable[[SessionView], Sequence[Event]]
 
 
 class Desk:
-    """The parts commands are made with."""
+    """The parts commands are made with. `preferences` None: of nobody a preference is known."""
 
     def __init__(
-        self, log: Log, queue: Queue, directory: Directory, leases: Leases, catalogue: Catalogue
+        self,
+        log: Log,
+        queue: Queue,
+        directory: Directory,
+        leases: Leases,
+        catalogue: Catalogue,
+        preferences: PreferenceBook | None = None,
     ) -> None:
         self._log = log
         self._queue = queue
         self._directory = directory
         self._leases = leases
         self._catalogue = catalogue
+        self._preferences = preferences
 
     async def _actor(self, person: Person) -> Actor:
         ids = await self._directory.ids(person.id)
         return Actor(person, await self._directory.role(person.id), frozenset({person.id, *ids}))
+
+    async def _preferred(self, person: Person) -> Preferences:
+        return await self._preferences.of(person.id) if self._preferences else Preferences()
 
     async def _record(self, session_id: str, decide: Decide, claim: Claim | None) -> SessionView:
         """The view after the decision, a worker being woken when it needs one. Raises: NotFound."""

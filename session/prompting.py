@@ -49,6 +49,7 @@ class PromptCommands(Desk):
         """
         access.may_prompt(await self._actor(prompt.author))
         check_text(prompt.text, alone=not prompt.attachments)
+        prompt = await self._with_model(prompt)
         opened = SessionOpened(title=titled(prompt.text), origin=origin, requester=prompt.author)
         session_id = secrets.token_hex(5)
         view = await self._log.create(session_id, [opened, PromptQueued(prompt=prompt)], claim=claim)
@@ -59,6 +60,7 @@ class PromptCommands(Desk):
         """What became of a follow-up. Emits: PromptQueued, or QuestionAnswered, or ApprovalVoided first."""
         author = await self._actor(prompt.author)
         check_text(prompt.text, alone=not prompt.attachments)
+        prompt = await self._with_model(prompt)
         how: How = "queued"
 
         def decide(view: SessionView) -> list[Event]:
@@ -110,6 +112,12 @@ class PromptCommands(Desk):
             return [] if item.prompt.steer else [SteerRequested(prompt_id=prompt_id, by=by)]
 
         return await self._record(session_id, decide, claim)
+
+    async def _with_model(self, prompt: Prompt) -> Prompt:
+        """The prompt with the model that its author prefers, where it names none."""
+        if prompt.model is not None:
+            return prompt
+        return prompt.model_copy(update={"model": (await self._preferred(prompt.author)).model})
 
 
 def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list[Event]]:

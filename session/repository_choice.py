@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from session import access
-from session.catalogue import UnknownRepository
+from session.catalogue import Repository, UnknownRepository
 from session.desk import Desk, unknown_session
 from session.events import Event, RepositoryAsked, RepositoryChosen, RetryRequested
 from session.inbox import Claim
 from session.log import NoSuchSession
 from session.people import Person
-from session.refusals import NotFound, NotNow
+from session.refusals import Changed, NotFound, NotNow
 from session.view import SessionView
 
 
@@ -36,9 +36,19 @@ class RepositoryCommands(Desk):
         return view
 
     async def pick_repository(
-        self, session_id: str, slug: str, by: Person, *, claim: Claim | None = None
+        self,
+        session_id: str,
+        slug: str,
+        by: Person,
+        *,
+        instead_of: str | None = None,
+        claim: Claim | None = None,
     ) -> SessionView:
-        """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop."""
+        """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop.
+
+        instead_of: the session's repository as the person saw it, empty for none; whoever picks from the same
+        question later is told what was picked. None: whatever it is now.
+        """
         actor = await self._actor(by)
         try:
             repository = self._catalogue.get(slug)
@@ -46,7 +56,7 @@ class RepositoryCommands(Desk):
             raise NotFound(error.sentence) from error
         chosen = RepositoryChosen(
             slug=repository.slug,
-            branch=repository.default_branch,
+            branch=await self._branch_of(session_id, repository),
             how="picked",
             reason=f"{by.name} picked it",
             by=by,
@@ -56,6 +66,7 @@ class RepositoryCommands(Desk):
             access.may_pick(actor, view)
             if view.repository is not None and view.repository.slug == chosen.slug:
                 return []
+            _check_unpicked(view, instead_of)
             _check_movable(view)
             if view.turn_open:
                 raise NotNow(
@@ -68,8 +79,30 @@ class RepositoryCommands(Desk):
 
         return await self._record(session_id, decide, claim)
 
+    async def starting_branch(self, view: SessionView, repository: Repository) -> str:
+        """Where work in that repository starts from: what the request says, what its author prefers, or the
+        repository's default."""
+        said = [item.prompt.branch for item in view.waiting_prompts if item.prompt.branch]
+        preferred = (await self._preferred(view.requester)).branch(repository.slug)
+        return said[-1] if said else preferred or repository.default_branch
+
+    async def _branch_of(self, session_id: str, repository: Repository) -> str:
+        try:
+            return await self.starting_branch(await self._log.view(session_id), repository)
+        except NoSuchSession as error:
+            raise unknown_session() from error
+
     async def _routed(self, session_id: str, outcome: Event) -> SessionView:
         return await self._record(session_id, lambda view: [outcome] if view.state == "routing" else [], None)
+
+
+def _check_unpicked(view: SessionView, instead_of: str | None) -> None:
+    now = view.repository.slug if view.repository else ""
+    if instead_of is None or now == instead_of:
+        return
+    by = view.repository.by if view.repository else None
+    settled = f"{by.name} has picked {now}" if by else f"I have settled on {now}"
+    raise Changed(f"{settled} in the meantime. If that is wrong, use “Wrong repository?” on the card.")
 
 
 def _check_movable(view: SessionView) -> None:

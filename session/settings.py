@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         "models asked in this order while the one that does the work is unavailable, parted by commas",
         "gpt-5.1,gpt-5-mini",
     )
+    offered_models: str = _setting(
+        "",
+        "further models that people may choose for their requests, parted by commas",
+        "gpt-5-mini,gpt-5.2-pro",
+    )
     classifier_model: str = _setting("gpt-5-mini", "fast model that finds the repository", "gpt-5-mini")
 
     transcription_model: str = _setting(
@@ -313,6 +318,12 @@ class Settings(BaseSettings):
     def anchors_file(self) -> Path:
         """AUDIT_ANCHORS, or the usual place in BELLHOP_HOME."""
         return self.audit_anchors or self.bellhop_home / "audit-anchors.jsonl"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that people may choose, the one that works unless they do first."""
+        named = (self.agent_model, *parted(self.fallback_models), *parted(self.offered_models))
+        return tuple(dict.fromkeys(named))
 
     @property
     def page_address(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
@@ -12,6 +13,7 @@ from classifier.decision import Classifier
 from classifier.fast_model import FastModel
 from classifier.request import RoutingRequest
 from session.catalogue import Catalogue
+from session.channel_rules import Channel, ChannelRules, WatchedWord
 from session.people import ThreadLine
 from tests.classifier.conftest import COMPANY, MODEL, Replies, repository
 
@@ -117,6 +119,46 @@ async def test_a_name_that_leads_nowhere_is_asked_about_whatever_the_channel_say
     assert asked.slug is None
     assert reason in asked.reason
     assert replies.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "slug"),
+    [
+        ("make it blue", {"repository": "acme/billing"}, "acme/billing"),
+        ("make it blue", {"repository": "acme/attic"}, "acme/web"),
+        (
+            "the dunning is late",
+            {"words": (WatchedWord("dunning", repository="acme/billing"),)},
+            "acme/billing",
+        ),
+        ("dunnings are late", {"words": (WatchedWord("dunning", repository="acme/billing"),)}, "acme/web"),
+        ("the outage", {"words": (WatchedWord("outage", starts=True),)}, "acme/web"),
+        ("the newsletter", {"words": (WatchedWord("newsletter", repository="acme/billing"),)}, None),
+        ("fix it in acme/notify", {"repository": "acme/billing"}, "acme/notify"),
+    ],
+)
+async def test_rules_of_the_channel_are_rules_like_those_of_the_catalogue(
+    classifier: Classifier, replies: Replies, text: str, rules: dict[str, Any], slug: str | None
+) -> None:
+    """The catalogue gives #website to acme/web and the word newsletter to acme/notify."""
+    here = ChannelRules(Channel("slack", "T1", "C1"), **rules)
+    name = "" if rules.get("repository") == "acme/billing" else "website"
+    decision = await classifier.classify(RoutingRequest(text, channel_name=name, channel_rules=here))
+    assert decision.slug == slug
+    if slug is None:
+        assert {c.slug for c in decision.alternatives} == {"acme/notify", "acme/billing"}
+    assert replies.requests == []
+
+
+async def test_a_channel_that_both_give_to_different_repositories_is_asked_about(
+    classifier: Classifier,
+) -> None:
+    here = ChannelRules(Channel("slack", "T1", "C1"), "acme/billing")
+    asked = await classifier.classify(
+        RoutingRequest("make it blue", channel_name="website", channel_rules=here)
+    )
+    assert asked.slug is None
+    assert [c.slug for c in asked.alternatives] == ["acme/billing", "acme/web"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 
 from classifier.decision import Classifier
 from classifier.routing import Routing
+from session.audit import Audit
 from session.catalogue import Catalogue
+from session.channel_rules import ChannelRuleBook
 from session.commands import Commands
 from session.database import Database
 from session.directory import Directory
@@ -45,6 +47,8 @@ async def test_what_is_likely_meant_is_warmed(
         ada = await directory.resolve(Identity(platform="console", workspace="", account="ada", name="Ada"))
         prompt = Prompt(id="p1", text="totals are off by a cent", author=ada)
         view = await commands.open_session(prompt, Origin(platform="web"))
-        await Routing(log, commands, catalogue, classifier, warming).route_session(view.id)
+        channels = ChannelRuleBook(database, directory, catalogue, Audit(database))
+        routing = Routing(log, commands, catalogue, classifier, warming, channels)
+        await routing.route_session(view.id)
         assert (await log.view(view.id)).state == state
         assert (await queue.status("warm_box", "acme/billing", 0) == "queued") == warm

@@ -31,6 +31,7 @@ _WRITES = (
     "chat.unfurl",
     "chat.update",
     "reactions.",
+    "views.",
 )
 _PACED_CHANNELS_KEPT = 1_000
 

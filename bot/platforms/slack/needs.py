@@ -23,6 +23,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "reactions.remove": ("reactions:write",),
     "users.conversations": ("channels:read", "groups:read", "im:read"),
     "users.info": ("users:read", "users:read.email"),
+    "views.open": (),
+    "views.publish": (),
 }
 """Methods of the Web API with the scopes of the bot token. Source: https://docs.slack.dev/reference/methods"""
 
@@ -45,11 +47,14 @@ FILES_SCOPE = "files:read"
 SHORTCUTS: Mapping[str, str] = {"bellhop_send": "Send to Bellhop"}
 """Entries of ours in the menu of every message: callback and name."""
 
-SHORTCUTS_SCOPE = "commands"
-"""Needed for shortcuts to be shown."""
+COMMAND = "/bellhop"
+"""The slash command of the app."""
+
+COMMANDS_SCOPE = "commands"
+"""Needed to have a command, or a shortcut, at all."""
 
 
 def scopes() -> frozenset[str]:
     """All scopes of the bot token."""
-    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE, SHORTCUTS_SCOPE)]
+    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE,), (COMMANDS_SCOPE,)]
     return frozenset(scope for group in needed for scope in group)

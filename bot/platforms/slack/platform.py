@@ -97,7 +97,7 @@ class SlackPlatform:
         self._client = web_client(account.bot_token, account.api_url)
         self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
         unfurling = Unfurling(self._api, previews) if previews is not None else None
-        self._doors = SlackDoors(self._client, account.signing_secrets, repositories, unfurling)
+        self._doors = SlackDoors(self._client, self._api, account.signing_secrets, repositories, unfurling)
         self._reader: SlackReader | None = None
         self._status, self._streams = AgentStatus(self._api), CardStreams(self._api)
         self._own_emoji: frozenset[str] = frozenset()

@@ -174,6 +174,15 @@ class SlackReader:
         """Who opened the app's home, or their direct messages with us."""
         return await self._people.identity(str(event["user"]))
 
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace."""
+        return self.bot.team_id
+
+    async def person(self, user_id: str) -> Identity:
+        """The account with that id."""
+        return await self._people.identity(user_id)
+
     async def press(self, body: Json) -> Press | None:
         """The button or menu entry of a `block_actions` payload; None for what only opens a page."""
         action = body["actions"][0]
