@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from sandbox.agent.json_value import JsonObject
 from sandbox.agent.model import ToolSchema
 from session.events import Event, ToolStatus
 
@@ -106,10 +108,16 @@ def schema_of(tool: Tool[Arguments]) -> ToolSchema:
     """The tool as the model sees it."""
     if isinstance(tool, WithSchema):
         return tool.schema()
-    parameters = tool.arguments.model_json_schema()
+    return ToolSchema(tool.name, tool.description, _parameters(tool.arguments))
+
+
+@cache
+def _parameters(arguments: type[Arguments]) -> JsonObject:
+    """As a schema, made once: each request to the model shows all tools. Nobody changes it."""
+    parameters = arguments.model_json_schema()
     parameters.pop("title", None)
     parameters.pop("description", None)
     parameters.setdefault("properties", {})
     for field in parameters["properties"].values():
         field.pop("title", None)
-    return ToolSchema(tool.name, tool.description, parameters)
+    return parameters
