@@ -16,7 +16,6 @@ from session.people import Attachment, Identity
 from session.transcripts import MOST_CLIP_BYTES
 
 MOST_SECONDS = 600
-MOST_CLIPS = 3
 TRANSCRIPT_CHARACTERS = 20_000
 _KEPT = 200
 
@@ -37,7 +36,7 @@ class Clips:
         """
         if not message.clips:
             return message
-        tasks = [self._task(message, clip, number) for number, clip in enumerate(message.clips[:MOST_CLIPS])]
+        tasks = [self._task(message, clip, number) for number, clip in enumerate(message.clips)]
         found = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
         spoken = "\n\n".join(item.text for item in found if item.text)
         return replace(
@@ -50,7 +49,7 @@ class Clips:
     def _task(self, message: ChatMessage, clip: Clip, number: int) -> asyncio.Task[Attachment]:
         key = f"{message.workspace}:{message.channel}:{message.message}:{number}"
         task = self._heard.get(key)
-        if task is None:
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._heard[key] = asyncio.create_task(self._hear(message, clip), name="voice clip")
             if len(self._heard) > _KEPT:
                 self._heard.popitem(last=False)

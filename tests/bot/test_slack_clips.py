@@ -13,6 +13,7 @@ from sandbox.broker.operations import application
 from sandbox.broker.socket_server import serving
 from session.audit import Audit
 from session.halt import KillSwitch
+from session.people import Person
 from session.transcripts import MOST_CLIP_BYTES
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import bot_on
@@ -86,6 +87,11 @@ async def test_a_clip_that_cannot_be_heard_is_said_and_the_request_taken(rooms: 
         assert [a.text for a in view.prompts[0].prompt.attachments] == [None, None, None]
         silent = await ada.say_directly("this too", thread=request, files=[VOICE])
         await slack.wait_for_post(silent, "I heard no words in it.")
+        switch, admin = KillSwitch(rooms.database), Person(id="p1", name="Grace")
+        await switch.engage(admin, "the provider leaks")
+        halted = await ada.say_directly("and this", thread=request, files=[VOICE])
+        await slack.wait_for_post(halted, "Grace has stopped all work: the provider leaks.")
+        await switch.release(admin)
     async with SlackEmulator(allow_unread=True) as slack, bot_on(slack, rooms):
         alone = await slack.person("Grace").say_directly("and this", files=[VOICE])
         await slack.wait_for_post(alone, "The broker, which holds all credentials, does not answer.")

@@ -148,6 +148,10 @@ async def test_a_stream_that_slack_ended_or_has_no_room_for_is_an_edited_card(ro
         await slack.wait_for_post(request, "Stopped by Ada")
         (card,) = cards(slack, request)
         await slack.wait_for(lambda: "Stopped" in card.shown)
+        greeting = slack.workspace.post(slack.channel("news"), slack.workspace.bot, "hello")
+        third = await ada.say(greeting.channel, "round invoices up", thread=greeting)
+        await slack.wait_for_post(third, "Finding the repository")
+        assert [m.streaming for m in cards(slack, third)] == [False], "nobody to stream it to"
         slack.fail_next("chat.startStream", *(TooMany(0),) * 3)
         second = await ada.say(slack.channel("web"), "round invoices there too")
         await slack.wait_for_post(second, "Finding the repository")

@@ -116,6 +116,29 @@ async def test_each_model_follows_its_own_script(emulator: ModelEmulator, http: 
     assert [entry["id"] for entry in (await http.get("/models")).json()["data"]] == ["small", "large"]
 
 
+async def test_recordings_are_taken_as_strictly_as_by_the_service(
+    emulator: ModelEmulator, http: httpx2.AsyncClient
+) -> None:
+    emulator.hear("ears", "Round half up.")
+
+    async def send(name: str, content: bytes, **fields: str) -> httpx2.Response:
+        asked = {"model": "ears", **fields}
+        return await http.post("/audio/transcriptions", data=asked, files={"file": (name, content)})
+
+    assert (await send("clip.amr", b"x")).status_code == 400
+    assert (await send("clip.m4a", b"")).status_code == 400
+    assert (await send("clip.m4a", b"x", colour="red")).status_code == 400
+    assert (await send("clip.m4a", b"x", response_format="srt")).status_code == 400
+    assert (await send("clip.m4a", b"x", model="nobody")).status_code == 404
+    assert (await http.post("/audio/transcriptions", json={"model": "ears"})).status_code == 400
+    assert (await http.post("/audio/transcriptions", data={"model": "ears"}, files={})).status_code == 400
+    assert len(emulator.take_violations()) == 7
+    assert (await send("clip.m4a", b"x")).json() == {"text": "Round half up."}
+    assert [(heard.name, heard.content) for heard in emulator.listening.heard] == [("clip.m4a", b"x")]
+    assert (await send("clip.m4a", b"x")).status_code == 400, "the script is played out"
+    emulator.take_violations()
+
+
 async def test_a_player_decides_from_the_request(emulator: ModelEmulator, http: httpx2.AsyncClient) -> None:
     def echo(request: ChatRequest) -> Reply:
         return say(request.last.text.upper())

@@ -33,12 +33,19 @@ TITLE_CHARACTERS = 200
 _KEPT = 2_000
 _OF_THIS_THREAD = frozenset(
     {
-        "channel_not_found",
         "channel_is_archived",
+        "channel_not_found",
+        "invalid_blocks",
+        "invalid_chunks",
         "is_archived",
         "message_not_found",
+        "msg_blocks_too_long",
+        "msg_too_long",
         "not_in_channel",
+        "restricted_action",
         "thread_not_found",
+        "user_not_found",
+        "user_not_in_channel",
     }
 )
 
@@ -88,11 +95,7 @@ class AgentStatus:
         except PlatformError as error:
             self._offer.refused(error)
             return
-        self.is_now(place, status)
-
-    def is_now(self, place: Place, status: SessionStatus) -> None:
-        """Slack shows this status for the thread."""
-        self._shown[place.channel, place.thread] = status
-        self._shown.move_to_end((place.channel, place.thread))
+        self._shown[key] = status
+        self._shown.move_to_end(key)
         if len(self._shown) > _KEPT:
             self._shown.popitem(last=False)

@@ -46,8 +46,8 @@ class SlackFiles:
         return tuple(await asyncio.gather(*(self._attachment(file) for file in written)))
 
     def clips(self, files: Sequence[Json]) -> tuple[Clip, ...]:
-        """The recordings among the files, not read yet."""
-        return tuple(self._clip(file) for file in files if is_clip(_kind(file)))
+        """The recordings among the files, not read yet; at most ten."""
+        return tuple(self._clip(file) for file in files if is_clip(_kind(file)))[:MOST_FILES]
 
     def _clip(self, file: Json) -> Clip:
         length = file.get("duration_ms")

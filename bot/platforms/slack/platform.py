@@ -181,16 +181,25 @@ class SlackPlatform:
         if not isinstance(content, StatusCard):
             await self._update(place, message, content)
             return
-        if not await self._streams.show(place, message, content):
-            try:
-                await self._update(place, message, content)
-            except Rejected as error:
-                if code_of(error) != STILL_STREAMED:
-                    raise
-                # Begun before we were started anew: from here on it is edited.
-                await self._streams.end(place, message, content)
-                await self._update(place, message, content)
+        try:
+            await self._edit_card(place, message, content)
+        except Rejected:
+            # The status moves on, whatever becomes of the card: nobody else would take it away.
+            await self._status.follow(place, content)
+            raise
         await self._status.follow(place, content)
+
+    async def _edit_card(self, place: Place, message: str, card: StatusCard) -> None:
+        if await self._streams.show(place, message, card):
+            return
+        try:
+            await self._update(place, message, card)
+        except Rejected as error:
+            if code_of(error) != STILL_STREAMED:
+                raise
+            # Begun before we were started anew: from here on it is edited.
+            await self._streams.end(place, message, card)
+            await self._update(place, message, card)
 
     async def _update(self, place: Place, message: str, content: Outgoing) -> None:
         await self._api.call("chat.update", channel=place.channel, ts=message, **self._shown(content))

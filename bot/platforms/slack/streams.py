@@ -67,11 +67,14 @@ class CardStreams:
             return None
         shown, chunks = news(Shown(), card)
         try:
+            recipient = await self._recipient(place)
+            if recipient is None and not place.channel.startswith("D"):
+                return None
             answer = await self._api.call(
                 "chat.startStream",
                 channel=place.channel,
                 thread_ts=place.thread,
-                recipient_user_id=await self._recipient(place),
+                recipient_user_id=recipient,
                 recipient_team_id=team,
                 task_display_mode="plan",
                 chunks=chunks,
@@ -129,11 +132,12 @@ class CardStreams:
         )
 
     async def _recipient(self, place: Place) -> str | None:
-        """Who began the thread: in channels, Slack wants to know for whom it streams."""
+        """The person who began the thread: in channels, Slack wants to know for whom it streams."""
         answer = await self._api.call(
             "conversations.replies", channel=place.channel, ts=place.thread, limit=1
         )
-        return next((str(m["user"]) for m in answer["messages"] if m.get("user")), None)
+        root: Json = next(iter(answer["messages"]), {})
+        return str(root["user"]) if root.get("user") and not root.get("bot_id") else None
 
 
 def card_metadata(key: str) -> Json:
