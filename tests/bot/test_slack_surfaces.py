@@ -156,6 +156,8 @@ async def test_the_command_answers_its_writer_alone(rooms: Rooms) -> None:
         assert "only to those who mention me" in await told(ada, "channel mentions on")
         (rules,) = await rooms.customs.channels.all()
         assert (rules.channel.channel, rules.channel.name) == (channel.id, "billing")
+        await ada.command(slack.channel("secret", kind="group"), "/bellhop", "channel mentions off")
+        assert {rules.channel.name for rules in await rooms.customs.channels.all()} == {"billing", "secret"}
         direct = slack.workspace.direct_channel(ada.id)
         answer = await ada.command(direct, "/bellhop", "channel repository acme/web")
         assert answer is not None

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
-from playwright.async_api import Browser
-
 from session.channel_rules import Channel, ChannelRules, WatchedWord
 from session.people import Origin, Person, Prompt
 from session.preferences import Preferences
-from tests.companion_web.browser import PHONE, visit
 from tests.companion_web.stage import Stage
 
 BILLING = Channel("slack", "T1", "C1", "billing")
@@ -85,24 +78,3 @@ async def test_rules_of_channels_are_for_admins(stage: Stage) -> None:
         assert await post(repository="", mentions="", words="") == 303
         assert await book.all() == ()
         assert await post("/admin/channels/forget") == 303
-
-
-@pytest.mark.needs("chromium")
-async def test_both_pages_fit_a_phone(stage: Stage, browser: Browser, tmp_path: Path) -> None:
-    pictures = Path(os.environ.get("BELLHOP_SCREENSHOTS", tmp_path))
-    ada = await stage.person("Ada", "admin")
-    await asked_in(stage, ada, "C1", "billing")
-    await asked_in(stage, ada, "C2", "website")
-    await stage.customs.channels.set_repository(ada, BILLING, "acme/billing", through="web")
-    await stage.customs.people.set_branch(ada, "acme/infrastructure", "release/" + "9" * 60, through="web")
-    async with stage.serve(), visit(browser, stage, ada, size=PHONE) as page:
-        for path in ("/account", "/admin/channels"):
-            await page.goto(f"{stage.url}{path}")
-            wide = await page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= PHONE[0]
-            name = path.strip("/").replace("/", "-")
-            await page.screenshot(path=pictures / f"{name}-390.png", full_page=True)
-        await page.get_by_label("Watched words").first.fill("outage")
-        await page.get_by_role("button", name="Save").first.click()
-        await page.wait_for_load_state()
-        assert (await stage.customs.channels.of(BILLING)).starts_work("Outage!")

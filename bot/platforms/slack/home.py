@@ -58,7 +58,7 @@ class AskedFrom:
 def home_view(home: Home, said: str = "") -> Block:
     """The home tab: some thirty blocks at most, of the 100 that Slack takes. `said`: a sentence above all."""
     sentence = [_section(escape(one_line(said, SENTENCE_CHARACTERS)))] if said else []
-    return {"type": "home", "blocks": [*sentence, *_home(home)]}
+    return {"type": "home", "blocks": [*sentence, *_home(home, said)]}
 
 
 def home_of_nobody(sentence: str) -> Block:
@@ -117,7 +117,7 @@ def filled_branch(view: Mapping[str, Any]) -> str:
     return str(view["state"]["values"].get(BRANCH_BLOCK, {}).get(BRANCH_INPUT, {}).get("value") or "").strip()
 
 
-def _home(home: Home) -> Iterator[Block]:
+def _home(home: Home, said: str) -> Iterator[Block]:
     if home.guest:
         yield _section(escape(say.HOME_GUEST))
         return
@@ -130,9 +130,9 @@ def _home(home: Home) -> Iterator[Block]:
     preferred = home.preferences
     usual = say.default_model(home.models[0])
     models = [(AS_USUAL, usual), *((name, name) for name in home.models)]
-    yield _choice(say.MODEL, "model", models, preferred.model or AS_USUAL)
+    yield _choice(say.MODEL, "model", models, preferred.model or AS_USUAL, said)
     levels = [(level, say.VERBOSITY_WORDS[level]) for level in VERBOSITIES]
-    yield _choice(say.VERBOSITY, "verbosity", levels, preferred.verbosity)
+    yield _choice(say.VERBOSITY, "verbosity", levels, preferred.verbosity, said)
     yield from _branches(preferred)
     yield {"type": "actions", "elements": list(_buttons(home))}
 
@@ -166,7 +166,7 @@ def _buttons(home: Home) -> Iterator[Block]:
         yield {**_button(say.OPEN_ACCOUNT, f"{HOME_PREFIX}:open:account"), "url": home.account_page}
 
 
-def _choice(label: str, name: str, entries: Sequence[tuple[str, str]], now: str) -> Block:
+def _choice(label: str, name: str, entries: Sequence[tuple[str, str]], now: str, said: str) -> Block:
     known = [entry for entry in entries if len(entry[0]) <= _OPTION_VALUE_CHARACTERS]
     most = min(MENU_OPTIONS, MENU_TOTAL_CHARACTERS // BUTTON_CHARACTERS)
     if len(known) > most:
@@ -182,7 +182,9 @@ def _choice(label: str, name: str, entries: Sequence[tuple[str, str]], now: str)
     }
     if now in options:
         menu["initial_option"] = options[now]
-    return {**_section(f"*{label}*"), "accessory": menu}
+    # Slack keeps what somebody chose in a block of the same name, whatever the new view says is chosen.
+    block_id = f"{HOME_PREFIX}:{name}:{'refused' if said else 'set'}:{now}"[:255]
+    return {**_section(f"*{label}*"), "block_id": block_id, "accessory": menu}
 
 
 def _repository_input() -> Block:

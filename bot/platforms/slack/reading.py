@@ -183,6 +183,10 @@ class SlackReader:
         """The account with that id."""
         return await self._people.identity(user_id)
 
+    async def channel_name(self, channel_id: str) -> str:
+        """The channel's name; empty when Slack does not tell."""
+        return (await self._people.channel(channel_id)).name
+
     async def press(self, body: Json) -> Press | None:
         """The button or menu entry of a `block_actions` payload; None for what only opens a page."""
         action = body["actions"][0]

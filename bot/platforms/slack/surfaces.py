@@ -37,6 +37,9 @@ from session.database import DatabaseDown
 from session.people import Identity
 
 _HASH_CONFLICT = "hash_conflict"
+_PRIVATE = "privategroup"
+"""What Slack calls every private channel in a command."""
+
 
 _log = structlog.get_logger(__name__)
 
@@ -82,14 +85,16 @@ class SlackSurfaces:
 
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         inbox, reader = self._opened()
-        channel = str(body["channel_id"])
+        channel, name = str(body["channel_id"]), str(body.get("channel_name") or "")
+        if name == _PRIVATE:
+            name = await reader.channel_name(channel)
         words = CommandWords(
             platform=PLATFORM,
             workspace=reader.workspace,
             channel=channel,
             author=await reader.person(str(body["user_id"])),
             text=await reader.plain(str(body.get("text") or "")),
-            channel_name=str(body.get("channel_name") or ""),
+            channel_name=name,
             is_direct=channel.startswith("D"),
         )
         await ack(response_type="ephemeral", text=mrkdwn(await inbox.on_words(words)))

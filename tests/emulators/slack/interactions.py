@@ -105,7 +105,7 @@ class Interactions:
             "team_id": TEAM_ID,
             "team_domain": DOMAIN,
             "channel_id": channel.id,
-            "channel_name": _channel(channel)["name"],
+            "channel_name": "privategroup" if channel.kind == "group" else _channel(channel)["name"],
             "user_id": self._user.id,
             "user_name": self._user.name.lower(),
             "command": command,
