@@ -11,6 +11,7 @@ from bot.messages import ChatMessage, Choice, Place
 from bot.platforms.protocol import Platform, PlatformError
 from bot.reactions import ReactionTable
 from session.commands import Commands
+from session.customs import Customs
 from session.database import DatabaseDown
 from session.directory import Directory
 from session.inbox import Claim
@@ -25,7 +26,8 @@ _log = structlog.get_logger(__name__)
 class Counter:
     """One platform and the rooms behind it.
 
-    `repositories` are those that may be picked; `mentions_required` makes a mention mandatory in threads.
+    `repositories` are those that may be picked; `mentions_required` makes a mention mandatory in threads,
+    where the channel's rules do not say otherwise. `public_url`: where companion pages begin; may be empty.
     """
 
     platform: Platform
@@ -34,8 +36,10 @@ class Counter:
     directory: Directory
     messages: ChatMessages
     reactions: ReactionTable
+    customs: Customs
     repositories: Sequence[Choice] = ()
     mentions_required: bool = False
+    public_url: str = ""
 
     async def tell(self, place: Place, author: Identity, text: str) -> None:
         """Only `author` sees `text`; a platform that will not is noted in the log."""

@@ -136,7 +136,9 @@ class Decisions:
             case "answer":
                 await self._answer(press, person, claim)
             case "pick_repository":
-                await commands.pick_repository(session_id, press.value, person, claim=claim)
+                await commands.pick_repository(
+                    session_id, press.value, person, instead_of=press.ref, claim=claim
+                )
             case "wrong_repository":
                 await self._wrong_repository(press, person, claim)
             case "open_page":
@@ -159,7 +161,11 @@ class Decisions:
             await self._counter.commands.stop(press.session_id, person, claim=claim)
         candidates = view.repository.alternatives if view.repository else ()
         menu = repository_menu(
-            press.session_id, sentences.WRONG_REPOSITORY, candidates, self._counter.repositories
+            press.session_id,
+            sentences.WRONG_REPOSITORY,
+            candidates,
+            self._counter.repositories,
+            instead_of=view.repository.slug if view.repository else "",
         )
         platform = self._counter.platform
         key = f"chat:{platform.name}:{press.session_id}:menu:{press.event_id}"

@@ -9,15 +9,21 @@ from dataclasses import replace
 
 import structlog
 
-from bot import sentences
+from bot import overview_sentences, sentences
 from bot.counter import Counter
 from bot.decisions import Decisions
+from bot.home import home_of
+from bot.home_view import Home
 from bot.linking import Linking
-from bot.messages import ChatMessage, Place, Press, Reaction
+from bot.messages import ChatMessage, CommandWords, Inquiry, Place, Press, Reaction
+from bot.overview import Overview
+from bot.preferences import PreferenceDesk
+from bot.preferences_words import Wish
 from bot.requests import Requests
 from session.audit import AuditDown
 from session.broker import BrokerDown, BrokerRefused
 from session.broker_accounts import GitHubAccounts
+from session.channel_rules import Channel
 from session.database import DatabaseDown
 from session.inbox import AlreadyClaimed
 from session.log import NoSuchSession
@@ -42,6 +48,8 @@ class ChatInbox:
         self._warming = warming
         self._requests = Requests(counter, Linking(counter, accounts, waiting))
         self._decisions = Decisions(counter, self._requests)
+        self._overview = Overview(counter)
+        self._preferences = PreferenceDesk(counter)
 
     async def on_message(self, message: ChatMessage) -> None:
         """A request, a follow-up, or nothing for us.
@@ -66,6 +74,22 @@ class ChatInbox:
         if trouble:
             await self._counter.tell_once(press.event_id, press.place, press.author, trouble)
 
+    async def on_inquiry(self, inquiry: Inquiry) -> str:
+        """What a person asked by a command, or why there is no answer."""
+        return await self._sentence_for(self._overview.asked(inquiry)) or overview_sentences.STOPPING
+
+    async def on_words(self, words: CommandWords) -> str:
+        """What was typed after the bot's command is done; the answer, or why it is not."""
+        return await self._sentence_for(self._preferences.said(words)) or ""
+
+    async def on_wish(self, author: Identity, wish: Wish) -> str | None:
+        """What was chosen in a form of the platform is done; the sentence that says why not, else None."""
+        return await self._sentence_for(self._preferences.chosen(author, wish))
+
+    async def home(self, author: Identity) -> Home:
+        """What the bot's own page on the platform shows this person. Raises: DatabaseDown."""
+        return await home_of(self._counter, author)
+
     async def on_arrival(self, identity: Identity) -> None:
         """A sandbox waits for what they may ask. Nothing is said of it, nor when it cannot be."""
         try:
@@ -79,16 +103,21 @@ class ChatInbox:
         """Whether a session lives in that thread."""
         return await self._counter.session_in(place) is not None
 
+    async def watches(self, place: Place, text: str) -> bool:
+        """Whether a message with this text is a request in that channel, although it mentions nobody."""
+        channel = Channel(self._counter.platform.name, place.workspace, place.channel)
+        return (await self._counter.customs.channels.of(channel)).starts_work(text)
+
     async def _place_of(self, reaction: Reaction) -> Place:
         try:
             return replace(reaction.place, thread=await self._decisions.thread_of(reaction))
         except DatabaseDown:
             return reaction.place
 
-    async def _sentence_for(self, work: Awaitable[None]) -> str | None:
-        """What to tell the person when `work` did not go well; None when there is nothing to say."""
+    async def _sentence_for(self, work: Awaitable[str | None]) -> str | None:
+        """What `work` says, or what to tell the person when it did not go well; None: nothing."""
         try:
-            await work
+            return await work
         except AlreadyClaimed as known:
             _log.debug("chat.duplicate", session_id=known.session_id, detail=str(known))
         except Refusal as refusal:

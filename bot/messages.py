@@ -117,6 +117,37 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What somebody asked by a command of the platform: about the session of a thread, or about their own."""
+
+    event_id: str
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+    author: Identity
+    name: Literal["stop", "status", "sessions"]
+
+    @property
+    def place(self) -> Place:
+        """The thread in which it was asked."""
+        return Place(self.workspace, self.channel, self.thread)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWords:
+    """What somebody typed after the bot's own command of the platform, and the channel they typed it in."""
+
+    platform: str
+    workspace: str
+    channel: str
+    author: Identity
+    text: str
+    channel_name: str = ""
+    is_direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadMessage:
     """A message that stands in a thread, as the platform remembers it. `from_bot`: Bellhop wrote it."""
 

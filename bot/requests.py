@@ -10,6 +10,8 @@ from bot.counter import Counter
 from bot.follow_ups import is_follow_up
 from bot.linking import Linking
 from bot.messages import SEEN, TAKEN, ChatMessage, Place
+from bot.preferences import PreferenceDesk, channel_in
+from bot.preferences_words import preference_wish
 from bot.wording import Wording, is_link, is_stop, is_unlink, link_code, read_wording
 from session.directory import LINK_PURPOSE, IdentityTaken
 from session.inbox import Claim
@@ -32,12 +34,15 @@ class Requests:
     def __init__(self, counter: Counter, linking: Linking) -> None:
         self._counter = counter
         self._linking = linking
+        self._preferences = PreferenceDesk(counter)
 
     async def said(self, message: ChatMessage) -> None:
         """A request, a follow-up, or nothing for us."""
         addressed = message.mentions_bot or message.is_direct
         if message.starts_thread and not addressed:
-            return
+            if not await self._calls_by_word(message):
+                return
+            addressed = True
         session_id = None if message.starts_thread else await self._counter.session_in(message.place)
         if not addressed and (session_id is None or not await self._follows_up(session_id, message)):
             return
@@ -57,6 +62,8 @@ class Requests:
             await self._linking.link(message, person, claim)
         elif is_unlink(wording.text):
             await self._linking.unlink(message, person, claim)
+        elif (wish := preference_wish(wording.text)) is not None:
+            await self._preferences.answer(message, person, wish, claim)
         elif session_id is not None and is_stop(wording.text):
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)
@@ -82,12 +89,23 @@ class Requests:
         await self._counter.tell(message.place, message.author, answer)
 
     async def _follows_up(self, session_id: str, message: ChatMessage) -> bool:
-        if self._counter.mentions_required or message.mentions_others:
+        if message.mentions_others or await self._mentions_required(message):
             return False
         view = await self._counter.log.view(session_id)
         prompts = {item.prompt.message for item in view.prompts if item.prompt.message}
         thread = await self._counter.platform.thread(message.place, _RECENT_MESSAGES)
         return is_follow_up(message, thread, prompts)
+
+    async def _calls_by_word(self, message: ChatMessage) -> bool:
+        """Whether it has a word that is watched in its channel; guests are not told each time that they may
+        only watch."""
+        if message.author.guest or message.mentions_others:
+            return False
+        return (await self._counter.customs.channels.of(channel_in(message))).starts_work(message.text)
+
+    async def _mentions_required(self, message: ChatMessage) -> bool:
+        required = (await self._counter.customs.channels.of(channel_in(message))).mention_required
+        return self._counter.mentions_required if required is None else required
 
     async def _open(self, message: ChatMessage, person: Person, wording: Wording, claim: Claim) -> None:
         context = message.context

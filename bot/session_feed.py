@@ -12,13 +12,14 @@ from bot.card import at_once, status_card
 from bot.long_text import keep_ends
 from bot.messages import MessageKind, Outgoing, Place, Post
 from bot.platforms.protocol import Busy, MessageGone, Platform, PlatformError, Rejected, Unreachable
-from bot.thread_posts import Know, Mark, Reword, Say, Step, ThreadPosts
+from bot.thread_posts import VERBOSITY_DECIDES, Know, Mark, Reword, Say, Step, ThreadPosts
 from session import events as e
 from session.effects import Effects
 from session.fold import apply, fold
 from session.log import Log
 from session.messages import ChatMessages
 from session.outbox import Outbox
+from session.preferences import DEFAULT_VERBOSITY, PreferenceBook, Verbosity
 from session.pulse import Pulse, Watch
 from session.view import SessionView
 
@@ -32,13 +33,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FeedRooms:
-    """What a feed reads from and writes down in."""
+    """What a feed reads from and writes down in. `preferences` None: everybody is told as usual."""
 
     log: Log
     outbox: Outbox
     effects: Effects
     messages: ChatMessages
     pulse: Pulse
+    preferences: PreferenceBook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,16 @@ class SessionFeed:
     async def _tell(self, record: e.Recorded, delivered: int) -> None:
         before, after = self._view, apply(self._view, record)
         if record.seq > delivered:
-            for number, step in enumerate(self._posts.steps(before, record, after)):
+            verbosity = await self._verbosity(record, after)
+            for number, step in enumerate(self._posts.steps(before, record, after, verbosity)):
                 await self._carry_out(step, after, f"{record.seq}.{number}")
         self._view = after
+
+    async def _verbosity(self, record: e.Recorded, view: SessionView) -> Verbosity:
+        book = self._rooms.preferences
+        if book is None or not isinstance(record.event, VERBOSITY_DECIDES):
+            return DEFAULT_VERBOSITY
+        return (await book.of(view.requester.id)).verbosity
 
     async def _carry_out(self, step: Step, view: SessionView, key: str) -> None:
         match step:

@@ -13,6 +13,7 @@ from bot.card import session_url
 from bot.long_text import one_line
 from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post
 from session import events as e
+from session.preferences import DEFAULT_VERBOSITY, Verbosity
 from session.view import ApprovalView, PromptState, SessionView
 
 
@@ -52,6 +53,9 @@ OPEN_QUESTION = "open"
 
 Step = Say | Reword | Mark | Know
 
+VERBOSITY_DECIDES = (e.UpdatePosted, e.VerificationFinished)
+"""Events that are told or not, as the requester prefers."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadPosts:
@@ -60,9 +64,21 @@ class ThreadPosts:
     public_url: str
     repositories: Sequence[Choice]
 
-    def steps(self, before: SessionView | None, record: e.Recorded, after: SessionView) -> list[Step]:
-        """All that the thread shows of this one event, in order."""
-        return [*self._known(record.event), *self._said(before, record, after), *_marks(before, after)]
+    def steps(
+        self,
+        before: SessionView | None,
+        record: e.Recorded,
+        after: SessionView,
+        verbosity: Verbosity = DEFAULT_VERBOSITY,
+    ) -> list[Step]:
+        """All that the thread shows of this one event, in order; `verbosity` is the requester's."""
+        said = self._said(before, record, after)
+        if verbosity == "quiet" and isinstance(record.event, e.UpdatePosted):
+            said = []
+        if verbosity == "detailed" and isinstance(record.event, e.VerificationFinished):
+            text = sentences.checks(record.event)
+            said = [Say(Post("notice", record.session_id, text, str(record.seq)))]
+        return [*self._known(record.event), *said, *_marks(before, after)]
 
     def _known(self, event: e.Event) -> list[Step]:
         if isinstance(event, e.PromptQueued) and event.prompt.message:
@@ -176,18 +192,28 @@ class ThreadPosts:
 
 
 def repository_menu(
-    session_id: str, text: str, candidates: Sequence[e.Candidate], repositories: Sequence[Choice]
+    session_id: str,
+    text: str,
+    candidates: Sequence[e.Candidate],
+    repositories: Sequence[Choice],
+    instead_of: str = "",
 ) -> Post:
-    """Buttons for the likely repositories, and a menu of all of them."""
+    """Buttons for the likely repositories, and a menu of all of them.
+
+    instead_of: the repository that the session has while it is asked; empty: none. A pick carries it back, so
+    that of two people who pick at once the second is told.
+    """
     likely = candidates[:5]
     picks = tuple(
-        Button("pick_repository", one_line(c.slug, 75), "", c.slug, "primary" if number == 0 else "plain")
+        Button(
+            "pick_repository", one_line(c.slug, 75), instead_of, c.slug, "primary" if number == 0 else "plain"
+        )
         for number, c in enumerate(likely)
     )
     whys = tuple(
         one_line(f"{c.slug}: {c.reason or c.description}", 200) for c in likely if c.reason or c.description
     )
-    menu = Menu("pick_repository", "Any other repository…", tuple(repositories))
+    menu = Menu("pick_repository", "Any other repository…", tuple(repositories), instead_of)
     return Post(
         kind="repository",
         session_id=session_id,

@@ -51,8 +51,10 @@ async def listen(core: Core, platform: Platform) -> None:
         directory=core.directory,
         messages=core.messages,
         reactions=ReactionTable.standard(),
+        customs=core.customs,
         repositories=choices(core),
         mentions_required=core.settings.mentions_required,
+        public_url=core.settings.page_address,
     )
     async with asyncio.TaskGroup() as waiting:
         await platform.run(ChatInbox(counter, GitHubAccounts(core.broker), waiting, core.warming))
@@ -60,7 +62,7 @@ async def listen(core: Core, platform: Platform) -> None:
 
 async def tell(core: Core, platform: Platform) -> None:
     """Shows on the platform what happens in its sessions, until cancelled."""
-    rooms = FeedRooms(core.log, core.outbox, core.effects, core.messages, core.pulse)
+    rooms = FeedRooms(core.log, core.outbox, core.effects, core.messages, core.pulse, core.customs.people)
     posts = ThreadPosts(public_url=core.settings.page_address, repositories=choices(core))
     feed = ThreadFeed(platform, rooms, posts, interval_seconds=core.settings.feed_interval_seconds)
     await feed.run()

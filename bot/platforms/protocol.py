@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.messages import ChatMessage, Outgoing, Place, Post, Press, Reaction, ThreadMessage
+from bot.home_view import Home
+from bot.messages import (
+    ChatMessage,
+    CommandWords,
+    Inquiry,
+    Outgoing,
+    Place,
+    Post,
+    Press,
+    Reaction,
+    ThreadMessage,
+)
+from bot.preferences_words import Wish
 from session.people import Identity
 
 
@@ -53,6 +65,21 @@ class Inbox(Protocol):
 
     async def knows(self, place: Place) -> bool:
         """Whether a session lives in that thread, so that what is said there may be a follow-up."""
+
+    async def watches(self, place: Place, text: str) -> bool:
+        """Whether a message with this text is a request in that channel, although it mentions nobody."""
+
+    async def on_inquiry(self, inquiry: Inquiry) -> str:
+        """Somebody asked something by a command; what to tell them, and nobody else."""
+
+    async def on_words(self, words: CommandWords) -> str:
+        """Somebody typed the bot's own command; what to tell them, and nobody else."""
+
+    async def on_wish(self, author: Identity, wish: Wish) -> str | None:
+        """Somebody chose something in a form about preferences; why it is not done, None when it is."""
+
+    async def home(self, author: Identity) -> Home:
+        """What the bot's own page on the platform shows this person. Raises: DatabaseDown."""
 
     async def on_reaction(self, reaction: Reaction) -> None:
         """Somebody put an emoji under a message, or took it away."""

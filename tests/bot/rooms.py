@@ -19,10 +19,12 @@ from bot.session_feed import FeedRooms
 from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from session import events as e
+from session.audit import Audit
 from session.broker import Broker
 from session.broker_accounts import GitHubAccounts
 from session.catalogue import Catalogue, Repository
 from session.commands import Commands
+from session.customs import Customs
 from session.database import Database
 from session.directory import Directory
 from session.effects import Effects
@@ -46,6 +48,7 @@ CATALOGUE = Catalogue(
         Repository(slug="acme/web", forge="local", url="/srv/web.git", description="the shop"),
     ]
 )
+MODELS = ("model-one", "model-two")
 CHOICES = tuple(Choice(r.slug, r.slug, r.description) for r in CATALOGUE.active)
 
 
@@ -60,6 +63,7 @@ class Rooms:
     feed: FeedRooms
     broker: Broker
     queue: Queue
+    customs: Customs
 
     def counter(self, platform: Platform, *, mentions_required: bool = False) -> Counter:
         """The front desk of a platform."""
@@ -70,8 +74,10 @@ class Rooms:
             directory=self.directory,
             messages=self.feed.messages,
             reactions=ReactionTable.standard(),
+            customs=self.customs,
             repositories=CHOICES,
             mentions_required=mentions_required,
+            public_url=PUBLIC_URL,
         )
 
     def thread_feed(self, platform: Platform, *, interval_seconds: float = 0.0) -> ThreadFeed:
@@ -190,9 +196,10 @@ async def open_rooms(
         async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:
             log = Log(database, pulse)
             directory = Directory(database)
-            commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
+            customs = Customs.over(database, directory, CATALOGUE, Audit(database), MODELS)
+            commands = Commands(log, queue, directory, Leases(database), CATALOGUE, customs.people)
             messages = ChatMessages(database)
-            feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse)
-            yield Rooms(database, log, commands, directory, feed, broker, queue)
+            feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse, customs.people)
+            yield Rooms(database, log, commands, directory, feed, broker, queue, customs)
     finally:
         await database.aclose()

@@ -9,11 +9,22 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.messages import ChatMessage, Place, Post, Press, Reaction, StatusCard
+from bot.home_view import Home
+from bot.messages import (
+    ChatMessage,
+    CommandWords,
+    Inquiry,
+    Place,
+    Post,
+    Press,
+    Reaction,
+    StatusCard,
+)
 from bot.platforms import platform_names
 from bot.platforms.console.people import CHANNEL, WORKSPACE
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.protocol import MessageGone, Platform
+from bot.preferences_words import Wish
 from session.people import Identity
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import slack_platform
@@ -41,6 +52,21 @@ class Notebook:
 
     async def knows(self, place: Place) -> bool:
         return True
+
+    async def watches(self, place: Place, text: str) -> bool:
+        raise AssertionError("all that is said here mentions the bot")
+
+    async def on_inquiry(self, inquiry: Inquiry) -> str:
+        raise AssertionError("nobody asks here")
+
+    async def on_words(self, words: CommandWords) -> str:
+        raise AssertionError("nobody types commands here")
+
+    async def on_wish(self, author: Identity, wish: Wish) -> str | None:
+        raise AssertionError("nobody chooses anything here")
+
+    async def home(self, author: Identity) -> Home:
+        raise AssertionError("nobody looks at the bot's page here")
 
 
 @dataclass(frozen=True)

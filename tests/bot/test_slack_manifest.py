@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from bot.platforms.slack.needs import EVENTS, METHODS, scopes
+from bot.platforms.slack.needs import COMMAND, EVENTS, METHODS, scopes
 from tests.emulators.slack.method_rules import EVENT_SCOPES, RULES
 from tests.provision.places import CHECKOUT
 
@@ -54,6 +54,14 @@ def test_the_declared_scopes_are_those_slack_asks_for() -> None:
     for event, declared in EVENTS.items():
         needed = EVENT_SCOPES[event]
         assert declared == (() if needed is None else (needed,))
+
+
+def test_the_command_and_the_home_tab_are_there() -> None:
+    (command,) = MANIFEST["features"]["slash_commands"]
+    assert command["command"] == COMMAND
+    listeners = "".join(path.read_text(encoding="utf-8") for path in SOURCES).count(".command(")
+    assert listeners == 1
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] is True
 
 
 def test_buttons_reach_us_and_socket_mode_is_on() -> None:

@@ -100,7 +100,7 @@ class SlackApi:
 
     async def _send(self, method: str, given: dict[str, object]) -> AsyncSlackResponse:
         # Methods that read take their arguments in the address; not all of them understand JSON.
-        if method.startswith(("chat.post", "chat.update", "reactions.")):
+        if method.startswith(("chat.post", "chat.update", "reactions.", "views.")):
             return await self._client.api_call(method, json=given)
         return await self._client.api_call(method, http_verb="GET", params=given)
 

@@ -14,6 +14,7 @@ from typing import Any
 from bot.long_text import one_line, split_text
 from bot.messages import Button, Choice, Menu, Outgoing, PlanLine, Post, StatusCard, Tone
 from bot.platforms.slack.mrkdwn import escape, mrkdwn
+from bot.preferences_sentences import SEARCH
 
 Block = dict[str, Any]
 
@@ -31,6 +32,7 @@ PLAN_LINES = 20
 FALLBACK_CHARACTERS = 3_000
 
 ACTION_PREFIX = "bellhop"
+SEARCH_ACTION = f"{ACTION_PREFIX}-search:open"
 
 TONE_EMOJI: Mapping[Tone, str] = {
     "waiting": "bell",
@@ -166,7 +168,7 @@ def _actions(session_id: str, buttons: Sequence[Button], menu: Menu | None) -> I
         yield {
             "type": "actions",
             "block_id": f"{ACTION_PREFIX}:menu:{session_id}:{menu.ref}"[:255],
-            "elements": [_menu(menu)],
+            "elements": [_menu(menu), *_search(session_id, menu)],
         }
 
 
@@ -191,10 +193,25 @@ def _menu(menu: Menu) -> Block:
         "action_id": f"{ACTION_PREFIX}:{menu.action}:menu",
         "placeholder": _plain(menu.placeholder, 150),
     }
-    few = len(menu.choices) <= MENU_OPTIONS
-    if few and sum(len(choice.label) for choice in menu.choices) <= MENU_CHARACTERS:
+    if _fits(menu):
         return {**element, "type": "static_select", "options": options(menu.choices)}
     return {**element, "type": "external_select", "min_query_length": 0}
+
+
+def _fits(menu: Menu) -> bool:
+    few = len(menu.choices) <= MENU_OPTIONS
+    return few and sum(len(choice.label) for choice in menu.choices) <= MENU_CHARACTERS
+
+
+def _search(session_id: str, menu: Menu) -> Iterator[Block]:
+    """Beside a menu with more entries than it can show at once: a button that opens a form to search in."""
+    if menu.action == "pick_repository" and not _fits(menu):
+        yield {
+            "type": "button",
+            "action_id": SEARCH_ACTION,
+            "text": {**_plain(SEARCH, BUTTON_CHARACTERS), "emoji": True},
+            "value": button_value(session_id, menu.ref, ""),
+        }
 
 
 def _plain(text: str, limit: int) -> Block:

@@ -5,6 +5,7 @@ A delivery is acknowledged after its command is on record, so one that we did no
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,8 +23,11 @@ from starlette.routing import Route
 
 from bot.messages import Choice
 from bot.platforms.protocol import Inbox
+from bot.platforms.slack.api import Json, SlackApi
 from bot.platforms.slack.blocks import ACTION_PREFIX, options
 from bot.platforms.slack.reading import SlackReader
+from bot.platforms.slack.surfaces import SlackSurfaces
+from bot.repository_search import search
 
 MOST_BODY_BYTES = 1_000_000
 
@@ -34,13 +38,18 @@ class SlackDoors:
     """Takes what Slack sends once it is open. `http` is an ASGI application with both of Slack's paths."""
 
     def __init__(
-        self, client: AsyncWebClient, signing_secrets: tuple[str, ...], repositories: Sequence[Choice]
+        self,
+        client: AsyncWebClient,
+        api: SlackApi,
+        signing_secrets: tuple[str, ...],
+        repositories: Sequence[Choice],
     ) -> None:
         self._verifiers = tuple(SignatureVerifier(secret) for secret in signing_secrets if secret)
         self._repositories = repositories
         self._inbox: Inbox | None = None
         self._reader: SlackReader | None = None
         self._client = client
+        self._surfaces = SlackSurfaces(api, self._opened)
         self._app = self._listen(client)
         routes = [
             Route("/slack/events", self._request, methods=["POST"]),
@@ -80,6 +89,7 @@ class SlackDoors:
         app.event("reaction_added")(self._on_reaction)
         app.event("reaction_removed")(self._on_reaction)
         app.event("app_home_opened")(self._on_arrival)
+        self._surfaces.listen(app)
         app.action({"type": "block_actions", "action_id": _OURS})(self._on_action)
         app.options({"action_id": _OURS})(self._on_options)
         return app
@@ -106,9 +116,7 @@ class SlackDoors:
 
     async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
         inbox, reader = self._opened()
-        if not reader.may_concern(event):
-            return
-        if not reader.addresses_us(event) and not await inbox.knows(reader.place(event)):
+        if not reader.addresses_us(event) and not await _is_for(inbox, reader, event):
             return
         message = await reader.message(event, str(body["event_id"]))
         if message is not None:
@@ -122,7 +130,10 @@ class SlackDoors:
 
     async def _on_arrival(self, event: dict[str, Any]) -> None:
         inbox, reader = self._opened()
-        await inbox.on_arrival(await reader.arrived(event))
+        arrived = await reader.arrived(event)
+        await inbox.on_arrival(arrived)
+        if event.get("tab") == "home":
+            await self._surfaces.show_home(arrived)
 
     async def _on_action(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         inbox, reader = self._opened()
@@ -132,11 +143,18 @@ class SlackDoors:
         await ack()
 
     async def _on_options(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        wanted = str(body.get("value") or "").strip().lower()
-        found = [c for c in self._repositories if wanted in f"{c.label} {c.description}".lower()]
+        found = search(self._repositories, str(body.get("value") or ""))
         await ack(options=options(found))
 
     def _opened(self) -> tuple[Inbox, SlackReader]:
         if self._inbox is None or self._reader is None:
             raise RuntimeError("a delivery came before the platform was running")
         return self._inbox, self._reader
+
+
+async def _is_for(inbox: Inbox, reader: SlackReader, event: Json) -> bool:
+    """Whether a message that is not said to us may be for us: in a session's thread, or by a watched word."""
+    if reader.may_concern(event):
+        return await inbox.knows(reader.place(event))
+    spoken = bool(event.get("user")) and not event.get("bot_id") and bool(event.get("text"))
+    return spoken and await inbox.watches(reader.place(event), html.unescape(str(event["text"])))

@@ -18,6 +18,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "reactions.remove": ("reactions:write",),
     "users.conversations": ("channels:read", "groups:read", "im:read"),
     "users.info": ("users:read", "users:read.email"),
+    "views.open": (),
+    "views.publish": (),
 }
 """Methods of the Web API with the scopes of the bot token. Source: https://docs.slack.dev/reference/methods"""
 
@@ -35,8 +37,14 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 FILES_SCOPE = "files:read"
 """Needed to read what people attach; files are fetched from their own address, not by a method."""
 
+COMMAND = "/bellhop"
+"""The slash command of the app."""
+
+COMMANDS_SCOPE = "commands"
+"""Needed to have a command at all."""
+
 
 def scopes() -> frozenset[str]:
     """All scopes of the bot token."""
-    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE,)]
+    needed = [*METHODS.values(), *EVENTS.values(), (FILES_SCOPE,), (COMMANDS_SCOPE,)]
     return frozenset(scope for group in needed for scope in group)

@@ -90,7 +90,7 @@ class SlackPlatform:
         self._account = account
         self._client = web_client(account.bot_token, account.api_url)
         self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
-        self._doors = SlackDoors(self._client, account.signing_secrets, repositories)
+        self._doors = SlackDoors(self._client, self._api, account.signing_secrets, repositories)
         self._reader: SlackReader | None = None
         self._own_emoji: frozenset[str] = frozenset()
         self._ready = asyncio.Event()

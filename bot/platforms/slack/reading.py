@@ -142,6 +142,19 @@ class SlackReader:
         """Who opened the app's home, or their direct messages with us."""
         return await self._people.identity(str(event["user"]))
 
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace."""
+        return self._bot.team_id
+
+    async def person(self, user_id: str) -> Identity:
+        """The account with that id."""
+        return await self._people.identity(user_id)
+
+    async def channel_name(self, channel_id: str) -> str:
+        """The channel's name; empty when Slack does not tell."""
+        return (await self._people.channel(channel_id)).name
+
     async def press(self, body: Json) -> Press | None:
         """The button or menu entry of a `block_actions` payload; None for what only opens a page."""
         action = body["actions"][0]

@@ -21,7 +21,7 @@ from tests.emulators.slack.rate_limits import RateLimiter, RateLimits
 from tests.emulators.slack.refusals import Json
 from tests.emulators.slack.side_doors import SideDoors
 from tests.emulators.slack.socket_mode import SocketMode
-from tests.emulators.slack.views import View, Views
+from tests.emulators.slack.views import TRIGGER_SECONDS, View, Views
 from tests.emulators.slack.watch import Watch
 from tests.emulators.slack.web_api import ApiCall, Credentials, WebApi
 from tests.emulators.slack.workspace import BOT_USER_ID, Channel, ChannelKind, Message, User, Workspace
@@ -39,6 +39,8 @@ class SlackEmulator:
     """`async with SlackEmulator() as slack:` gives `slack.api_url`, `slack.bot_token`, `slack.app_token`
     and `slack.signing_secret`, the four settings an app needs.
 
+    `trigger_seconds`: how long what a person does allows a modal to be opened.
+
     Leaving the block fails the test on rules broken (`violations`), events never acknowledged, faults never
     met, and, unless `allow_unread`, on messages of the bot that nobody read.
     """
@@ -52,6 +54,7 @@ class SlackEmulator:
         agent_surface: bool = False,
         ack_seconds: float = ACK_SECONDS,
         allow_unread: bool = False,
+        trigger_seconds: float = TRIGGER_SECONDS,
     ) -> None:
         self.bot_token = "xoxb-emulated"
         self.app_token = "xapp-emulated"
@@ -63,7 +66,7 @@ class SlackEmulator:
         self.deliveries = Deliveries(self.sockets, self._watch)
         scopes = frozenset(bot_scopes)
         self._feed = EventFeed(self.workspace, self.deliveries.event, subscriptions, scopes)
-        self._views = Views(self.workspace)
+        self._views = Views(self.workspace, trigger_seconds)
         self._api = WebApi(
             self.workspace,
             self._feed,

@@ -76,16 +76,18 @@ class EventFeed:
         }
         self._send(kind, event, user)
 
-    def home_opened(self, user: User, view: View | None) -> None:
-        """Somebody looks at the app's home tab."""
+    def home_opened(self, user: User, view: View | None, tab: str = "home") -> None:
+        """Somebody looks at the app's home tab, or at the messages with it."""
         event: Json = {
             "type": "app_home_opened",
             "user": user.id,
             "channel": self._workspace.direct_channel(user.id).id,
-            "tab": "home",
+            "tab": tab,
             "event_ts": self._workspace.new_ts(),
         }
-        self._send("app_home_opened", {**event, "view": view.payload()} if view else event, user)
+        self._send(
+            "app_home_opened", {**event, "view": view.payload()} if view and tab == "home" else event, user
+        )
 
     def link_shared(self, message: Message, url: str) -> None:
         """Somebody wrote a link to one of the app's domains."""

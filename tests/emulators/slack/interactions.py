@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 
 from tests.emulators.slack.deliveries import Deliveries
-from tests.emulators.slack.limits import elements_of
+from tests.emulators.slack.limits import TEXT_CHARS, check_blocks, elements_of
 from tests.emulators.slack.payloads import DOMAIN, message_payload, person_payload, team_payload
-from tests.emulators.slack.refusals import Json
+from tests.emulators.slack.refusals import Json, Refused
 from tests.emulators.slack.rendering import label_of
-from tests.emulators.slack.views import View, Views, check_view
+from tests.emulators.slack.views import View, Views
 from tests.emulators.slack.workspace import APP_ID, TEAM_ID, Channel, Message, User, Workspace
+
+COMMAND_FORM = re.compile(r"/[a-z0-9_.-]{1,31}")
 
 Place = Message | View
 """Where buttons and menus are found."""
@@ -61,7 +64,7 @@ class Interactions:
     async def submit(self, view: View, values: Mapping[str, str]) -> dict[str, str]:
         """Submit a modal."""
         payload = view.payload()
-        payload["state"] = {"values": _state(view, values)}
+        payload["state"] = {"values": await self._state(view, values)}
         trigger = self._views.new_trigger(self._user)
         submission = {**self._base("view_submission"), "trigger_id": trigger, "view": payload}
         answer = await self._deliveries.interaction("interactive", submission)
@@ -71,8 +74,7 @@ class Interactions:
             return dict(answer["errors"])
         if action == "update":
             assert answer is not None
-            view.content = check_view(answer["view"], "modal")
-            self._workspace.watch.changed()
+            self._views.update(view.id, answer["view"])
         else:
             self._views.close(view)
         return {}
@@ -92,23 +94,28 @@ class Interactions:
         await self._deliveries.interaction("interactive", payload)
 
     async def command(self, channel: Channel, command: str, text: str) -> Json | None:
-        """Type a slash command."""
+        """Type a slash command. What the app answers at once is checked as Slack would.
+
+        Raises:
+            Refused: the answer is none that Slack would show.
+        """
+        assert COMMAND_FORM.fullmatch(command), f"{command} cannot be the name of a command"
         payload = {
             "token": "legacy-verification-token",
             "team_id": TEAM_ID,
             "team_domain": DOMAIN,
             "channel_id": channel.id,
-            "channel_name": channel.name,
+            "channel_name": "privategroup" if channel.kind == "group" else _channel(channel)["name"],
             "user_id": self._user.id,
             "user_name": self._user.name.lower(),
             "command": command,
-            "text": text,
+            "text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
             "api_app_id": APP_ID,
             "is_enterprise_install": "false",
             "response_url": self._response_url(channel, None),
             "trigger_id": self._views.new_trigger(self._user),
         }
-        return await self._deliveries.interaction("slash_commands", payload)
+        return _shown(await self._deliveries.interaction("slash_commands", payload))
 
     async def _act(self, place: Place, block: Json, element: Json, action: Json) -> None:
         shared = {
@@ -124,6 +131,29 @@ class Interactions:
             "actions": [{**shared, **action}],
         }
         await self._deliveries.interaction("interactive", payload)
+
+    async def _state(self, view: View, values: Mapping[str, str]) -> Json:
+        unknown = set(values) - {element.get("action_id") for element in elements_of(view.blocks)}
+        assert not unknown, f"the modal has no inputs {sorted(unknown)}"
+        state: Json = {}
+        for block in view.blocks:
+            for element in elements_of([block]):
+                name = str(element.get("action_id", ""))
+                missing = block["type"] == "input" and not block.get("optional") and not values.get(name)
+                assert not missing, f"Slack does not submit the modal without {name}"
+                if name in values:
+                    filled = await self._filled(view, element, values[name])
+                    state.setdefault(block.get("block_id", "generated"), {})[name] = filled
+        return state
+
+    async def _filled(self, view: View, element: Json, value: str) -> Json:
+        if not element["type"].endswith("select"):
+            return {"type": element["type"], "value": value}
+        if element["type"] == "external_select":
+            offered = await self.search(view, element["action_id"], value)
+        else:
+            offered = list(_options(element))
+        return {"type": element["type"], "selected_option": _option(offered, value)}
 
     def _base(self, kind: str) -> Json:
         return {
@@ -162,6 +192,19 @@ class Interactions:
         return f"{self._base_url}/response/{ticket}"
 
 
+def _shown(answer: Json | None) -> Json | None:
+    """An answer to a slash command, if Slack would show it."""
+    if not answer:
+        return None
+    if answer.get("response_type", "ephemeral") not in ("ephemeral", "in_channel"):
+        raise Refused("invalid_response_type", str(answer["response_type"]))
+    if answer.get("blocks"):
+        check_blocks(answer["blocks"])
+    elif not answer.get("text") or len(answer["text"]) > TEXT_CHARS:
+        raise Refused("no_text", f"an answer has 1 to {TEXT_CHARS} characters")
+    return answer
+
+
 def _channel(channel: Channel) -> Json:
     return {"id": channel.id, "name": "directmessage" if channel.kind == "im" else channel.name}
 
@@ -187,25 +230,3 @@ def _option(options: list[Json], wanted: str) -> Json:
         if wanted in (option["value"], option["text"]["text"]):
             return option
     raise AssertionError(f"{wanted!r} is not offered; there are: {[option['value'] for option in options]}")
-
-
-def _state(view: View, values: Mapping[str, str]) -> Json:
-    unknown = set(values) - {element.get("action_id") for element in elements_of(view.blocks)}
-    assert not unknown, f"the modal has no inputs {sorted(unknown)}"
-    state: Json = {}
-    for block in view.blocks:
-        for element in elements_of([block]):
-            if element.get("action_id") in values:
-                value = values[element["action_id"]]
-                state.setdefault(block.get("block_id", "generated"), {})[element["action_id"]] = _filled(
-                    element, value
-                )
-    return state
-
-
-def _filled(element: Json, value: str) -> Json:
-    if not element["type"].endswith("select"):
-        return {"type": element["type"], "value": value}
-    offered = list(_options(element))
-    typed = {"value": value, "text": {"type": "plain_text", "text": value}}
-    return {"type": element["type"], "selected_option": _option(offered, value) if offered else typed}

@@ -118,6 +118,9 @@ def _check_options(element: Json, where: str) -> None:
         for index, option in enumerate(options):
             _text(option.get("text"), 75, f"{where}/options/{index}/text")
             _filled(option.get("value"), 150, f"{where}/options/{index}/value")
+    offered = [option for group in groups or [element] for option in group["options"]]
+    if "initial_option" in element and element["initial_option"] not in offered:
+        raise _invalid(f"initial_option must be one of the options [{where}]")
 
 
 def _check_unique(blocks: Sequence[Json]) -> None:

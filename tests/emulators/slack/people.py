@@ -139,9 +139,9 @@ class SlackPerson:
         """Type a slash command; what the app answered at once, if anything."""
         return await self._interactions.command(channel, command, text)
 
-    async def open_home(self) -> None:
-        """Look at the app's home tab."""
-        self._feed.home_opened(self.user, self.home)
+    async def open_home(self, tab: str = "home") -> None:
+        """Look at the app's home tab, or at the `messages` with it."""
+        self._feed.home_opened(self.user, self.home, tab)
 
     async def share_link(self, channel: Channel, url: str) -> Message:
         """Write a link to one of the app's pages."""

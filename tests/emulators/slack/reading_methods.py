@@ -9,6 +9,7 @@ from tests.emulators.slack.calls import Call, Method
 from tests.emulators.slack.method_rules import READ, kind_scope
 from tests.emulators.slack.payloads import channel_payload, file_payload, message_payload, user_payload
 from tests.emulators.slack.refusals import Json, Refused
+from tests.emulators.slack.views import View
 from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, ChannelKind, Message
 
 T = TypeVar("T")
@@ -116,12 +117,17 @@ async def view_open(call: Call) -> Json:
 
 async def view_update(call: Call) -> Json:
     """Another content for an open modal."""
-    return {"view": call.views.update(call.text("view_id"), call.args.get("view")).payload()}
+    return {"view": _updated(call).payload()}
 
 
 async def view_publish(call: Call) -> Json:
     """The home tab of one person."""
-    return {"view": call.views.publish(call.text("user_id"), call.args.get("view")).payload()}
+    user_id, view, seen = call.text("user_id"), call.args.get("view"), call.args.get("hash")
+    return {"view": call.views.publish(user_id, view, seen).payload()}
+
+
+def _updated(call: Call) -> View:
+    return call.views.update(call.text("view_id"), call.args.get("view"), call.args.get("hash"))
 
 
 def _in_range(call: Call, message: Message) -> bool:

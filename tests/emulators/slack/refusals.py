@@ -11,6 +11,7 @@ ORDINARY = frozenset(
     {"already_reacted", "no_reaction", "message_not_found", "cant_update_message", "cant_delete_message"}
     | {"channel_not_found", "thread_not_found", "not_in_channel", "user_not_found", "user_not_in_channel"}
     | {"file_not_found", "bot_not_found", "expired_trigger_id", "exchanged_trigger_id", "view_not_found"}
+    | {"hash_conflict"}
     | {"unknown_method", "ratelimited", "message_not_in_streaming_state"}
 )
 """Answers a correct client may get, because the world changed under it. All others are its own fault."""

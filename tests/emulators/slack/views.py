@@ -19,6 +19,12 @@ class View:
     id: str
     user: User
     content: Json
+    version: int = 0
+
+    @property
+    def hash(self) -> str:
+        """Another one after each change."""
+        return f"{self.version}.{self.id}"
 
     @property
     def blocks(self) -> list[Json]:
@@ -35,7 +41,7 @@ class View:
             "app_id": APP_ID,
             "bot_id": BOT_ID,
             "root_view_id": self.id,
-            "hash": f"{self.id}.0",
+            "hash": self.hash,
             "private_metadata": self.content.get("private_metadata", ""),
             "callback_id": self.content.get("callback_id", ""),
             "state": {"values": {}},
@@ -45,8 +51,9 @@ class View:
 class Views:
     """The views of a workspace: a stack of modals and a home tab for each person."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, trigger_seconds: float = TRIGGER_SECONDS) -> None:
         self._workspace = workspace
+        self._trigger_seconds = trigger_seconds
         self._triggers: dict[str, tuple[User, float]] = {}
         self._exchanged: set[str] = set()
         self.modals: dict[str, list[View]] = {}
@@ -69,7 +76,7 @@ class Views:
         if trigger not in self._triggers:
             raise Refused("invalid_trigger_id")
         user, given_at = self._triggers[trigger]
-        if time.monotonic() - given_at > TRIGGER_SECONDS:
+        if time.monotonic() - given_at > self._trigger_seconds:
             raise Refused("expired_trigger_id")
         self._exchanged.add(trigger)
         view = View(self._workspace.new_id("V"), user, check_view(content, "modal"))
@@ -77,22 +84,38 @@ class Views:
         self._workspace.watch.changed()
         return view
 
-    def update(self, view_id: str, content: object) -> View:
-        """Another content for a modal that is open."""
+    def update(self, view_id: str, content: object, seen: object = None) -> View:
+        """Another content for a modal that is open.
+
+        Raises:
+            Refused: there is none, the view is malformed, or `seen` is not the hash of what it shows now.
+        """
         for view in (view for stack in self.modals.values() for view in stack):
             if view.id == view_id:
-                view.content = check_view(content, "modal")
-                self._workspace.watch.changed()
-                return view
+                return self._change(view, check_view(content, "modal"), seen)
         raise Refused("view_not_found")
 
-    def publish(self, user_id: str, content: object) -> View:
-        """The home tab of one person."""
+    def publish(self, user_id: str, content: object, seen: object = None) -> View:
+        """The home tab of one person.
+
+        Raises:
+            Refused: there is nobody, the view is malformed, or `seen` is not the hash of what they see now.
+        """
         if user_id not in self._workspace.users:
             raise Refused("user_not_found")
-        user = self._workspace.users[user_id]
-        view = View(self._workspace.new_id("V"), user, check_view(content, "home"))
+        checked = check_view(content, "home")
+        if user_id in self.homes:
+            return self._change(self.homes[user_id], checked, seen)
+        view = View(self._workspace.new_id("V"), self._workspace.users[user_id], checked)
         self.homes[user_id] = view
+        self._workspace.watch.changed()
+        return view
+
+    def _change(self, view: View, content: Json, seen: object) -> View:
+        if seen is not None and seen != view.hash:
+            raise Refused("hash_conflict")
+        view.content = content
+        view.version += 1
         self._workspace.watch.changed()
         return view
 
@@ -117,7 +140,9 @@ def check_view(content: object, kind: str) -> Json:
         if len(content.get(name) or "") > most:
             raise Refused("invalid_arguments", f"{name} must be no more than {most} characters")
     check_blocks(content.get("blocks"), VIEW_BLOCKS)
-    if any(block["type"] == "input" for block in content["blocks"]) and "submit" not in content:
+    if kind == "home" and any(block["type"] == "input" for block in content["blocks"]):
+        raise Refused("invalid_arguments", "a home tab has no form to submit, so it takes no input blocks")
+    if kind == "modal" and any(b["type"] == "input" for b in content["blocks"]) and "submit" not in content:
         raise Refused("invalid_arguments", "a view with input blocks needs `submit`")
     return content
 
