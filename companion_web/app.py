@@ -18,6 +18,7 @@ from companion_web.account import AccountPage
 from companion_web.actions import Actions
 from companion_web.admin import AdminPage
 from companion_web.api import Api
+from companion_web.channels import ChannelsPage
 from companion_web.door import Door, problem
 from companion_web.forge_links import ForgeLinks
 from companion_web.fragments import STATIC, Fragments
@@ -34,6 +35,7 @@ from companion_web.visitors import Visitors
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue
 from session.commands import Commands
+from session.customs import Customs
 from session.database import DatabaseDown
 from session.directory import Directory
 from session.image_requests import ImageRequests
@@ -57,6 +59,7 @@ def create_app(
     *,
     images: ImageRequests,
     warming: Warming,
+    customs: Customs,
     secret_key: str | None = None,
 ) -> Starlette:
     """The application.
@@ -66,6 +69,7 @@ def create_app(
     pass none of the pages' checks.
     images: builds of repository images, and the way to ask for one.
     warming: has a sandbox wait for whoever opens the prompt box.
+    customs: what people prefer, and the rules of channels.
     secret_key: signs cookies; None means `settings.secret_key`, which then must not be empty.
     Raises: ValueError, when there is no key.
     """
@@ -86,8 +90,9 @@ def create_app(
         *Actions(commands, catalogue, warming).routes(door, pages.refused, listing.refused),
         *sign_in.routes(),
         *ForgeLinks(log, door).routes(),
-        *AccountPage(settings, directory, governance.accounts, fragments, door).routes(),
+        *AccountPage(settings, directory, governance.accounts, customs.people, fragments, door).routes(),
         *AdminPage(governance, fragments, door).routes(),
+        *ChannelsPage(customs.channels, fragments, door).routes(),
         *RepositoriesPage(catalogue, images, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from session.preferences import Verbosity
 from session.view import SessionView, State
 
 Tone = Literal["calm", "busy", "ask", "good", "bad"]
@@ -41,6 +42,13 @@ REACH: dict[str, str] = {
     "plan": "Approving covers these steps; new or reworded ones are asked about again.",
 }
 """How far an approval of that kind reaches, where its commit does not say so."""
+
+VERBOSITY_WORDS: dict[Verbosity, str] = {
+    "quiet": "Quiet: the card, questions, the answer",
+    "normal": "Normal: also updates on the way",
+    "detailed": "Detailed: also each run of the checks",
+}
+"""How much is told in a thread, in words."""
 
 _PARTS = {"sandbox": "Sandbox", "broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
 

@@ -84,6 +84,7 @@ def web(
         _slack_routes(slack),
         images=ImageRequests(ImageBuilds(core.database), core.queue),
         warming=core.warming,
+        customs=core.customs,
         secret_key=secret_key(core.settings),
     )
     return serving(app, listener)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from companion_web.channels import channel_key
 from sandbox.broker.accounts import UserTokens
 from session import events as e
+from session.channel_rules import Channel
 from session.image_requests import QUEUE_AWAY
 from session.people import Person
 from tests.companion_web import story
@@ -70,11 +72,18 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
     yield "/repositories/build", Change("/repositories/build", {"slug": "acme/web"}, QUEUE_AWAY)
     yield "/warm", Change("/warm", {"repository": "acme/web"}, leads_to="/")
     await stage.broker.accounts.link(ada.id, UserTokens(login="ada", access_token="ghu_of_ada"))
+    channel = Channel("slack", "T1", "C1", "billing")
+    await stage.customs.channels.set_repository(ada, channel, "acme/web", through="web")
+    here = {"channel": channel_key(channel)}
     for path, fields in {
         "/sessions": text,
         API: text,
         "/account/code": {},
         "/account/unlink": {},
+        "/account/preferences": {"verbosity": "quiet"},
+        "/account/branches": {"repository": "acme/web", "branch": "theirs"},
+        "/admin/channels": {**here, "words": "invoice"},
+        "/admin/channels/forget": here,
         "/admin/secrets": SECRET,
         "/admin/secrets/delete": SECRET,
         "/admin/stop": {"reason": "a joke"},

@@ -97,6 +97,7 @@ async def serve_ours(directory: Path) -> None:
             [Route("/emit", emit, methods=["POST"])],
             images=made.images,
             warming=made.warming,
+            customs=made.customs,
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=made.url) as http:

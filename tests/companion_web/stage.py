@@ -20,6 +20,7 @@ from companion_web.sign_in import one_time_link
 from session.artifacts import Artifacts
 from session.catalogue import Catalogue, Repository
 from session.commands import Commands
+from session.customs import Customs
 from session.database import Database
 from session.directory import Directory
 from session.events import Event
@@ -60,6 +61,7 @@ class Stage:
     governance: Governance
     images: ImageRequests
     warming: Warming
+    customs: Customs
     app: Starlette
     listener: socket.socket
     health: dict[str, str | None]
@@ -189,7 +191,8 @@ def _assemble(
     log = Log(database, pulse)
     directory = Directory(database)
     artifacts = Artifacts(database)
-    commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
+    customs = Customs.over(database, directory, CATALOGUE, broker.audit, settings.models)
+    commands = Commands(log, queue, directory, Leases(database), CATALOGUE, customs.people)
     standstill = Standstill(database, broker.audit, commands, "web")
     governance = Governance.over(broker.way, KillSwitch(database), broker.audit, standstill)
     health: dict[str, str | None] = {"database": None, "redis": None, "engine": None}
@@ -211,6 +214,7 @@ def _assemble(
         check,
         images=images,
         warming=warming,
+        customs=customs,
     )
     return Stage(
         settings,
@@ -223,6 +227,7 @@ def _assemble(
         governance,
         images,
         warming,
+        customs,
         app,
         listener,
         health,

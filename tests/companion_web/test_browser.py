@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from session import events as e
 from session.audit import AuditEntry
+from session.channel_rules import Channel, WatchedWord
 from tests.companion_web import story
 from tests.companion_web.browser import DESK, PHONE, visit
 from tests.companion_web.payloads import XSS
@@ -266,10 +267,13 @@ async def test_pages_fit_and_can_be_read(
     ada = await stage.person("Ada", "admin")
     await stage.governance.secrets.set("A_NAME_AS_LONG_AS_THEY_CAN_BE_" + "X" * 34, "value")
     await stage.broker.audit.write(audited("x" * 300))
+    channel = Channel("slack", "T1", "C1", "channel-with-a-rather-long-name-" + "x" * 48)
+    await stage.customs.channels.set_words(ada, channel, [WatchedWord("w" * 64, starts=True)], through="web")
+    await stage.customs.people.set_branch(ada, "acme/infrastructure", "release/" + "9" * 60, through="web")
     look = "dark" if scheme == "dark" else "light"
     async with stage.serve(), visit(browser, stage, ada, size=size, scheme=look) as page:  # type: ignore[arg-type]
         of_session = ("/s/s", "/s/s/changes", "/s/s/checks", "/s/s/artifacts", "/s/s/log")
-        for path in ("/", *of_session, "/account", "/admin", "/admin/stop"):
+        for path in ("/", *of_session, "/account", "/admin", "/admin/stop", "/admin/channels"):
             await page.goto(f"{stage.url}{path}")
             name = path.strip("/").replace("/", "-") or "list"
             await page.screenshot(path=pictures / f"{name}-{size[0]}-{look}.png")

@@ -122,6 +122,7 @@ def application(stage: Stage, secret_key: str) -> Starlette:
         _healthy,
         images=stage.images,
         warming=stage.warming,
+        customs=stage.customs,
         secret_key=secret_key,
     )
 
