@@ -11,6 +11,7 @@ from session.commands import Commands
 from session.events import RepositoryAsked, RepositoryChosen
 from session.listing import SessionFilter
 from session.log import Log
+from session.picks import Picks
 from session.refusals import Refusal
 from session.view import SessionView
 from session.warming import Warming
@@ -28,9 +29,16 @@ class Routing:
     """Carries `route_session` jobs out."""
 
     def __init__(
-        self, log: Log, commands: Commands, catalogue: Catalogue, classifier: Classifier, warming: Warming
+        self,
+        log: Log,
+        commands: Commands,
+        catalogue: Catalogue,
+        classifier: Classifier,
+        warming: Warming,
+        picks: Picks,
     ) -> None:
         self._log = log
+        self._picks = picks
         self._commands = commands
         self._catalogue = catalogue
         self._classifier = classifier
@@ -83,6 +91,7 @@ class Routing:
             channel_topic=view.origin.channel_topic,
             recent=await self._recent(view),
             session_id=view.id,
+            picks=await self._picks.of(view.origin),
         )
 
     async def _recent(self, view: SessionView) -> tuple[str, ...]:

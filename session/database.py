@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 _APPS = {
     "session": {
-        "models": ["session.tables", "session.box_tables"],
+        "models": ["session.tables", "session.box_tables", "session.pick_table"],
         "migrations": "session.migrations",
         "default_connection": "default",
     }

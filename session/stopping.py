@@ -41,7 +41,7 @@ class EndingCommands(Desk):
                 raise unknown_session() from error
             access.may_stop(actor, view)
             # Asked anew after each conflict: the other writer may be a worker that has just begun.
-            events = _stopping(view, by, worked_on=await self._leases.held(session_id))
+            events = stopping(view, by, worked_on=await self._leases.held(session_id))
             if not events and claim is None:
                 return view
             try:
@@ -60,7 +60,7 @@ class EndingCommands(Desk):
             view = await self._log.view(session_id)
             if not view.turn_open:
                 return False
-            events = _stopping(view, by, worked_on=await self._leases.held(session_id), halt=halt)
+            events = stopping(view, by, worked_on=await self._leases.held(session_id), halt=halt)
             try:
                 if events:
                     await self._log.append(session_id, events, expected_seq=view.seq)
@@ -132,7 +132,8 @@ class EndingCommands(Desk):
         return await self._record(session_id, decide, claim)
 
 
-def _stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
+def stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
+    """The events of a stop; none where nothing runs. worked_on: a worker has the session."""
     turn_id = view.turn.turn_id if view.turn and view.turn_open else None
     if turn_id is None:
         if view.state in ("routing", "awaiting_repository", "queued"):

@@ -60,6 +60,7 @@ class Rooms:
     feed: FeedRooms
     broker: Broker
     queue: Queue
+    leases: Leases
 
     def counter(self, platform: Platform, *, mentions_required: bool = False) -> Counter:
         """The front desk of a platform."""
@@ -190,9 +191,10 @@ async def open_rooms(
         async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:
             log = Log(database, pulse)
             directory = Directory(database)
-            commands = Commands(log, queue, directory, Leases(database), CATALOGUE)
+            leases = Leases(database)
+            commands = Commands(log, queue, directory, leases, CATALOGUE)
             messages = ChatMessages(database)
             feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse)
-            yield Rooms(database, log, commands, directory, feed, broker, queue)
+            yield Rooms(database, log, commands, directory, feed, broker, queue, leases)
     finally:
         await database.aclose()

@@ -15,6 +15,7 @@ from session.directory import Directory
 from session.leases import Leases
 from session.log import Log
 from session.people import Identity, Origin, Prompt
+from session.picks import Picks
 from session.pulse import Pulse
 from session.queue import Queue
 from session.warming import Warming
@@ -45,6 +46,6 @@ async def test_what_is_likely_meant_is_warmed(
         ada = await directory.resolve(Identity(platform="console", workspace="", account="ada", name="Ada"))
         prompt = Prompt(id="p1", text="totals are off by a cent", author=ada)
         view = await commands.open_session(prompt, Origin(platform="web"))
-        await Routing(log, commands, catalogue, classifier, warming).route_session(view.id)
+        await Routing(log, commands, catalogue, classifier, warming, Picks(database)).route_session(view.id)
         assert (await log.view(view.id)).state == state
         assert (await queue.status("warm_box", "acme/billing", 0) == "queued") == warm

@@ -73,7 +73,7 @@ async def test_processes_that_start_at_once_migrate_once(empty_database: str) ->
         assert await database.rows("SELECT * FROM sessions") == []
         names = [row["name"] for row in await database.rows("SELECT name FROM tortoise_migrations")]
         wanted = ["0001_initial", "0002_governance", "0003_images", "0004_snapshots"]
-        wanted += ["0005_session_boxes", "0006_hosts"]
+        wanted += ["0005_session_boxes", "0006_hosts", "0007_picks"]
         assert sorted(names) == wanted
 
 
@@ -83,9 +83,9 @@ async def test_images_and_snapshots_of_an_earlier_version_are_in_no_registry(emp
         # As version 0005 left it.
         for table in ("snapshots", "image_builds"):
             await database.execute(f"ALTER TABLE {table} DROP COLUMN shared")
-        for table in ("hosts", "left_boxes", "saved_work"):
+        for table in ("hosts", "left_boxes", "saved_work", "picks"):
             await database.execute(f"DROP TABLE {table}")
-        await database.execute("DELETE FROM tortoise_migrations WHERE name = '0006_hosts'")
+        await database.execute("DELETE FROM tortoise_migrations WHERE name > '0005_session_boxes'")
         await database.execute(
             "INSERT INTO snapshots VALUES ('copy:1', 's1', 'a', 'acme/web', 1, 'c', 2, CURRENT_TIMESTAMP)"
         )
