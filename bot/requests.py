@@ -116,11 +116,12 @@ class Requests:
         self, session_id: str, message: ChatMessage, person: Person, wording: Wording, claim: Claim
     ) -> None:
         view = await self._counter.log.view(session_id)
-        if view.state == "awaiting_repository" and (slug := self._slug(wording.text)) is not None:
+        named = wording.text or wording.repository or ""
+        if view.state == "awaiting_repository" and (slug := self._slug(named)) is not None:
             await self._counter.commands.pick_repository(session_id, slug, person, claim=claim)
             await self._counter.mark(message, TAKEN)
             return
-        if view.state == "awaiting_repository" and (near := self._nearly(wording.text)):
+        if view.state == "awaiting_repository" and (near := self._nearly(named)):
             await self._offer(session_id, message, person, near, claim)
             return
         if view.words is not None and is_undo(wording.text):

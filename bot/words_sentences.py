@@ -6,7 +6,7 @@ from bot import sentences
 from session import events as e
 from session.view import SessionView
 
-UNDO = "If I got that wrong, say “undo” and I take your words as a request."
+UNDO = "Not what you meant? Say “undo”."
 _LABELS = {
     "stop": "stop",
     "switch_model": "go on with another model",
@@ -54,7 +54,8 @@ def how_far(view: SessionView) -> str:
 def withdrawn(event: e.WordsWithdrawn) -> str:
     """What a message did is taken back."""
     again = f" `{event.former}` it is again." if event.former else ""
-    return f"Taken back.{again} I take your words as a request instead."
+    request = " I take your words as a request instead." if event.is_request else ""
+    return f"Taken back.{again}{request}"
 
 
 def moved(chosen: e.RepositoryChosen, *, saved: bool) -> str:

@@ -20,7 +20,8 @@ def _(event: e.TitleChanged, view: SessionView, record: e.Recorded) -> SessionVi
 @rule.register
 def _(event: e.PromptQueued, view: SessionView, record: e.Recorded) -> SessionView:
     prompts = (*view.prompts, PromptView(prompt=event.prompt, seq=record.seq))
-    view = changed(view, words=None)
+    if view.words is not None and view.words.prompt.id != event.prompt.id:  # talk has gone on
+        view = changed(view, words=None)
     if view.state == "awaiting_repository":  # its words may tell which repository is meant
         return changed(view, prompts=prompts, state="routing", asked=None)
     if view.state not in ("idle", "stopped", "failed"):

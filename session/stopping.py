@@ -21,6 +21,7 @@ from session.events import (
 from session.inbox import Claim
 from session.log import Conflict, NoSuchSession
 from session.people import Person
+from session.prompting import as_written
 from session.refusals import NotNow
 from session.view import WAITING_STATES, PromptView, SessionView
 
@@ -89,8 +90,10 @@ class EndingCommands(Desk):
                 return []
             if view.turn_open:
                 raise NotNow("I am still at work here. Stop me with 🛑 first, then archive.")
-            cancelled = [PromptCancelled(prompt_id=p.prompt.id, by=by) for p in view.waiting_prompts]
-            return [*cancelled, *_voided(view, "the session was archived"), SessionArchived(by=by)]
+            unread = [event for prompt in view.unread for event in as_written(view, prompt)]
+            waiting = [*(item.prompt for item in view.waiting_prompts), *view.unread]
+            cancelled = [PromptCancelled(prompt_id=prompt.id, by=by) for prompt in waiting]
+            return [*unread, *cancelled, *_voided(view, "the session was archived"), SessionArchived(by=by)]
 
         return await self._record(session_id, decide, claim)
 

@@ -33,9 +33,10 @@ class WordsUnderstood(Event):
 
 
 class WordsWithdrawn(Event):
-    """Somebody said "undo": what the message did is taken back, and it is a request after all. `former` is
-    what works again, a model or a repository."""
+    """Somebody said "undo": what the message did is taken back, and with `is_request` it is work after all.
+    `former` is what holds again, a model or a repository."""
 
     prompt_id: str
     by: Person
     former: str = ""
+    is_request: bool = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from session import access
 from session.access import Actor
 from session.catalogue import UnknownRepository
-from session.desk import Desk, check_text
+from session.desk import Desk
 from session.events import (
     Event,
     PromptQueued,
@@ -126,8 +126,10 @@ class WordCommands(Desk):
         assert view.words is not None
         words, understood = view.words.prompt, view.words.understood
         access.may_change_prompt(actor, words.author)
-        check_text(words.text)
-        back: list[Event] = [WordsWithdrawn(prompt_id=words.id, by=by, former=understood.former)]
+        # A directive alone has no words to work on, and what came with `!repo` is a request already.
+        request = bool(words.text) and view.prompt(words.id) is None
+        withdrawn = WordsWithdrawn(prompt_id=words.id, by=by, former=understood.former, is_request=request)
+        back: list[Event] = [withdrawn]
         if understood.slug and understood.former:
             check_movable(view)
             if view.turn_open:
@@ -136,7 +138,7 @@ class WordCommands(Desk):
         ended = [item for item in view.prompts if item.state == "stopped"]
         if understood.meaning == "stop" and view.state == "stopped" and ended:
             back.append(RetryRequested(by=by, prompt_id=ended[-1].prompt.id))
-        return [*back, PromptQueued(prompt=words)]
+        return [*back, PromptQueued(prompt=words)] if request else back
 
 
 def _understood(prompt: Prompt, wish: Wish, *, trouble: str = "") -> WordsUnderstood:

@@ -125,6 +125,9 @@ async def test_the_model_is_switched_by_words_for_the_turns_to_come_and_back_by_
     assert [p.prompt.text for p in view.waiting_prompts][1:] == ["undo"], "now it is a request"
     # Named, by a directive or in words; one that is not known is refused with those that are.
     assert (await thread.say("!model big-5")).model == "big-5"
+    view = await thread.say("undo")
+    assert (view.model, len(view.waiting_prompts)) == ("big-5-mini", 2), "a directive is no request"
+    assert (await thread.say("!model big-5")).model == "big-5"
     assert (await thread.say("!model huge")).model == "big-5"
     await thread.hears("I do not know that model. You can name one of these: `big-5`")
     thread.reader.takes("the model should be bigger", "switch_model", size="larger")
@@ -266,6 +269,12 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
     view = await thread.view()
     assert ([p.prompt.text for p in view.waiting_prompts], view.unread) == (["fix the footer"], ())
     assert (view.repository and view.repository.slug, thread.reader.asked) == ("acme/web", [])
+    view = await thread.say("undo")
+    assert (view.repository and view.repository.slug, len(view.waiting_prompts)) == ("acme/billing", 1)
+    # What is still unread when the session is closed is cancelled like all that waits.
+    await thread.console.people.say("@bellhop stop using floats", "Ada", thread=thread.thread)
+    view = await thread.rooms.commands.archive(thread.session_id, view.requester)
+    assert (view.unread, [p.state for p in view.prompts]) == ((), ["stopped", "cancelled", "cancelled"])
     await leases.release(lease)
 
 
