@@ -59,7 +59,8 @@ def _facts(view: SessionView) -> tuple[tuple[str, str], ...]:
     if view.repository is not None:
         facts.append(("Repository", f"{view.repository.slug} @ {view.repository.branch}"))
     if view.turn is not None:
-        facts.append(("Model", view.turn.model))
+        following = f", then {view.model}" if view.model not in ("", view.turn.model) else ""
+        facts.append(("Model", f"{view.turn.model}{following}"))
     people = view.authors or (view.requester,)
     facts.append(("Asked by", sentences.names([person.name for person in people])))
     if view.pull_request is not None:

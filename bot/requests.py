@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from bot import sentences
 from bot.clips import Clips
 from bot.counter import Counter
 from bot.follow_ups import is_follow_up
 from bot.linking import Linking
-from bot.messages import SEEN, TAKEN, ChatMessage, Place, is_clip
+from bot.messages import SEEN, TAKEN, ChatMessage, Choice, Place, is_clip
+from bot.plain_words import is_undo, may_be_wish
 from bot.preferences import PreferenceDesk, channel_in
 from bot.preferences_words import preference_wish
+from bot.thread_posts import repository_menu
 from bot.wording import Wording, is_link, is_stop, is_unlink, link_code, read_wording
 from session.directory import LINK_PURPOSE, IdentityTaken
+from session.events import Candidate
 from session.inbox import Claim
 from session.people import Origin, Person, Prompt, ThreadLine
 from session.refusals import NotAllowed, NotNow
@@ -70,7 +75,7 @@ class Requests:
         elif session_id is not None and is_stop(wording.text):
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)
-        elif not wording.text and not message.attachments:
+        elif not _something_to_do(wording, message, session_id):
             raise NotNow(sentences.HOW_TO)
         elif session_id is None:
             await self._open(message, person, wording, claim)
@@ -132,12 +137,23 @@ class Requests:
         self, session_id: str, message: ChatMessage, person: Person, wording: Wording, claim: Claim
     ) -> None:
         view = await self._counter.log.view(session_id)
-        if view.state == "awaiting_repository" and (slug := self._slug(wording.text)) is not None:
+        named = wording.text or wording.repository or ""
+        if view.state == "awaiting_repository" and (slug := self._slug(named)) is not None:
             await self._counter.commands.pick_repository(session_id, slug, person, claim=claim)
             await self._counter.mark(message, TAKEN)
             return
+        if view.state == "awaiting_repository" and (near := self._nearly(named)):
+            await self._offer(session_id, message, person, near, claim)
+            return
+        if view.words is not None and is_undo(wording.text):
+            await self._counter.commands.withdraw_words(session_id, person, claim=claim)
+            await self._counter.mark(message, TAKEN)
+            return
         prompt = _prompt(message, person, wording)
-        accepted = await self._counter.commands.add_prompt(session_id, prompt, claim=claim)
+        slugs = [choice.value for choice in self._counter.repositories]
+        wish = may_be_wish(message, wording, slugs)
+        take = self._counter.commands.take_words if wish else self._counter.commands.add_prompt
+        accepted = await take(session_id, prompt, claim=claim)
         waits = accepted.how in ("queued", "started", "routing")
         await self._counter.mark(message, SEEN if waits else TAKEN)
         await self._name_unread(message)
@@ -149,6 +165,33 @@ class Requests:
         named = [c.value for c in self._counter.repositories if c.value.lower().rpartition("/")[2] == wanted]
         found = exact or named
         return found[0] if len(found) == 1 else None
+
+    def _nearly(self, words: str) -> list[Choice]:
+        """The repositories whose name this one word nearly is."""
+        word = words.strip(" `*_.!?\"'“”").lower()
+        if not word or " " in word:
+            return []
+        names = {choice.value.lower(): choice for choice in self._counter.repositories}
+        names |= {slug.rpartition("/")[2]: choice for slug, choice in names.items()}
+        found = get_close_matches(word, names, n=5, cutoff=0.75)
+        return list(dict.fromkeys(names[name] for name in found))
+
+    async def _offer(
+        self, session_id: str, message: ChatMessage, person: Person, near: Sequence[Choice], claim: Claim
+    ) -> None:
+        """A misspelt name is answered with those that are nearly it; a guess is nobody's pick."""
+        await self._counter.commands.check_pick(session_id, person)
+        if not await self._counter.log.claim(claim):
+            return
+        likely = [Candidate(slug=choice.value, description=choice.description) for choice in near]
+        text = sentences.NEARLY_A_REPOSITORY
+        menu = repository_menu(session_id, text, likely, self._counter.repositories)
+        platform = self._counter.platform
+        key = f"chat:{platform.name}:{session_id}:menu:{message.message}"
+        posted = await platform.post(message.place, menu, key)
+        await self._counter.messages.remember(
+            platform.name, message.channel, posted, session_id, menu.kind, menu.ref
+        )
 
     async def _context(self, place: Place, without: str) -> tuple[ThreadLine, ...]:
         thread = await self._counter.platform.thread(place, CONTEXT_MESSAGES)
@@ -165,6 +208,12 @@ class Requests:
                 await self._counter.tell(
                     message.place, message.author, sentences.unread_file(attachment.name)
                 )
+
+
+def _something_to_do(wording: Wording, message: ChatMessage, session_id: str | None) -> bool:
+    """Whether there are words, or a file; in a session a directive alone may say enough."""
+    directive = wording.repository or wording.model
+    return bool(wording.text or message.attachments or (session_id is not None and directive))
 
 
 def _prompt(message: ChatMessage, person: Person, wording: Wording) -> Prompt:

@@ -53,6 +53,7 @@ OLD_BUTTON = "That has changed since; please use the newest message."
 THANKS_GOOD = "Thank you, noted that this was good."
 THANKS_BAD = "Thank you, noted. Tell me in a reply what should be different and I will go at it again."
 WRONG_REPOSITORY = "**Sorry about that! Which repository is it?** I start anew as soon as you pick."
+NEARLY_A_REPOSITORY = "**No repository is called quite so. Is it one of these?**"
 DATABASE_DOWN = (
     "My memory does not answer right now, so I have not taken that in. Please try again in a minute."
 )

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import clip_sentences, sandbox_sentences, sentences
+from bot import clip_sentences, sandbox_sentences, sentences, words_sentences
 from bot.card import session_url
 from bot.long_text import one_line
-from bot.messages import DONE, FAILED, SEEN, STOPPED, Button, Choice, Menu, Post, is_clip
+from bot.messages import DONE, FAILED, SEEN, STOPPED, TAKEN, Button, Choice, Menu, Post, is_clip
 from session import events as e
 from session.preferences import DEFAULT_VERBOSITY, Verbosity
 from session.view import ApprovalView, PromptState, SessionView
@@ -82,7 +82,7 @@ class ThreadPosts:
         return [*first, *said, *_marks(before, after)]
 
     def _known(self, event: e.Event) -> list[Step]:
-        if isinstance(event, e.PromptQueued) and event.prompt.message:
+        if isinstance(event, e.PromptQueued | e.WordsTaken) and event.prompt.message:
             return [Know(event.prompt.message, event.prompt.id)]
         return []
 
@@ -96,7 +96,15 @@ class ThreadPosts:
                 return [Say(repository_menu(sid, text, asked.candidates, self.repositories))]
             case e.RepositoryChosen(by=by) as chosen if by is not None or (before and before.asked):
                 text = sentences.repository_settled(chosen)
-                return [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
+                steps: list[Step] = [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
+                if chosen.former:
+                    moved = words_sentences.moved(chosen, saved=after.saved)
+                    steps.append(Say(Post("notice", sid, moved, seq)))
+                return steps
+            case e.WordsUnderstood() as understood if understood.meaning != "follow_up":
+                return self._understood(before, understood, after, seq)
+            case e.WordsWithdrawn() as withdrawn:
+                return [Say(Post("notice", sid, words_sentences.withdrawn(withdrawn), seq))]
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
             case e.SandboxReady() as ready if before is not None and (ready.replaced or before.sandbox_lost):
@@ -140,6 +148,17 @@ class ThreadPosts:
                 return [Say(Post("notice", sid, sentences.closed(number, login), seq))]
             case _:
                 return []
+
+    def _understood(
+        self, before: SessionView | None, event: e.WordsUnderstood, after: SessionView, seq: str
+    ) -> list[Step]:
+        text = words_sentences.understood(event, after)
+        read = [p for p in (before.unread if before else ()) if p.id == event.prompt_id and p.message]
+        marks = [Mark(prompt.message, SEEN, TAKEN) for prompt in read]
+        if event.meaning == "move_repository" and not event.slug and not event.trouble:
+            likely = after.repository.alternatives if after.repository else ()
+            return [Say(repository_menu(after.id, text, likely, self.repositories)), *marks]
+        return [Say(Post("notice", after.id, text, seq)), *marks]
 
     def _approval(self, sid: str, item: ApprovalView) -> Post:
         request, ref = item.request, item.request.approval_id

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from classifier.fast_model import FastModel, NoOpinion, Opinion
 from classifier.mentions import named_in_vain, named_outright
-from classifier.prefilter import Prefilter
+from classifier.prefilter import Index, Prefilter, document_of
 from classifier.request import Classification, RoutingRequest
 from classifier.rules import matches
 from session.catalogue import Catalogue, Repository, UnknownRepository
 from session.events import Candidate
+from session.picks import Pick
 
 CONFIDENT = 0.7
 """Below this the person is asked: a wrong repository costs more than a question."""
+
+SEVERAL = (
+    "This seems to be about several repositories, and a session works in one: pick where I begin, and "
+    "mention me in a new message for each of the others."
+)
 
 MOST_CANDIDATES = 20
 """So many repositories at most are described in the model's prompt."""
 
 MOST_OTHERS = 200
 """So many more at most are named there: no words have to agree for the model to know a name's meaning."""
+
+
+MOST_EXAMPLES = 4
+"""So many earlier picks at most stand in the model's prompt."""
 
 
 class Classifier:
@@ -86,14 +97,23 @@ class Classifier:
 
     async def _by_model(self, request: RoutingRequest) -> Classification:
         candidates = self.candidates(request)
+        examples = self.examples(request)
+        request = replace(request, picks=examples)
         described = {repository.slug for repository in candidates}
         others = [r.slug for r in self._active if r.slug not in described][:MOST_OTHERS]
         try:
             opinion = await self._fast_model.opinion(request, candidates, others)
         except NoOpinion as error:
-            return _ask(str(error), candidates)
+            return replace(_ask(str(error), candidates), examples=examples)
         by_slug = {repository.slug: repository for repository in self._active}
-        return _from_opinion(opinion, by_slug, candidates)
+        return replace(_from_opinion(opinion, by_slug, candidates), examples=examples)
+
+    def examples(self, request: RoutingRequest) -> tuple[Pick, ...]:
+        """The earlier picks that are most like the request; of repositories that there still are."""
+        active = {repository.slug for repository in self._active}
+        usable = [pick for pick in request.picks if pick.slug in active]
+        index = Index([document_of(pick.words) for pick in usable])
+        return tuple(usable[number] for number in index.best(request.text, MOST_EXAMPLES))
 
     def candidates(self, request: RoutingRequest) -> Sequence[Repository]:
         """Those that the fast model would be shown, most likely first."""
@@ -108,8 +128,10 @@ class Classifier:
             )
         )
         recent = [r for r in self._active if r.slug in request.recent]
+        picked = {pick.slug for pick in self.examples(request)}
+        shown = [r for r in self._active if r.slug in picked]
         best = self._prefilter.best(words, MOST_CANDIDATES)
-        return tuple(dict.fromkeys((*recent[:3], *best)))[:MOST_CANDIDATES]
+        return tuple(dict.fromkeys((*recent[:3], *shown, *best)))[:MOST_CANDIDATES]
 
 
 def _from_opinion(
@@ -117,7 +139,7 @@ def _from_opinion(
 ) -> Classification:
     others = [by_slug[slug] for slug in opinion.alternatives]
     if opinion.kind == "several":
-        return _ask(f"several repositories seem to be meant: {opinion.reason}", others or candidates)
+        return _ask(f"{SEVERAL} {opinion.reason}", others or candidates)
     if opinion.kind == "unknown" or opinion.repository is None:
         return _ask(opinion.reason, others or candidates)
     chosen = by_slug[opinion.repository]

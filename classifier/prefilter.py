@@ -40,14 +40,26 @@ def terms(text: str) -> list[str]:
 
 
 class Prefilter:
-    """An index over the catalogue's repositories, built once per catalogue.
-
-    A word that no description has counts as what it means in English, or as the word that it is nearly.
-    """
+    """An index over the catalogue's repositories, built once per catalogue."""
 
     def __init__(self, repositories: Sequence[Repository]) -> None:
         self._repositories = tuple(repositories)
-        documents = [_document(repository) for repository in self._repositories]
+        self._index = Index([_document(repository) for repository in self._repositories])
+
+    def best(self, text: str, limit: int = 20) -> tuple[Repository, ...]:
+        """At most `limit` repositories, most likely first; those marked common fill what is left."""
+        best = [self._repositories[number] for number in self._index.best(text, limit)]
+        common = [r for r in self._repositories if r.common and r not in best]
+        return tuple((best + common)[:limit])
+
+
+class Index:
+    """Documents, each the count of its terms (`document_of` makes one of a text), to be found by words.
+
+    A word that no document has counts as what it means in English, or as the word that it is nearly.
+    """
+
+    def __init__(self, documents: Sequence[Mapping[str, int]]) -> None:
         self._lengths = [sum(document.values()) for document in documents]
         self._average = sum(self._lengths) / max(len(documents), 1) or 1.0
         self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -56,15 +68,12 @@ class Prefilter:
                 self._postings[term].append((number, count))
         self._alike = _Alike(term for term in self._postings if not term.endswith("…"))
 
-    def best(self, text: str, limit: int = 20) -> tuple[Repository, ...]:
-        """At most `limit` repositories, most likely first; those marked common fill what is left."""
+    def best(self, text: str, limit: int) -> list[int]:
+        """The numbers of at most `limit` documents, best first; none that share no word with the text."""
         scores: dict[int, float] = defaultdict(float)
         for term, weight in self._query(text).items():
             self._add_scores(term, weight, scores)
-        ranked = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
-        best = [self._repositories[number] for number in ranked]
-        common = [r for r in self._repositories if r.common and r not in best]
-        return tuple((best + common)[:limit])
+        return sorted(scores, key=lambda number: (-scores[number], number))[:limit]
 
     def _query(self, text: str) -> Mapping[str, float]:
         """The terms that the text is looked up by, with their weights."""
@@ -82,7 +91,7 @@ class Prefilter:
 
     def _add_scores(self, term: str, weight: float, scores: dict[int, float]) -> None:
         postings = self._postings.get(term, [])
-        rarity = math.log(1 + (len(self._repositories) - len(postings) + 0.5) / (len(postings) + 0.5))
+        rarity = math.log(1 + (len(self._lengths) - len(postings) + 0.5) / (len(postings) + 0.5))
         for number, count in postings:
             length = 1 - _B + _B * self._lengths[number] / self._average
             scores[number] += weight * rarity * count * (_K1 + 1) / (count + _K1 * length)
@@ -108,6 +117,14 @@ class _Alike:
         shared = Counter(other for pair in pairs for other in self._words.get(pair, ()))
         alike = [(other, 2 * count / (len(pairs) + self._pairs[other])) for other, count in shared.items()]
         return sorted((pair for pair in alike if pair[1] >= _FUZZY_ALIKE), key=lambda pair: -pair[1])[:3]
+
+
+def document_of(text: str) -> Counter[str]:
+    """The terms of a text, for `Index`."""
+    counts: Counter[str] = Counter()
+    for word in terms(text):
+        counts.update({term: 1 for term, _ in _forms(word)})
+    return counts
 
 
 def _document(repository: Repository) -> Counter[str]:

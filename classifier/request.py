@@ -8,6 +8,7 @@ from typing import Literal
 from session.channel_rules import ChannelRules
 from session.events import Candidate
 from session.people import ThreadLine
+from session.picks import Pick
 
 How = Literal["named", "thread", "rule", "only", "model"]
 
@@ -19,7 +20,7 @@ class RoutingRequest:
     `named` is the repository given in a form field or with `!repo`. `thread_repository` is that of an earlier
     session in the same thread, `channel_rules` what admins have set for the channel, `recent` the author's
     latest repositories, newest first. `session_id` says for which session the model is asked; empty where it
-    is for none.
+    is for none. `picks` are what people picked in the same channel, newest first.
     """
 
     text: str
@@ -31,6 +32,7 @@ class RoutingRequest:
     channel_rules: ChannelRules | None = None
     recent: tuple[str, ...] = ()
     session_id: str = ""
+    picks: tuple[Pick, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Classification:
     """The decision: `slug` and how it came about, or None, and then the person is asked.
 
     `reason` is a sentence that people may read. `confidence` runs from 0 to 1. `alternatives` holds at most
-    five other candidates, best first.
+    five other candidates, best first. `examples` are the earlier picks that the model was shown.
     """
 
     slug: str | None
@@ -46,3 +48,4 @@ class Classification:
     reason: str
     confidence: float = 1.0
     alternatives: tuple[Candidate, ...] = ()
+    examples: tuple[Pick, ...] = ()

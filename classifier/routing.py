@@ -12,6 +12,7 @@ from session.commands import Commands
 from session.events import RepositoryAsked, RepositoryChosen
 from session.listing import SessionFilter
 from session.log import Log
+from session.picks import Picks
 from session.refusals import Refusal
 from session.view import SessionView
 from session.warming import Warming
@@ -36,8 +37,10 @@ class Routing:
         classifier: Classifier,
         warming: Warming,
         channels: ChannelRuleBook,
+        picks: Picks,
     ) -> None:
         self._log = log
+        self._picks = picks
         self._commands = commands
         self._catalogue = catalogue
         self._classifier = classifier
@@ -91,6 +94,7 @@ class Routing:
             channel_rules=await self._channels.of(channel_of(view.origin)),
             recent=await self._recent(view),
             session_id=view.id,
+            picks=await self._picks.of(view.origin),
         )
 
     async def _recent(self, view: SessionView) -> tuple[str, ...]:

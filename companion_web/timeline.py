@@ -38,6 +38,8 @@ KINDS: dict[type[e.Event], str] = {
     e.StopRequested: "stop_requested",
     e.SessionStopped: "stopped",
     e.RetryRequested: "retry",
+    e.WordsUnderstood: "understood",
+    e.WordsWithdrawn: "withdrawn",
     e.SessionArchived: "archived",
     e.PullRequestOpened: "pull_request",
     e.PullRequestStateChanged: "pull_request_state",
@@ -122,7 +124,7 @@ class Timeline:
     def _begin(self, record: e.Recorded) -> None:
         event, seq = record.event, record.seq
         kind = KINDS.get(type(event))
-        if kind is None:
+        if kind is None or (isinstance(event, e.WordsUnderstood) and event.meaning == "follow_up"):
             return
         reply_seq = None
         if isinstance(event, e.ModelReplied):

@@ -16,6 +16,7 @@ from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
 from session.catalogue import Catalogue, CatalogueError
 from session.database import Database, DatabaseDown
+from session.picks import Pick, Picks
 from session.settings import Settings, SettingsError
 
 _SAID = (
@@ -99,7 +100,11 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
     from deploy.work import fast_model
 
     catalogue = Catalogue.load(settings.repositories_file)
-    request = RoutingRequest(text=arguments.text, channel_name=arguments.channel)
+    request = RoutingRequest(
+        text=arguments.text,
+        channel_name=arguments.channel,
+        picks=await _picks(settings, arguments.channel) if arguments.channel else (),
+    )
     async with fast_model(settings) as model:
         decision = await Classifier(catalogue, model).classify(request)
     print(decision.slug or "unknown: the person would be asked")
@@ -108,7 +113,16 @@ async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"  decided by: {decision.how or 'nobody'}, confidence {decision.confidence:.2f}")
         for candidate in decision.alternatives:
             print(f"  could also be: {candidate.slug} ({candidate.description})")
+        for pick in decision.examples:
+            print(f"  like an earlier pick here: {pick.slug} for “{' '.join(pick.words.split())}”")
     return 0
+
+
+async def _picks(settings: Settings, channel: str) -> tuple[Pick, ...]:
+    """What people picked in channels of that name."""
+    async with await Database.open(settings.database_address) as database:
+        await database.migrate()
+        return await Picks(database).named(channel)
 
 
 async def _evaluate(arguments: argparse.Namespace, settings: Settings) -> int:

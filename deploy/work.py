@@ -13,6 +13,8 @@ from openai import AsyncOpenAI
 
 from classifier.decision import Classifier
 from classifier.fast_model import FastModel
+from classifier.plain_words import KnownModel, PlainWords
+from classifier.reading import Reading
 from classifier.routing import Routing
 from deploy.core import Core
 from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
@@ -53,6 +55,7 @@ from session.halt import KillSwitch
 from session.hosts import Hosts
 from session.image_builds import ImageBuilds
 from session.locks import Locks
+from session.picks import Picks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from session.snapshots import Snapshots
@@ -73,13 +76,26 @@ async def work(core: Core, environment: Environment) -> None:
         asked = await stack.enter_async_context(
             AsyncOpenAI(base_url=BROKER_MODELS, api_key=PLACEHOLDER_KEY, max_retries=0, http_client=http)
         )
-        choosing = Classifier(core.catalogue, FastModel(asked, core.settings.classifier_model))
+        fast = FastModel(asked, core.settings.classifier_model)
+        choosing = Classifier(core.catalogue, fast)
+        words = PlainWords(core.catalogue, fast, _known_models(models.catalogue), core.settings.agent_model)
+        reading = Reading(core.log, core.commands, words)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(HaltWatch(core.switch, environment).run(), name="halt watch")
-            await _worker(core, environment, choosing, models).run()
+            await _worker(core, environment, choosing, reading, models).run()
 
 
-def _worker(core: Core, environment: Environment, choosing: Classifier, models: _Models) -> WorkerProcess:
+def _known_models(catalogue: ModelCatalogue) -> list[KnownModel]:
+    """The models that may be switched to, with their prices."""
+    return [
+        KnownModel(spec.id, spec.prices.input + spec.prices.output if spec.prices else None)
+        for spec in catalogue.specs.values()
+    ]
+
+
+def _worker(
+    core: Core, environment: Environment, choosing: Classifier, reading: Reading, models: _Models
+) -> WorkerProcess:
     settings = core.settings
     forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
     places = Places.under(settings.bellhop_home)
@@ -142,16 +158,24 @@ def _worker(core: Core, environment: Environment, choosing: Classifier, models: 
         ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
     )
-    routing = Routing(core.log, core.commands, core.catalogue, choosing, core.warming, core.customs.channels)
+    picks = Picks(core.database)
+    routing = Routing(
+        core.log, core.commands, core.catalogue, choosing, core.warming, core.customs.channels, picks
+    )
 
     async def route(session_id: str) -> None:
         if not await core.switch.halted():
             await routing.route_session(session_id)
 
+    async def read(session_id: str) -> None:
+        if not await core.switch.halted():
+            await reading.read_words(session_id)
+
     return WorkerProcess(
         redis_url=core.redis_url,
         jobs=jobs,
         route_session=route,
+        read_words=read,
         reconciler=Reconciler(
             core.database,
             core.log,

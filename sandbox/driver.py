@@ -127,7 +127,7 @@ class TurnDriver:
             await turn.append(resumed, *queue_back(view))
             return
         prompt = view.waiting_prompts[0].prompt
-        model = prompt.model or self._parts.settings.agent_model
+        model = prompt.model or view.model or self._parts.settings.agent_model
         await turn.start(
             e.TurnStarted(turn_id=uuid4().hex[:16], prompt_id=prompt.id, model=model, epoch=turn.epoch)
         )

@@ -32,9 +32,10 @@ JOB_MARGIN_SECONDS = 120.0
 class WorkerProcess:
     """Runs jobs until it is cancelled.
 
-    `route_session` is called with a session's id; `concurrency` is how many jobs run at once. Losing Redis
-    does not end it: jobs are taken up again when Redis is back, and what was rung for meanwhile the
-    reconciler finds. `image_interval_minutes`: between two looks at the images of repositories; 0: none.
+    `route_session` and `read_words` are called with a session's id; `concurrency` is how many jobs run at
+    once. Losing Redis does not end it: jobs are taken up again when Redis is back, and what was rung for
+    meanwhile the reconciler finds. `image_interval_minutes`: between two looks at the images of
+    repositories; 0: none.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class WorkerProcess:
         redis_url: str,
         jobs: Jobs,
         route_session: Callable[[str], Awaitable[None]],
+        read_words: Callable[[str], Awaitable[None]],
         reconciler: Reconciler,
         reaper: Reaper,
         snapshots: SnapshotKeeper,
@@ -58,6 +60,7 @@ class WorkerProcess:
         self._redis_url = redis_url
         self._jobs = jobs
         self._route_session = route_session
+        self._read_words = read_words
         self._reconciler = reconciler
         self._reaper = reaper
         self._snapshots = snapshots
@@ -100,6 +103,7 @@ class WorkerProcess:
         return queue_worker(
             self._redis_url,
             {
+                "read_words": self._read_words,
                 "route_session": self._route_session,
                 "run_turn": self._jobs.run_turn,
                 "run_turn_here": self._jobs.run_turn_here,

@@ -6,11 +6,12 @@ from session.decisions import DecisionCommands
 from session.prompting import Accepted, PromptCommands
 from session.repository_choice import RepositoryCommands
 from session.stopping import EndingCommands
+from session.words import WordCommands
 
 __all__ = ["Accepted", "Commands"]
 
 
-class Commands(PromptCommands, RepositoryCommands, DecisionCommands, EndingCommands):
+class Commands(PromptCommands, RepositoryCommands, DecisionCommands, EndingCommands, WordCommands):
     """Carries commands out: checks rights, appends events, rings for a worker.
 
     Every command raises Refusal (with the sentence to show) when it will not be done, AlreadyClaimed when

@@ -29,7 +29,12 @@ Row = Mapping[str, Any]
 
 _APPS = {
     "session": {
-        "models": ["session.tables", "session.box_tables", "session.preference_tables"],
+        "models": [
+            "session.tables",
+            "session.box_tables",
+            "session.pick_table",
+            "session.preference_tables",
+        ],
         "migrations": "session.migrations",
         "default_connection": "default",
     }

@@ -82,6 +82,8 @@ class Desk:
     async def _ring(self, view: SessionView) -> Enqueued | None:
         """What the queue said; None when a worker has the session, or none is needed."""
         wanted = need(view)
+        if wanted == "read":
+            return await self._queue.enqueue("read_words", view.id, view.seq)
         if wanted == "route":
             return await self._queue.enqueue("route_session", view.id, view.seq)
         if wanted == "merge":

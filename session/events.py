@@ -59,6 +59,7 @@ from session.turn_events import (
     WorkHeldBack,
     WorkspaceSynced,
 )
+from session.understood import WordsTaken, WordsUnderstood, WordsWithdrawn
 from session.vocabulary import (
     ApprovalKind,
     Candidate,
@@ -142,6 +143,9 @@ __all__ = [
     "UpdatePosted",
     "Verdict",
     "VerificationFinished",
+    "WordsTaken",
+    "WordsUnderstood",
+    "WordsWithdrawn",
     "WorkHeldBack",
     "WorkspaceSynced",
     "decode",
@@ -204,7 +208,8 @@ class PromptSteered(Event):
 
 
 class RepositoryChosen(Event):
-    """The repository is known. `how` names the step that decided; `by` the person who picked, if one did."""
+    """The repository is known. `how` names the step that decided; `by` the person who picked, if one did.
+    A session that moves leaves behind in `former` what `dropped` names."""
 
     slug: str
     branch: str
@@ -213,6 +218,8 @@ class RepositoryChosen(Event):
     confidence: float = 1.0
     alternatives: tuple[Candidate, ...] = ()
     by: Person | None = None
+    former: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 class RepositoryAsked(Event):

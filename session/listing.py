@@ -11,7 +11,7 @@ from session.database import Database, Row, Transaction, marks, when
 from session.events import PromptQueued, Recorded, SessionOpened
 from session.view import TURN_STATES, WAITING_STATES, SessionView, State
 
-Need = Literal["route", "turn", "merge"]
+Need = Literal["read", "route", "turn", "merge"]
 
 _MAX_LIMIT = 200
 _COLUMNS = (
@@ -66,6 +66,8 @@ class SessionRow:
 
 def need(view: SessionView) -> Need | None:
     """What a machine has to do for the session now; None when the next step is a person's or nobody's."""
+    if view.unread and not view.archived:  # before the turn: it may be another one after that
+        return "read"
     if view.state == "routing" and view.waiting_prompts:
         return "route"
     if view.needs_worker:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 
-from session import listing
+from session import listing, picks
 from session.database import Database, Transaction, marks, when
 from session.events import Event, Recorded, decode, encode
 from session.fold import FoldError, fold
@@ -199,6 +199,7 @@ class Log:
                 await check_epoch(transaction, before.id, epoch)
             records = [Recorded(r.session_id, r.seq, now, r.event) for r in _placed(before, events)]
             await self._insert(transaction, records)
+            await picks.remember(transaction, before, records)
             await move_cursors(transaction, before.id, records[-1].seq)
             return records, fold(records, before)
 

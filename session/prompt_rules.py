@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from session import events as e
 from session.rules import FoldError, changed, rule, set_prompt
-from session.view import Failure, PromptView, SessionView
+from session.view import Failure, PromptView, SessionView, WordsView
 
 
 @rule.register
@@ -20,6 +20,8 @@ def _(event: e.TitleChanged, view: SessionView, record: e.Recorded) -> SessionVi
 @rule.register
 def _(event: e.PromptQueued, view: SessionView, record: e.Recorded) -> SessionView:
     prompts = (*view.prompts, PromptView(prompt=event.prompt, seq=record.seq))
+    if view.words is not None and view.words.prompt.id != event.prompt.id:  # talk has gone on
+        view = changed(view, words=None)
     if view.state == "awaiting_repository":  # its words may tell which repository is meant
         return changed(view, prompts=prompts, state="routing", asked=None)
     if view.state not in ("idle", "stopped", "failed"):
@@ -63,6 +65,9 @@ def _(event: e.RepositoryChosen, view: SessionView, record: e.Recorded) -> Sessi
     state = view.state
     if state in ("routing", "awaiting_repository"):
         state = "queued" if view.waiting_prompts else "idle"
+    if view.repository is not None and view.repository.slug != event.slug:
+        # What was seen of the former repository says nothing of this one.
+        view = changed(view, changes=None, verification=None, held_back=(), plan=(), last_action="")
     return changed(view, repository=event, asked=None, state=state)
 
 
@@ -74,3 +79,26 @@ def _(event: e.RepositoryAsked, view: SessionView, record: e.Recorded) -> Sessio
 @rule.register
 def _(event: e.RoutingFailed, view: SessionView, record: e.Recorded) -> SessionView:
     return changed(view, state="failed", failure=Failure(cause=event.cause, advice=event.advice))
+
+
+# Plain words
+
+
+@rule.register
+def _(event: e.WordsTaken, view: SessionView, record: e.Recorded) -> SessionView:
+    return changed(view, unread=(*view.unread, event.prompt))
+
+
+@rule.register
+def _(event: e.WordsUnderstood, view: SessionView, record: e.Recorded) -> SessionView:
+    read = next((prompt for prompt in view.unread if prompt.id == event.prompt_id), None)
+    unread = tuple(prompt for prompt in view.unread if prompt.id != event.prompt_id)
+    did = read is not None and event.meaning != "follow_up" and not event.trouble
+    words = WordsView(prompt=read, understood=event, former_model=view.model) if read and did else view.words
+    return changed(view, unread=unread, words=words, model=event.model or view.model)
+
+
+@rule.register
+def _(event: e.WordsWithdrawn, view: SessionView, record: e.Recorded) -> SessionView:
+    model = view.words.former_model if view.words else view.model
+    return changed(view, words=None, model=model)

@@ -18,13 +18,20 @@ from session.events import (
     QuestionAnswered,
     SessionOpened,
     SteerRequested,
+    WordsTaken,
+    WordsUnderstood,
 )
 from session.inbox import Claim
 from session.people import Origin, Person, Prompt
 from session.refusals import NotFound, NotNow
-from session.view import PromptView, SessionView
+from session.view import PromptView, SessionView, State
 
 How = Literal["queued", "started", "answered", "changes_asked", "routing"]
+
+_FREE_STATES: frozenset[State] = frozenset(
+    {"queued", "starting", "running", "paused", "idle", "stopped", "failed"}
+)
+"""States in which nothing is asked of people: what they write is not an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,8 @@ class PromptCommands(Desk):
         """
         access.may_prompt(await self._actor(prompt.author))
         check_text(prompt.text, alone=not prompt.attachments)
-        prompt = await self._with_model(prompt)
+        if prompt.model is None:
+            prompt = prompt.model_copy(update={"model": (await self._preferred(prompt.author)).model})
         opened = SessionOpened(title=titled(prompt.text), origin=origin, requester=prompt.author)
         session_id = secrets.token_hex(5)
         view = await self._log.create(session_id, [opened, PromptQueued(prompt=prompt)], claim=claim)
@@ -60,12 +68,34 @@ class PromptCommands(Desk):
         """What became of a follow-up. Emits: PromptQueued, or QuestionAnswered, or ApprovalVoided first."""
         author = await self._actor(prompt.author)
         check_text(prompt.text, alone=not prompt.attachments)
-        prompt = await self._with_model(prompt)
+        model = (await self._preferred(prompt.author)).model
         how: How = "queued"
 
         def decide(view: SessionView) -> list[Event]:
             nonlocal how
-            how, events = _accept(view, prompt, author)
+            how, events = _accept(view, with_model(prompt, view, model), author)
+            return events
+
+        view = await self._record(session_id, decide, claim)
+        return Accepted(view, how)
+
+    async def take_words(self, session_id: str, prompt: Prompt, *, claim: Claim | None = None) -> Accepted:
+        """What became of a short follow-up that may be a wish about the session: it is on record, and read
+        next. Where people are asked something, it is their answer, as with `add_prompt`.
+
+        Emits: WordsTaken, or as `add_prompt`.
+        """
+        author = await self._actor(prompt.author)
+        model = (await self._preferred(prompt.author)).model
+        how: How = "queued"
+
+        def decide(view: SessionView) -> list[Event]:
+            nonlocal how
+            if can_be_read(view):
+                access.may_prompt(author)
+                return [WordsTaken(prompt=prompt)]
+            check_text(prompt.text, alone=not prompt.attachments)
+            how, events = _accept(view, with_model(prompt, view, model), author)
             return events
 
         view = await self._record(session_id, decide, claim)
@@ -113,12 +143,6 @@ class PromptCommands(Desk):
 
         return await self._record(session_id, decide, claim)
 
-    async def _with_model(self, prompt: Prompt) -> Prompt:
-        """The prompt with the model that its author prefers, where it names none."""
-        if prompt.model is not None:
-            return prompt
-        return prompt.model_copy(update={"model": (await self._preferred(prompt.author)).model})
-
 
 def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list[Event]]:
     if view.archived:
@@ -126,6 +150,25 @@ def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list
     access.may_prompt(author)
     if view.prompt(prompt.id) is not None:
         return "queued", []
+    if view.unread and can_be_read(view):  # in the order in which they were written
+        return "queued", [WordsTaken(prompt=prompt)]
+    if view.state == "awaiting_repository":
+        access.may_pick(author, view)
+    return _placed(view, prompt)
+
+
+def can_be_read(view: SessionView) -> bool:
+    """Whether a message may be a wish about the session, and is no answer to anything."""
+    return view.repository is not None and view.state in _FREE_STATES and not _plan_refused(view)
+
+
+def as_written(view: SessionView, prompt: Prompt) -> list[Event]:
+    """The message that was read is a prompt like any other."""
+    understood = WordsUnderstood(prompt_id=prompt.id, meaning="follow_up", by=prompt.author)
+    return [understood, *_placed(view, prompt)[1]]
+
+
+def _placed(view: SessionView, prompt: Prompt) -> tuple[How, list[Event]]:
     steered = PromptQueued(prompt=prompt.model_copy(update={"steer": True}))
     if view.state == "awaiting_answer" and view.question is not None:
         answer = QuestionAnswered(question_id=view.question.question_id, text=prompt.text, by=prompt.author)
@@ -139,7 +182,6 @@ def _accept(view: SessionView, prompt: Prompt, author: Actor) -> tuple[How, list
         ]
         return "changes_asked", [*voided, steered]
     if view.state == "awaiting_repository":
-        access.may_pick(author, view)
         return "routing", [PromptQueued(prompt=prompt)]
     if _plan_refused(view):
         return "changes_asked", [steered]
@@ -167,3 +209,10 @@ def _waiting(view: SessionView, prompt_id: str, actor: Actor) -> PromptView:
             "Write a new message and I will take it up next."
         )
     return item
+
+
+def with_model(prompt: Prompt, view: SessionView, preferred: str | None) -> Prompt:
+    """The prompt with the model that its author prefers, where neither it nor the session has one named."""
+    if prompt.model is not None or view.model:
+        return prompt
+    return prompt.model_copy(update={"model": preferred})

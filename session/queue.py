@@ -22,7 +22,13 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 JobName = Literal[
-    "route_session", "run_turn", "run_turn_here", "merge_pull_request", "build_image", "warm_box"
+    "read_words",
+    "route_session",
+    "run_turn",
+    "run_turn_here",
+    "merge_pull_request",
+    "build_image",
+    "warm_box",
 ]
 Enqueued = Literal["new", "known", "unreachable"]
 JobStatus = Literal["queued", "running", "absent", "unreachable"]

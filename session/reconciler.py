@@ -27,6 +27,7 @@ from session.leases import Leases
 from session.listing import Need, need
 from session.log import Conflict, Log
 from session.parts import look_for_queue
+from session.prompting import as_written
 from session.queue import JobName, Queue
 from session.view import SessionView
 
@@ -44,6 +45,7 @@ _FRESH = 1_000_000
 """Added to the number of a re-driven job, whose old id arq may still count as running or used up."""
 
 _JOBS: dict[Need, JobName] = {
+    "read": "read_words",
     "route": "route_session",
     "turn": "run_turn",
     "merge": "merge_pull_request",
@@ -123,7 +125,8 @@ class Reconciler:
         wants = need(view)
         if wants is None:
             return False
-        if row["expires_at"] is not None and when(row["expires_at"]) > now:
+        worked_on = row["expires_at"] is not None and when(row["expires_at"]) > now
+        if worked_on and wants != "read":  # reading needs no lease
             # Somebody works on it. Look again when the lease would run out, so that a dead worker is noticed.
             await self._put_off(view, when(row["expires_at"]) - self._grace)
             return False
@@ -134,7 +137,7 @@ class Reconciler:
         mark = _progress(view)
         drives = int(row["drives"]) if row["drive_mark"] == mark else 0
         look = _Look(view, wants, now, drives, epoch, taken=epoch > int(row["drive_epoch"]))
-        if view.stop_requested is not None and view.turn_open:
+        if view.stop_requested is not None and view.turn_open and not worked_on:
             return await self._end(look, _stopped(view))
         if halted:
             await self._put_off(view, now)
@@ -195,7 +198,8 @@ def _progress(view: SessionView) -> str:
     decided = sum(1 for item in view.approvals if item.state != "open")
     head = view.pull_request.head_sha if view.pull_request else ""
     tokens = view.input_tokens + view.output_tokens
-    return f"{view.turns}.{calls}.{tokens}.{len(view.prompts)}.{len(view.approvals)}.{decided}.{head}"
+    prompts = f"{len(view.prompts)}.{len(view.unread)}"
+    return f"{view.turns}.{calls}.{tokens}.{prompts}.{len(view.approvals)}.{decided}.{head}"
 
 
 def _stopped(view: SessionView) -> list[Event]:
@@ -207,6 +211,8 @@ def _stopped(view: SessionView) -> list[Event]:
 def _failed(look: _Look) -> list[Event]:
     view = look.view
     tried = f"I tried {look.drives} times"
+    if look.wants == "read":
+        return [event for prompt in view.unread for event in as_written(view, prompt)]
     if look.wants == "route":
         cause = f"{tried} to find out which repository is meant, and it did not come to an end"
         return [RoutingFailed(cause=cause, advice="Name the repository in a reply, or try again with 🔁.")]

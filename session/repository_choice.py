@@ -32,7 +32,7 @@ class RepositoryCommands(Desk):
         except NoSuchSession as error:
             raise unknown_session() from error
         access.may_pick(actor, view)
-        _check_movable(view)
+        check_movable(view)
         return view
 
     async def pick_repository(
@@ -54,28 +54,19 @@ class RepositoryCommands(Desk):
             repository = self._catalogue.get(slug)
         except UnknownRepository as error:
             raise NotFound(error.sentence) from error
-        chosen = RepositoryChosen(
-            slug=repository.slug,
-            branch=await self._branch_of(session_id, repository),
-            how="picked",
-            reason=f"{by.name} picked it",
-            by=by,
-        )
+        branch = await self._branch_of(session_id, repository)
 
         def decide(view: SessionView) -> list[Event]:
             access.may_pick(actor, view)
-            if view.repository is not None and view.repository.slug == chosen.slug:
+            if view.repository is not None and view.repository.slug == repository.slug:
                 return []
             _check_unpicked(view, instead_of)
-            _check_movable(view)
+            check_movable(view)
             if view.turn_open:
                 raise NotNow(
                     f"I am already at work in {_here(view)}. Stop me with 🛑 first, then pick again."
                 )
-            waiting = view.waiting_prompts or view.prompts[-1:]
-            if view.state in ("stopped", "failed") and waiting:
-                return [chosen, RetryRequested(by=by, prompt_id=waiting[0].prompt.id)]
-            return [chosen]
+            return moved(view, repository, by, branch)
 
         return await self._record(session_id, decide, claim)
 
@@ -105,14 +96,55 @@ def _check_unpicked(view: SessionView, instead_of: str | None) -> None:
     raise Changed(f"{settled} in the meantime. If that is wrong, use “Wrong repository?” on the card.")
 
 
-def _check_movable(view: SessionView) -> None:
+def check_movable(view: SessionView) -> None:
+    """Let a session pass that another repository may be chosen for. Raises: NotNow."""
     if view.archived:
         raise NotNow("This session is archived. Mention me in a new message and I will start a fresh one.")
-    if view.published is not None or view.pull_request is not None:
+    if view.pull_request is not None:
+        raise NotNow(
+            f"Pull request #{view.pull_request.number} of this session is in {_here(view)} already. "
+            "Mention me in a new message for work in a different repository."
+        )
+    if view.published is not None:
         raise NotNow(
             f"This session already has a branch in {_here(view)}. "
             "Mention me in a new message for work in a different repository."
         )
+
+
+def moved(view: SessionView, repository: Repository, by: Person, branch: str = "") -> list[Event]:
+    """The session goes on in that repository, with what it was asked for there. No turn is open.
+
+    branch: where it starts from; empty for the repository's default.
+    """
+    before = view.repository
+    chosen = RepositoryChosen(
+        slug=repository.slug,
+        branch=branch or repository.default_branch,
+        how="picked",
+        reason=f"{by.name} picked it",
+        by=by,
+        dropped=left_behind(view),
+        former=before.slug if before and before.slug != repository.slug else "",
+    )
+    waiting = view.waiting_prompts or [item for item in view.prompts if item.state != "cancelled"][-1:]
+    if view.state in ("stopped", "failed", "idle") and waiting:
+        return [chosen, RetryRequested(by=by, prompt_id=waiting[0].prompt.id)]
+    return [chosen]
+
+
+def left_behind(view: SessionView) -> tuple[str, ...]:
+    """What a move leaves behind in the repository that the session was in, in words."""
+    left = []
+    if view.changes is not None and view.changes.files:
+        files = "1 file" if view.changes.files == 1 else f"{view.changes.files} files"
+        change = f"+{view.changes.insertions} −{view.changes.deletions}"
+        left.append(f"the changes in {files} ({change}), up to commit {view.changes.head_sha[:10]}")
+    if view.turns and not left:
+        left.append("whatever was changed in the workspace")
+    if view.plan:
+        left.append("the plan")
+    return tuple(left)
 
 
 def _here(view: SessionView) -> str:

@@ -21,6 +21,7 @@ from session.events import (
 from session.inbox import Claim
 from session.log import Conflict, NoSuchSession
 from session.people import Person
+from session.prompting import as_written
 from session.refusals import NotNow
 from session.view import WAITING_STATES, PromptView, SessionView
 
@@ -41,7 +42,7 @@ class EndingCommands(Desk):
                 raise unknown_session() from error
             access.may_stop(actor, view)
             # Asked anew after each conflict: the other writer may be a worker that has just begun.
-            events = _stopping(view, by, worked_on=await self._leases.held(session_id))
+            events = stopping(view, by, worked_on=await self._leases.held(session_id))
             if not events and claim is None:
                 return view
             try:
@@ -60,7 +61,7 @@ class EndingCommands(Desk):
             view = await self._log.view(session_id)
             if not view.turn_open:
                 return False
-            events = _stopping(view, by, worked_on=await self._leases.held(session_id), halt=halt)
+            events = stopping(view, by, worked_on=await self._leases.held(session_id), halt=halt)
             try:
                 if events:
                     await self._log.append(session_id, events, expected_seq=view.seq)
@@ -89,8 +90,10 @@ class EndingCommands(Desk):
                 return []
             if view.turn_open:
                 raise NotNow("I am still at work here. Stop me with 🛑 first, then archive.")
-            cancelled = [PromptCancelled(prompt_id=p.prompt.id, by=by) for p in view.waiting_prompts]
-            return [*cancelled, *_voided(view, "the session was archived"), SessionArchived(by=by)]
+            unread = [event for prompt in view.unread for event in as_written(view, prompt)]
+            waiting = [*(item.prompt for item in view.waiting_prompts), *view.unread]
+            cancelled = [PromptCancelled(prompt_id=prompt.id, by=by) for prompt in waiting]
+            return [*unread, *cancelled, *_voided(view, "the session was archived"), SessionArchived(by=by)]
 
         return await self._record(session_id, decide, claim)
 
@@ -132,7 +135,8 @@ class EndingCommands(Desk):
         return await self._record(session_id, decide, claim)
 
 
-def _stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
+def stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
+    """The events of a stop; none where nothing runs. worked_on: a worker has the session."""
     turn_id = view.turn.turn_id if view.turn and view.turn_open else None
     if turn_id is None:
         if view.state in ("routing", "awaiting_repository", "queued"):

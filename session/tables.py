@@ -33,8 +33,9 @@ class Session(Model):
     pull_request_state = fields.CharField(max_length=16, null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
-    # What a worker has to do here ("route", "turn", "merge"); when something last happened or the reconciler
-    # last looked; how often it has re-driven the session since `drive_mark` changed; the lease's epoch then.
+    # What a worker has to do here ("read", "route", "turn", "merge"); when something last happened or the
+    # reconciler last looked; how often it has re-driven the session since `drive_mark` changed; the lease's
+    # epoch then.
     needs = fields.CharField(max_length=16, null=True)
     drive_at = fields.DatetimeField(null=True)
     drives = fields.IntField(default=0)

@@ -67,6 +67,14 @@ class ApprovalView(Declared):
     reason: str = ""
 
 
+class WordsView(Declared):
+    """The last message that was taken for a wish, what it did, and the model before it (empty: the usual)."""
+
+    prompt: Prompt
+    understood: e.WordsUnderstood
+    former_model: str = ""
+
+
 class PullRequestView(Declared):
     """The session's pull request as the forge last told of it."""
 
@@ -91,7 +99,8 @@ class SessionView(Declared):
     """All that surfaces show of one session, as of event `seq`.
 
     `sandbox_lost` is why the box died, until there is one again. `limits_reached` is of the current or last
-    turn.
+    turn. `unread`: short messages of which it is not known yet what they want. `model` was wished for in
+    words; empty: the usual one. `words`: what can be taken back with one word.
     """
 
     id: str
@@ -132,6 +141,9 @@ class SessionView(Declared):
     untrusted: tuple[str, ...] = ()
     budget_warnings: tuple[e.BudgetWarned, ...] = ()
     held_back: tuple[e.Hold, ...] = ()
+    unread: tuple[Prompt, ...] = ()
+    model: str = ""
+    words: WordsView | None = None
 
     @property
     def archived(self) -> bool:

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("session", "0006_hosts")]
+    dependencies = [("session", "0007_picks")]
 
     operations = [
         ops.CreateModel(

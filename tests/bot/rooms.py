@@ -65,6 +65,7 @@ class Rooms:
     broker: Broker
     queue: Queue
     customs: Customs
+    leases: Leases
 
     def counter(self, platform: Platform, *, mentions_required: bool = False) -> Counter:
         """The front desk of a platform."""
@@ -199,9 +200,10 @@ async def open_rooms(
             log = Log(database, pulse)
             directory = Directory(database)
             customs = Customs.over(database, directory, CATALOGUE, Audit(database), MODELS)
-            commands = Commands(log, queue, directory, Leases(database), CATALOGUE, customs.people)
+            leases = Leases(database)
+            commands = Commands(log, queue, directory, leases, CATALOGUE, customs.people)
             messages = ChatMessages(database)
             feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse, customs.people)
-            yield Rooms(database, log, commands, directory, feed, broker, queue, customs)
+            yield Rooms(database, log, commands, directory, feed, broker, queue, customs, leases)
     finally:
         await database.aclose()

@@ -51,6 +51,9 @@ async def bot_on(
             async with web_server(platform.http) as url:
                 await slack.use_http(f"{url}/slack/events", f"{url}/slack/interactive")
                 yield platform
+                # The server is not to go while an event is on its way to it.
+                slack.deliveries.hold()
+                await slack.wait_for_delivery()
 
 
 @asynccontextmanager

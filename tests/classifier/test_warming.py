@@ -17,6 +17,7 @@ from session.directory import Directory
 from session.leases import Leases
 from session.log import Log
 from session.people import Identity, Origin, Prompt
+from session.picks import Picks
 from session.pulse import Pulse
 from session.queue import Queue
 from session.warming import Warming
@@ -48,7 +49,8 @@ async def test_what_is_likely_meant_is_warmed(
         prompt = Prompt(id="p1", text="totals are off by a cent", author=ada)
         view = await commands.open_session(prompt, Origin(platform="web"))
         channels = ChannelRuleBook(database, directory, catalogue, Audit(database))
-        routing = Routing(log, commands, catalogue, classifier, warming, channels)
+        picks = Picks(database)
+        routing = Routing(log, commands, catalogue, classifier, warming, channels, picks)
         await routing.route_session(view.id)
         assert (await log.view(view.id)).state == state
         assert (await queue.status("warm_box", "acme/billing", 0) == "queued") == warm

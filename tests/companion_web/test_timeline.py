@@ -12,6 +12,7 @@ from tests.companion_web.stage import CATALOGUE
 
 WITHOUT_AN_ITEM = {
     "TitleChanged",
+    "WordsTaken",
     "PromptEdited",
     "PromptCancelled",
     "SteerRequested",
@@ -79,6 +80,11 @@ def every_other_event() -> list[e.Event]:
     return [
         e.PromptQueued(prompt=story.prompt("pr2", "And the footer")),
         e.RetryRequested(by=ada, prompt_id="pr2"),
+        e.WordsUnderstood(
+            prompt_id="w", meaning="switch_model", by=ada, text="smaller", model="m", former="l"
+        ),
+        e.WordsUnderstood(prompt_id="w", meaning="move_repository", by=ada, text="in web", trouble="No."),
+        e.WordsWithdrawn(prompt_id="w", by=ada, former="l"),
         e.TurnStarted(turn_id="t2", prompt_id="pr2", model="gpt-5.1-codex", epoch=2),
         e.TurnResumed(turn_id="t2", epoch=3, reason="the worker was restarted"),
         e.ContextCompacted(turn_id="t2", cleared_before=3),

@@ -40,8 +40,17 @@ async def test_a_database_that_is_away_is_a_sentence(bellhop_home: Path) -> None
     assert ended.complained.startswith("bellhop: PostgreSQL does not answer")
 
 
-async def test_classify_says_which_repository_and_why(whole: dict[str, str], model: ModelEmulator) -> None:
+async def test_classify_says_which_repository_and_why(
+    whole: dict[str, str], model: ModelEmulator, tmp_path: Path
+) -> None:
     with_another_repository(whole)
+    whole["DATABASE_URL"] = f"sqlite://{tmp_path / 'bellhop.db'}"
+    async with await Database.open(whole["DATABASE_URL"]) as database:
+        await database.migrate()
+        await database.execute(
+            "INSERT INTO picks VALUES ('s1', 'slack', 'T1', 'C1', 'finance', 'half a cent is missing', "
+            "'acme/billing', '', CURRENT_TIMESTAMP)"
+        )
     model.script(
         CLASSIFIER,
         say_json(
@@ -52,8 +61,10 @@ async def test_classify_says_which_repository_and_why(whole: dict[str, str], mod
             alternatives=["acme/web"],
         ),
     )
-    ended = await bellhop("classify", "we are off by a cent", "--explain", environment=whole)
+    asked = ("classify", "we are off by a cent", "--channel", "#finance", "--explain")
+    ended = await bellhop(*asked, environment=whole)
     assert ended.code == 0, ended
+    assert "like an earlier pick here: acme/billing for “half a cent is missing”" in ended.printed
     assert ended.printed.splitlines()[0] == "acme/billing"
     assert "because: cents are invoices" in ended.printed
     assert "confidence 0.93" in ended.printed

@@ -35,6 +35,7 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         redis_url=redis_url,
         jobs=house.jobs,
         route_session=route_nothing,
+        read_words=route_nothing,
         reconciler=Reconciler(house.database, house.log, house.leases, queue, grace_seconds=0.2),
         reaper=house.reaper(),
         snapshots=parts.snapshots,

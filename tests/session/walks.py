@@ -53,7 +53,7 @@ class Walk:
         asks = view.state in ("awaiting_repository", "stopped", "failed", "archived")
         waits_in_turn = view.turn_open and view.state in ("awaiting_approval", "awaiting_answer")
         if view.waiting_prompts:
-            assert need(view) in ("route", "turn") or asks or waits_in_turn, view.state
+            assert need(view) in ("read", "route", "turn") or asks or waits_in_turn, view.state
         if view.state in ("routing", "queued", "awaiting_repository"):
             assert view.waiting_prompts, view.state
         if view.state in TURN_STATES or view.state in ("awaiting_approval", "awaiting_answer"):
@@ -96,7 +96,7 @@ def _cancel(walk: Walk) -> Sequence[e.Event]:
 
 
 def _stop(walk: Walk) -> Sequence[e.Event]:
-    return stopping._stopping(walk.view, walk.person(), worked_on=walk.draw(st.booleans()))
+    return stopping.stopping(walk.view, walk.person(), worked_on=walk.draw(st.booleans()))
 
 
 def _retry(walk: Walk) -> Sequence[e.Event]:
@@ -220,8 +220,18 @@ def _archive(walk: Walk) -> Sequence[e.Event]:
     return [*cancelled, e.SessionArchived(by=by)]
 
 
+def _words(walk: Walk) -> Sequence[e.Event]:
+    """A short message is taken, or one that was taken is read."""
+    if not prompting.can_be_read(walk.view):
+        return []
+    if not walk.view.unread:
+        return [e.WordsTaken(prompt=prompt(walk.person()).model_copy(update={"id": walk.name()}))]
+    return prompting.as_written(walk.view, walk.view.unread[0])
+
+
 STEPS: tuple[Step, ...] = (
     _prompt,
+    _words,
     _cancel,
     _stop,
     _retry,

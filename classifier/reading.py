@@ -1,0 +1,59 @@
+"""The reading job: finds out what short messages in a session's thread want, and tells the session."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from classifier.plain_words import PlainWords
+from session.commands import Commands
+from session.log import Log
+from session.people import Prompt
+from session.view import SessionView
+
+_log = structlog.get_logger(__name__)
+
+
+class Reading:
+    """Carries `read_words` jobs out. stop_seconds: so long a move waits for the turn to have stopped; after
+    that the reconciler has it tried again."""
+
+    def __init__(
+        self, log: Log, commands: Commands, words: PlainWords, *, stop_seconds: float = 10.0
+    ) -> None:
+        self._log = log
+        self._commands = commands
+        self._words = words
+        self._stop_seconds = stop_seconds
+
+    async def read_words(self, session_id: str) -> None:
+        """Reads what is unread in the session, in the order in which it was written.
+
+        Emits: WordsUnderstood, with what follows from it.
+        """
+        while (view := await self._log.view(session_id)).unread and not view.archived:
+            if not await self._read(view.unread[0], view):
+                return
+
+    async def _read(self, prompt: Prompt, view: SessionView) -> bool:
+        """Whether the message is read now; it is not while the turn before a move takes long to stop."""
+        wish = await self._words.wish(prompt, view)
+        _log.info("read", session_id=view.id, meaning=wish.meaning)
+        try:
+            async with asyncio.timeout(self._stop_seconds):
+                while True:
+                    after = await self._commands.understand(view.id, prompt.id, wish)
+                    if all(item.id != prompt.id for item in after.unread) or after.archived:
+                        return True
+                    await self._standstill(after)
+        except TimeoutError:
+            _log.warning("a move waits for its turn to stop", session_id=view.id)
+            return False
+
+    async def _standstill(self, view: SessionView) -> None:
+        if not view.turn_open:
+            return
+        async for record in self._log.follow(view.id, after=view.seq):
+            if not (await self._log.view(record.session_id)).turn_open:
+                return
