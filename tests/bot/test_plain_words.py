@@ -17,11 +17,13 @@ from classifier.plain_words import KnownModel, PlainWords
 from classifier.reading import Reading
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.model_server import ModelServer
+from deploy.demo.rehearsal import RehearsedClassifier
 from deploy.demo.replies import Reply
 from session import events as e
 from session.events import ChangesRecorded, SessionStopped, TurnFinished
 from session.listing import need
 from session.view import SessionView
+from session.words import Wish
 from tests.bot.rooms import CATALOGUE, Rooms
 
 MODELS = [
@@ -292,3 +294,19 @@ async def test_a_misspelt_repository_is_answered_with_those_it_nearly_names(room
         await console.people.say("billing", thread=request.thread)
         view = await rooms.log.view(session_id)
         assert (view.repository and view.repository.slug, len(view.prompts)) == ("acme/billing", 1)
+
+
+async def test_the_demo_understands_a_few_words_too(thread: Thread) -> None:
+    view = await thread.view()
+    prompt = view.prompts[0].prompt
+    async with (
+        ModelServer({"fast": RehearsedClassifier()}, "key").serve() as base_url,
+        AsyncOpenAI(base_url=base_url, api_key="key", max_retries=0) as client,
+    ):
+        words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
+        for text, wish in (
+            ("do this in web instead", Wish("move_repository", slug="acme/web", former="acme/billing")),
+            ("how far are you?", Wish("status")),
+            ("stop the header from jumping", Wish("follow_up")),
+        ):
+            assert await words.wish(prompt.model_copy(update={"text": text}), view) == wish
