@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from session import access
 from session.catalogue import Repository, UnknownRepository
 from session.desk import Desk, unknown_session
@@ -11,6 +13,8 @@ from session.log import NoSuchSession
 from session.people import Person
 from session.refusals import NotFound, NotNow
 from session.view import SessionView
+
+_LOOKS, _LOOK_AGAIN_SECONDS = 50, 0.1
 
 
 class RepositoryCommands(Desk):
@@ -27,19 +31,26 @@ class RepositoryCommands(Desk):
     async def check_pick(self, session_id: str, by: Person) -> SessionView:
         """The session, for which the person may pick another repository. Raises: Refusal."""
         actor = await self._actor(by)
-        try:
-            view = await self._log.view(session_id)
-        except NoSuchSession as error:
-            raise unknown_session() from error
+        view = await self._seen(session_id)
         access.may_pick(actor, view)
         check_movable(view)
         return view
 
+    async def _seen(self, session_id: str) -> SessionView:
+        try:
+            return await self._log.view(session_id)
+        except NoSuchSession as error:
+            raise unknown_session() from error
+
     async def pick_repository(
         self, session_id: str, slug: str, by: Person, *, claim: Claim | None = None
     ) -> SessionView:
-        """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop."""
+        """A person says which repository is meant. Work in another one that was just stopped is saved first.
+
+        Emits: RepositoryChosen; RetryRequested after a stop.
+        """
         actor = await self._actor(by)
+        await self._let_go(session_id)
         try:
             repository = self._catalogue.get(slug)
         except UnknownRepository as error:
@@ -57,6 +68,16 @@ class RepositoryCommands(Desk):
             return moved(view, repository, by)
 
         return await self._record(session_id, decide, claim)
+
+    async def _let_go(self, session_id: str) -> None:
+        """Wait a little until the worker of a stopped turn has saved its work, which belongs to the former
+        repository. Raises: NotNow, when that takes long."""
+        for _ in range(_LOOKS):
+            view = await self._seen(session_id)
+            if view.turn_open or not view.turns or not await self._leases.held(session_id):
+                return
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        raise NotNow("I am still saving the work so far. Please pick again in a moment.")
 
     async def _routed(self, session_id: str, outcome: Event) -> SessionView:
         return await self._record(session_id, lambda view: [outcome] if view.state == "routing" else [], None)

@@ -268,6 +268,11 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
         view = await thread.view()
         assert view.turn is not None
         await thread.rooms.write(thread.session_id, SessionStopped(turn_id=view.turn.turn_id, by=by))
+        # The worker still saves what was done in billing: until it has let go, nothing moves.
+        to_web = Wish("move_repository", slug="acme/web")
+        await thread.rooms.commands.understand(thread.session_id, view.unread[0].id, to_web)
+        assert (await thread.view()).unread
+        await leases.release(lease)
     view = await thread.view()
     assert ([p.prompt.text for p in view.waiting_prompts], view.unread) == (["fix the footer"], ())
     assert (view.repository and view.repository.slug, thread.reader.asked) == ("acme/web", [])
@@ -277,7 +282,6 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
     await thread.console.people.say("@bellhop stop using floats", "Ada", thread=thread.thread)
     view = await thread.rooms.commands.archive(thread.session_id, view.requester)
     assert (view.unread, [p.state for p in view.prompts]) == ((), ["stopped", "cancelled", "cancelled"])
-    await leases.release(lease)
 
 
 async def test_a_misspelt_repository_is_answered_with_those_it_nearly_names(rooms: Rooms) -> None:
