@@ -67,7 +67,8 @@ class WordCommands(Desk):
             except Conflict:
                 continue
             view = await self._log.view(session_id)
-            await self._drive(view)
+            if prompt not in view.unread:  # else whoever reads it comes back to it: nobody else is rung for
+                await self._drive(view)
             return view
 
     def _granted(
