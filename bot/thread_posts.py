@@ -98,7 +98,7 @@ class ThreadPosts:
                 text = sentences.repository_settled(chosen)
                 steps: list[Step] = [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
                 if chosen.former:
-                    moved = words_sentences.moved(chosen, saved=after.saved)
+                    moved = words_sentences.moved(chosen, after)
                     steps.append(Say(Post("notice", sid, moved, seq)))
                 return steps
             case e.WordsUnderstood() as understood if understood.meaning != "follow_up":
@@ -158,6 +158,8 @@ class ThreadPosts:
         if event.meaning == "move_repository" and not event.slug and not event.trouble:
             likely = after.repository.alternatives if after.repository else ()
             return [Say(repository_menu(after.id, text, likely, self.repositories)), *marks]
+        if event.slug:
+            return [*marks]
         return [Say(Post("notice", after.id, text, seq)), *marks]
 
     def _approval(self, sid: str, item: ApprovalView) -> Post:

@@ -16,7 +16,7 @@ _LABELS = {
 
 
 def understood(event: e.WordsUnderstood, after: SessionView) -> str:
-    """What a message was taken for, and what came of it."""
+    """What a message was taken for, and what came of it; of a move that follows, `moved` says it."""
     if event.trouble:
         return f"You would like me to {_LABELS[event.meaning]}, I take it. {event.trouble}"
     match event.meaning:
@@ -24,8 +24,6 @@ def understood(event: e.WordsUnderstood, after: SessionView) -> str:
             return f"Going on with `{event.model}` from the next turn, instead of `{event.former}`. {UNDO}"
         case "stop":
             return f"You want me to stop, I take it, so I do. {UNDO}"
-        case "move_repository" if event.slug:
-            return f"Moving from {event.former} to **{event.slug}**. {UNDO}"
         case "move_repository":
             return "**Another repository, I take it. Which one?** I start anew there as soon as you pick."
         case _:
@@ -58,8 +56,13 @@ def withdrawn(event: e.WordsWithdrawn) -> str:
     return f"Taken back.{again}{request}"
 
 
-def moved(chosen: e.RepositoryChosen, *, saved: bool) -> str:
-    """What a session leaves behind when it moves."""
+def moved(chosen: e.RepositoryChosen, after: SessionView) -> str:
+    """What a session leaves behind when it moves; one that was moved by words can be moved back by one."""
+    by_words = after.words is not None and after.words.understood.slug == chosen.slug
+    return f"{_left(chosen, saved=after.saved)} {UNDO}" if by_words else _left(chosen, saved=after.saved)
+
+
+def _left(chosen: e.RepositoryChosen, *, saved: bool) -> str:
     if not chosen.dropped:
         return f"Now in **{chosen.slug}**. Nothing had been done in {chosen.former} yet."
     kept = (

@@ -14,13 +14,16 @@ from session.view import SessionView
 
 _log = structlog.get_logger(__name__)
 
+_LOOK_AGAIN_SECONDS = 0.1
+"""A worker says that a turn has stopped, but not that it has saved the work and let go."""
+
 
 class Reading:
-    """Carries `read_words` jobs out. stop_seconds: so long a move waits for the turn to have stopped; after
-    that the reconciler has it tried again."""
+    """Carries `read_words` jobs out. stop_seconds: so long a move waits for the turn to have stopped and
+    its work to be saved; after that the reconciler has it tried again."""
 
     def __init__(
-        self, log: Log, commands: Commands, words: PlainWords, *, stop_seconds: float = 10.0
+        self, log: Log, commands: Commands, words: PlainWords, *, stop_seconds: float = 30.0
     ) -> None:
         self._log = log
         self._commands = commands
@@ -46,14 +49,7 @@ class Reading:
                     after = await self._commands.understand(view.id, prompt.id, wish)
                     if all(item.id != prompt.id for item in after.unread) or after.archived:
                         return True
-                    await self._standstill(after)
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         except TimeoutError:
             _log.warning("a move waits for its turn to stop", session_id=view.id)
             return False
-
-    async def _standstill(self, view: SessionView) -> None:
-        if not view.turn_open:
-            return
-        async for record in self._log.follow(view.id, after=view.seq):
-            if not (await self._log.view(record.session_id)).turn_open:
-                return

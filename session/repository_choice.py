@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from session import access
 from session.catalogue import Repository, UnknownRepository
 from session.desk import Desk, unknown_session
@@ -11,6 +13,9 @@ from session.log import NoSuchSession
 from session.people import Person
 from session.refusals import Changed, NotFound, NotNow
 from session.view import SessionView
+
+# Platforms wait three seconds for an answer to a press.
+_LOOKS, _LOOK_AGAIN_SECONDS = 25, 0.1
 
 
 class RepositoryCommands(Desk):
@@ -27,13 +32,16 @@ class RepositoryCommands(Desk):
     async def check_pick(self, session_id: str, by: Person) -> SessionView:
         """The session, for which the person may pick another repository. Raises: Refusal."""
         actor = await self._actor(by)
-        try:
-            view = await self._log.view(session_id)
-        except NoSuchSession as error:
-            raise unknown_session() from error
+        view = await self._seen(session_id)
         access.may_pick(actor, view)
         check_movable(view)
         return view
+
+    async def _seen(self, session_id: str) -> SessionView:
+        try:
+            return await self._log.view(session_id)
+        except NoSuchSession as error:
+            raise unknown_session() from error
 
     async def pick_repository(
         self,
@@ -44,17 +52,20 @@ class RepositoryCommands(Desk):
         instead_of: str | None = None,
         claim: Claim | None = None,
     ) -> SessionView:
-        """A person says which repository is meant. Emits: RepositoryChosen; RetryRequested after a stop.
+        """A person says which repository is meant. Work in another one that was just stopped is saved first.
+
+        Emits: RepositoryChosen; RetryRequested after a stop.
 
         instead_of: the session's repository as the person saw it, empty for none; whoever picks from the same
         question later is told what was picked. None: whatever it is now.
         """
         actor = await self._actor(by)
+        await self._let_go(session_id)
         try:
             repository = self._catalogue.get(slug)
         except UnknownRepository as error:
             raise NotFound(error.sentence) from error
-        branch = await self._branch_of(session_id, repository)
+        branch = await self.starting_branch(await self._seen(session_id), repository)
 
         def decide(view: SessionView) -> list[Event]:
             access.may_pick(actor, view)
@@ -77,11 +88,15 @@ class RepositoryCommands(Desk):
         preferred = (await self._preferred(view.requester)).branch(repository.slug)
         return said[-1] if said else preferred or repository.default_branch
 
-    async def _branch_of(self, session_id: str, repository: Repository) -> str:
-        try:
-            return await self.starting_branch(await self._log.view(session_id), repository)
-        except NoSuchSession as error:
-            raise unknown_session() from error
+    async def _let_go(self, session_id: str) -> None:
+        """Wait a little until the worker of a stopped turn has saved its work, which belongs to the former
+        repository. Raises: NotNow, when that takes long."""
+        for _ in range(_LOOKS):
+            view = await self._seen(session_id)
+            if view.turn_open or not view.turns or not await self._leases.held(session_id):
+                return
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        raise NotNow("I am still saving the work so far. Please pick again in a moment.")
 
     async def _routed(self, session_id: str, outcome: Event) -> SessionView:
         return await self._record(session_id, lambda view: [outcome] if view.state == "routing" else [], None)

@@ -45,7 +45,8 @@ class WordCommands(Desk):
 
     async def understand(self, session_id: str, prompt_id: str, wish: Wish) -> SessionView:
         """The message has been read. What its author wishes for is done as far as they may. A move stops a
-        turn that is open first: as long as one is, the message stays unread, and this is called again.
+        turn that is open first: until its worker has let go, the message stays unread, and this is called
+        again.
 
         Emits: WordsUnderstood, with what follows from it; of a move that waits for a stop only the stop.
         Raises: NoSuchSession, DatabaseDown.
@@ -70,7 +71,8 @@ class WordCommands(Desk):
             except Conflict:
                 continue
             view = await self._log.view(session_id)
-            await self._drive(view)
+            if prompt not in view.unread:  # else whoever reads it comes back to it: nobody else is rung for
+                await self._drive(view)
             return view
 
     def _granted(
@@ -107,6 +109,8 @@ class WordCommands(Desk):
         check_movable(view)
         if view.turn_open:
             return stopping(view, prompt.author, worked_on=worked_on)
+        if worked_on:  # it still saves what was done in the former repository
+            return []
         if not wish.slug:
             return [_understood(prompt, wish)]
         try:

@@ -72,11 +72,23 @@ class RehearsedClassifier:
     def reply(self, request: ChatRequest) -> Reply:
         """A choice in the form that the request's schema demands."""
         asked = json.loads(request.said_by("user")[-1].text)
+        if "message" in asked:
+            return Reply(text=json.dumps(_intent(asked["message"], asked["repositories"])))
         candidates = [candidate["slug"] for candidate in asked["candidates"]]
         found = [slug for pattern, slug in self.words if re.search(pattern, asked["request"], re.IGNORECASE)]
         slugs = [slug for slug in dict.fromkeys(found) if slug in candidates]
         choice = _choice(slugs[0]) if len(slugs) == 1 else _unknown(slugs or candidates)
         return Reply(text=json.dumps(choice))
+
+
+def _intent(message: str, repositories: Sequence[str]) -> dict[str, object]:
+    """What a short message in a thread wants, by a few words."""
+    instead = re.search(r"\bin (?:\w+/)?(\w+) instead\b", message, re.IGNORECASE)
+    named = [slug for slug in repositories if instead and slug.endswith(f"/{instead.group(1).lower()}")]
+    far = re.search(r"\bhow far\b|\bstatus\b", message, re.IGNORECASE)
+    intent = "move_repository" if named else "status" if far else "follow_up"
+    repository = named[0] if named else None
+    return {"intent": intent, "size": None, "model": None, "repository": repository, "confidence": 0.96}
 
 
 def _choice(slug: str) -> dict[str, object]:

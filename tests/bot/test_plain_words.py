@@ -17,11 +17,13 @@ from classifier.plain_words import KnownModel, PlainWords
 from classifier.reading import Reading
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.model_server import ModelServer
+from deploy.demo.rehearsal import RehearsedClassifier
 from deploy.demo.replies import Reply
 from session import events as e
 from session.events import ChangesRecorded, SessionStopped, TurnFinished
 from session.listing import need
 from session.view import SessionView
+from session.words import Wish
 from tests.bot.rooms import CATALOGUE, Rooms
 
 MODELS = [
@@ -266,6 +268,11 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
         view = await thread.view()
         assert view.turn is not None
         await thread.rooms.write(thread.session_id, SessionStopped(turn_id=view.turn.turn_id, by=by))
+        # The worker still saves what was done in billing: until it has let go, nothing moves.
+        to_web = Wish("move_repository", slug="acme/web")
+        await thread.rooms.commands.understand(thread.session_id, view.unread[0].id, to_web)
+        assert (await thread.view()).unread
+        await leases.release(lease)
     view = await thread.view()
     assert ([p.prompt.text for p in view.waiting_prompts], view.unread) == (["fix the footer"], ())
     assert (view.repository and view.repository.slug, thread.reader.asked) == ("acme/web", [])
@@ -275,7 +282,6 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
     await thread.console.people.say("@bellhop stop using floats", "Ada", thread=thread.thread)
     view = await thread.rooms.commands.archive(thread.session_id, view.requester)
     assert (view.unread, [p.state for p in view.prompts]) == ((), ["stopped", "cancelled", "cancelled"])
-    await leases.release(lease)
 
 
 async def test_a_misspelt_repository_is_answered_with_those_it_nearly_names(rooms: Rooms) -> None:
@@ -292,3 +298,19 @@ async def test_a_misspelt_repository_is_answered_with_those_it_nearly_names(room
         await console.people.say("billing", thread=request.thread)
         view = await rooms.log.view(session_id)
         assert (view.repository and view.repository.slug, len(view.prompts)) == ("acme/billing", 1)
+
+
+async def test_the_demo_understands_a_few_words_too(thread: Thread) -> None:
+    view = await thread.view()
+    prompt = view.prompts[0].prompt
+    async with (
+        ModelServer({"fast": RehearsedClassifier()}, "key").serve() as base_url,
+        AsyncOpenAI(base_url=base_url, api_key="key", max_retries=0) as client,
+    ):
+        words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
+        for text, wish in (
+            ("do this in web instead", Wish("move_repository", slug="acme/web", former="acme/billing")),
+            ("how far are you?", Wish("status")),
+            ("stop the header from jumping", Wish("follow_up")),
+        ):
+            assert await words.wish(prompt.model_copy(update={"text": text}), view) == wish
