@@ -40,6 +40,11 @@ class SlackReader:
         self._files = files
         self._reactions = reactions
 
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace."""
+        return self._bot.team_id
+
     async def message(self, event: Json, event_id: str) -> ChatMessage | None:
         """The message of a `message` or `app_mention` event; None when no person of flesh wrote it."""
         user = str(event.get("user") or "")
