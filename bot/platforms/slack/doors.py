@@ -1,19 +1,22 @@
 """The two ways in from Slack: Socket Mode, and signed requests over HTTP. Both end in the same listeners.
 
 A delivery is acknowledged after its command is on record, so one that we did not live to record comes again.
+One that is for another workspace than ours is acknowledged and dropped: Slack would only send it again.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
@@ -23,6 +26,7 @@ from starlette.routing import Route
 
 from bot.messages import Choice
 from bot.platforms.protocol import Inbox
+from bot.platforms.slack.addressees import workspaces_named
 from bot.platforms.slack.api import Json, SlackApi
 from bot.platforms.slack.blocks import ACTION_PREFIX, options
 from bot.platforms.slack.needs import SHORTCUTS
@@ -32,6 +36,8 @@ from bot.platforms.slack.unfurling import Unfurling
 from bot.repository_search import search
 
 MOST_BODY_BYTES = 1_000_000
+
+_log = structlog.get_logger(__name__)
 
 _OURS = re.compile(rf"^{ACTION_PREFIX}:")
 
@@ -52,6 +58,7 @@ class SlackDoors:
         self._unfurling = unfurling
         self._inbox: Inbox | None = None
         self._reader: SlackReader | None = None
+        self._strangers: set[frozenset[str]] = set()
         self._client = client
         self._surfaces = SlackSurfaces(api, self._opened)
         self._app = self._listen(client)
@@ -88,6 +95,7 @@ class SlackDoors:
             request_verification_enabled=False,
             signing_secret="",
         )
+        app.middleware(self._for_us)
         app.event("app_mention")(self._on_message)
         app.event("message")(self._on_message)
         app.event("reaction_added")(self._on_reaction)
@@ -121,6 +129,19 @@ class SlackDoors:
         except ValueError:
             # The time or the body is not what Slack would send: no number, no text.
             return False
+
+    async def _for_us(
+        self, body: dict[str, Any], next_: Callable[[], Awaitable[BoltResponse]]
+    ) -> BoltResponse:
+        """Lets through what is for the workspace of our token; says once whose the rest is."""
+        _, reader = self._opened()
+        named = workspaces_named(body)
+        if reader.workspace in named:
+            return await next_()
+        if named not in self._strangers:
+            self._strangers.add(named)
+            _log.warning("slack.other_workspace", ours=reader.workspace, named=sorted(named))
+        return BoltResponse(status=200)
 
     async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
         inbox, reader = self._opened()

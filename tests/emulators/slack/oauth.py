@@ -1,0 +1,132 @@
+"""The emulated Slack's OAuth: a page on which an admin allows the app, and `oauth.v2.access`.
+
+Source: https://docs.slack.dev/authentication/installing-with-oauth
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from tests.emulators.slack.refusals import Json
+from tests.emulators.slack.workspace import APP_ID
+
+CODE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A workspace in which the app can be installed, and what an installation there holds."""
+
+    id: str
+    name: str
+    bot_user: str
+    bot_token: str
+    admin: str
+
+
+@dataclass(slots=True)
+class _Code:
+    team: Team
+    scopes: str
+    redirect_uri: str
+    expires_at: float
+    spent: bool = False
+
+
+class SlackOAuth:
+    """Allows the app in `team`; None means that nobody is signed in at Slack.
+
+    `redirect_urls`: what the app's settings list; a redirect_uri has to begin with one of them.
+    """
+
+    def __init__(
+        self,
+        redirect_urls: Iterable[str],
+        *,
+        known_scopes: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client_id = "1000.emulated"
+        self.client_secret = "emulated-client-secret"
+        self.team: Team | None = None
+        self.violations: list[str] = []
+        self._redirect_urls = tuple(redirect_urls)
+        self._known_scopes = frozenset(known_scopes)
+        self._clock = clock
+        self._codes: dict[str, _Code] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """Both addresses of Slack."""
+        return [web.get("/oauth/v2/authorize", self.authorize), web.post("/api/oauth.v2.access", self.access)]
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        """The page; the admin of `team` presses *Allow* at once."""
+        query = request.query
+        redirect_uri = query.get("redirect_uri") or self._redirect_urls[0]
+        if query.get("client_id") != self.client_id:
+            return web.Response(status=400, text="invalid_client_id")
+        if not redirect_uri.startswith(self._redirect_urls):
+            return web.Response(status=400, text="bad_redirect_uri")
+        unknown = set(query.get("scope", "").split(",")) - self._known_scopes
+        if unknown:
+            return web.Response(status=400, text=f"invalid_scope: {sorted(unknown)}")
+        if self.team is None:
+            return web.Response(status=401, text="Sign in to your workspace")
+        if not query.get("state"):
+            self.violations.append("authorize without state: the answer could be forged")
+        code = secrets.token_hex(12)
+        expires_at = self._clock() + CODE_SECONDS
+        self._codes[code] = _Code(self.team, query["scope"], redirect_uri, expires_at)
+        answer = urlencode({"code": code, "state": query.get("state", "")})
+        return web.Response(status=302, headers={"Location": f"{redirect_uri}?{answer}"})
+
+    async def access(self, request: web.Request) -> web.Response:
+        """`oauth.v2.access`: a code for a token."""
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        error = self._client_error(request, form) or self._code_error(form)
+        if error:
+            return web.json_response({"ok": False, "error": error})
+        code = self._codes[form["code"]]
+        code.spent = True
+        return web.json_response(_installed(code))
+
+    def _client_error(self, request: web.Request, form: Json) -> str:
+        client, secret = form.get("client_id", ""), form.get("client_secret", "")
+        header = request.headers.get("Authorization", "")
+        if header.startswith("Basic "):
+            client, _, secret = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
+        if client != self.client_id:
+            return "invalid_client_id"
+        return "" if secret == self.client_secret else "bad_client_secret"
+
+    def _code_error(self, form: Json) -> str:
+        code = self._codes.get(form.get("code", ""))
+        if code is None:
+            return "invalid_code"
+        if code.spent:
+            return "code_already_used"
+        if self._clock() >= code.expires_at:
+            return "code_expired"
+        return "" if form.get("redirect_uri") == code.redirect_uri else "bad_redirect_uri"
+
+
+def _installed(code: _Code) -> Json:
+    return {
+        "ok": True,
+        "app_id": APP_ID,
+        "access_token": code.team.bot_token,
+        "token_type": "bot",
+        "scope": code.scopes,
+        "bot_user_id": code.team.bot_user,
+        "team": {"id": code.team.id, "name": code.team.name},
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "authed_user": {"id": code.team.admin},
+    }
