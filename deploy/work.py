@@ -79,7 +79,7 @@ async def work(core: Core, environment: Environment) -> None:
         fast = FastModel(asked, core.settings.classifier_model)
         choosing = Classifier(core.catalogue, fast)
         words = PlainWords(core.catalogue, fast, _known_models(models.catalogue), core.settings.agent_model)
-        reading = Reading(core.log, core.commands, words)
+        reading = Reading(core.log, core.commands, words, Locks(core.database))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(HaltWatch(core.switch, environment).run(), name="halt watch")
             await _worker(core, environment, choosing, reading, models).run()

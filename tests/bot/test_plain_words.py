@@ -22,6 +22,7 @@ from deploy.demo.replies import Reply
 from session import events as e
 from session.events import ChangesRecorded, SessionStopped, TurnFinished
 from session.listing import need
+from session.locks import Locks
 from session.view import SessionView
 from session.words import Wish
 from tests.bot.rooms import CATALOGUE, Rooms
@@ -99,7 +100,7 @@ async def thread(rooms: Rooms) -> AsyncIterator[Thread]:
         rooms.serving(console),
     ):
         words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
-        reading = Reading(rooms.log, rooms.commands, words)
+        reading = Reading(rooms.log, rooms.commands, words, Locks(rooms.database))
         made = Thread(rooms, console, reading, reader)
         await made.begin()
         yield made
@@ -314,3 +315,12 @@ async def test_the_demo_understands_a_few_words_too(thread: Thread) -> None:
             ("stop the header from jumping", Wish("follow_up")),
         ):
             assert await words.wish(prompt.model_copy(update={"text": text}), view) == wish
+
+
+async def test_two_jobs_for_one_session_ask_once(thread: Thread) -> None:
+    thread.reader.takes("use a smaller model", "switch_model", size="smaller")
+    await thread.console.people.say("@bellhop use a smaller model", "Ada", thread=thread.thread)
+    await asyncio.gather(*(thread.reading.read_words(thread.session_id) for _ in range(4)))
+    view = await thread.view()
+    assert (view.unread, view.model) == ((), "big-5-mini")
+    assert len(thread.reader.asked) == 1
