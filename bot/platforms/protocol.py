@@ -88,7 +88,7 @@ class Inbox(Protocol):
         """Somebody pressed a button or chose from a menu."""
 
     async def on_arrival(self, identity: Identity) -> None:
-        """Somebody opened their direct messages with the bot, or began to write there."""
+        """Somebody opened their direct messages with the bot, or began to write there or to a session."""
 
 
 class Platform(Protocol):

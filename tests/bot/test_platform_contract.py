@@ -26,20 +26,25 @@ from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.protocol import MessageGone, Platform
 from bot.preferences_words import Wish
 from session.people import Identity
+from tests.bot.discord_side import discord_platform
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import slack_platform
+from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.slack.emulator import SlackEmulator
 
 
 @dataclass
 class Notebook:
-    """An inbox that only writes down."""
+    """An inbox that only writes down. `watched`: the word that is watched in each channel; empty: none."""
 
+    watched: str = ""
     messages: list[ChatMessage] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
+    spoken_to: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def on_message(self, message: ChatMessage) -> None:
         self.messages.append(message)
+        self.spoken_to.set()
 
     async def on_reaction(self, reaction: Reaction) -> None:
         self.reactions.append(reaction)
@@ -54,7 +59,8 @@ class Notebook:
         return True
 
     async def watches(self, place: Place, text: str) -> bool:
-        raise AssertionError("all that is said here mentions the bot")
+        assert self.watched, "all that is said here mentions the bot"
+        return self.watched in text
 
     async def on_inquiry(self, inquiry: Inquiry) -> str:
         raise AssertionError("nobody asks here")
@@ -133,6 +139,33 @@ async def slack_stage(rooms: Rooms) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
+async def discord_stage(rooms: Rooms) -> AsyncIterator[Stage]:
+    async with DiscordEmulator(allow_unread=True) as discord:
+        platform, inbox = discord_platform(discord), Notebook()
+        channel = discord.channel("general")
+        async with running(platform, inbox):
+            await asyncio.wait_for(platform.ready(), 10)
+            ada = discord.person("Ada")
+            first = ada.say(channel, "please help")
+            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            world = discord.world
+
+            def shown(message: str) -> str:
+                return next(m.shown for m in world.messages if m.id == int(message))
+
+            yield Stage(
+                platform,
+                inbox,
+                Place(discord.guild_id, str(channel.id), str(first.id)),
+                str(first.id),
+                ada.id,
+                shown,
+                lambda: "\n".join(m.shown for m in discord.thread(first) if not m.only_for),
+                lambda message: len(world.message(channel.id, int(message)).reactions.get("👀", [])),
+            )
+
+
+@asynccontextmanager
 async def running(platform: Platform, inbox: Notebook) -> AsyncIterator[None]:
     task = asyncio.create_task(platform.run(inbox))
     try:
@@ -144,9 +177,10 @@ async def running(platform: Platform, inbox: Notebook) -> AsyncIterator[None]:
 
 STAGES: dict[str, Callable[[Rooms], AbstractAsyncContextManager[Stage]]] = {
     "console": console_stage,
+    "discord": discord_stage,
     "slack": slack_stage,
 }
-MISSING = {"console": "never-1", "slack": "1.000001"}
+MISSING = {"console": "never-1", "discord": "1", "slack": "1.000001"}
 
 
 @pytest.fixture(params=platform_names())
