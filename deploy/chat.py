@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
+
+import structlog
 
 from bot.counter import Counter
 from bot.inbox import ChatInbox
 from bot.messages import Choice
-from bot.platforms.protocol import Platform
+from bot.platforms.discord.platform import DiscordAccount, DiscordPlatform
+from bot.platforms.protocol import Platform, PlatformError
 from bot.platforms.slack.platform import SlackAccount, SlackPlatform
 from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
@@ -17,6 +21,8 @@ from bot.thread_posts import ThreadPosts
 from deploy.core import Core
 from session.broker_accounts import GitHubAccounts
 from session.transcripts import Transcripts
+
+_log = structlog.get_logger(__name__)
 
 
 def choices(core: Core) -> tuple[Choice, ...]:
@@ -45,6 +51,21 @@ def slack(core: Core) -> SlackPlatform | None:
     return SlackPlatform(account, choices(core), previews=previews)
 
 
+def discord(core: Core) -> DiscordPlatform | None:
+    """Discord, where it is set up."""
+    settings = core.settings
+    if not settings.discord_bot_token or settings.discord_guild is None:
+        return None
+    account = DiscordAccount(
+        bot_token=settings.discord_bot_token,
+        guild_id=settings.discord_guild,
+        member_role=settings.discord_member_role,
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url,
+    )
+    return DiscordPlatform(account, choices(core))
+
+
 async def listen(core: Core, platform: Platform) -> None:
     """Brings what people do on the platform to the session room, until cancelled."""
     counter = Counter(
@@ -70,6 +91,34 @@ async def tell(core: Core, platform: Platform) -> None:
     posts = ThreadPosts(public_url=core.settings.page_address, repositories=choices(core))
     feed = ThreadFeed(platform, rooms, posts, interval_seconds=core.settings.feed_interval_seconds)
     await feed.run()
+
+
+async def side_by_side(core: Core, platforms: Sequence[Platform]) -> None:
+    """Listens and tells on all of them, until cancelled. One that will not have us does not end the others.
+
+    Raises: PlatformError, when none is left.
+    """
+    ended: list[PlatformError] = []
+
+    async def serve(platform: Platform) -> None:
+        try:
+            await chat(core, platform)
+        except* PlatformError as errors:
+            ended.append(next(iter(_leaves(errors))))
+            _log.error("chat.ended", platform=platform.name, detail=str(ended[-1]))
+
+    async with asyncio.TaskGroup() as group:
+        for platform in platforms:
+            group.create_task(serve(platform), name=platform.name)
+    raise ended[-1]
+
+
+def _leaves(errors: ExceptionGroup[PlatformError]) -> Iterator[PlatformError]:
+    for error in errors.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def chat(core: Core, platform: Platform) -> None:

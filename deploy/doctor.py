@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.platforms.slack.needs import scopes
 from deploy.credentials import open_forge
+from deploy.doctor_of_discord import discord_finding
 from deploy.doctor_of_governance import GOVERNANCE_CHECKS
 from deploy.doctor_of_hosts import HOST_CHECKS
 from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
@@ -196,6 +197,7 @@ _CHECKS: dict[str, Check] = {
     "model": _model,
     "forge": _forges,
     "slack": _slack,
+    "discord": discord_finding,
     **GOVERNANCE_CHECKS,
     **HOST_CHECKS,
 }

@@ -27,3 +27,5 @@ def configure(level: str) -> None:
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), stream=sys.stderr)
     # Every job of ours tells of its own failures; arq would repeat them, and call a shutdown an error.
     logging.getLogger("arq").setLevel(logging.CRITICAL)
+    # It warns at each start that voice, which is not used, is not supported; its errors matter.
+    logging.getLogger("discord.client").setLevel(logging.ERROR)

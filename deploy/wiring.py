@@ -21,8 +21,8 @@ from session.settings import Settings, SettingsError
 _log = structlog.get_logger(__name__)
 
 _NO_CHAT = (
-    "SLACK_BOT_TOKEN is missing, so there is no chat to serve. Example: SLACK_BOT_TOKEN=xoxb-…; "
-    "docs/set-up-slack.md says where to get it"
+    "SLACK_BOT_TOKEN is missing, and DISCORD_BOT_TOKEN too, so there is no chat to serve. Example: "
+    "SLACK_BOT_TOKEN=xoxb-…; docs/set-up-slack.md and docs/set-up-discord.md say where to get one"
 )
 
 
@@ -31,12 +31,12 @@ async def bot(settings: Settings) -> None:
     from deploy import chat
 
     async with open_core(settings, Catalogue.load(settings.repositories_file)) as core:
-        platform = chat.slack(core)
-        if platform is None:
+        platforms = [platform for platform in (chat.slack(core), chat.discord(core)) if platform is not None]
+        if not platforms:
             raise SettingsError(_NO_CHAT)
         async with asyncio.TaskGroup() as group:
             group.create_task(look_for_broker(core.broker, "bot"), name="broker")
-            group.create_task(chat.chat(core, platform), name="chat")
+            group.create_task(chat.side_by_side(core, platforms), name="chat")
 
 
 async def web(settings: Settings) -> None:
@@ -95,6 +95,7 @@ async def up(settings: Settings) -> None:
     async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:
         environment = await open_environment(bound)
         slack = chat.slack(core)
+        platforms = [platform for platform in (slack, chat.discord(core)) if platform is not None]
         try:
             async with (
                 serve_broker(core),
@@ -102,9 +103,9 @@ async def up(settings: Settings) -> None:
                 asyncio.TaskGroup() as group,
             ):
                 group.create_task(work(core, environment), name="worker")
-                if slack is not None:
-                    group.create_task(chat.chat(core, slack), name="slack")
-                await _greet(core, chats=slack is not None)
+                if platforms:
+                    group.create_task(chat.side_by_side(core, platforms), name="chat")
+                await _greet(core, chats=bool(platforms))
         finally:
             await environment.aclose()
 
@@ -114,7 +115,7 @@ async def _greet(core: Core, *, chats: bool) -> None:
     from companion_web.sign_in import one_time_link, owner
 
     if not chats:
-        print("No chat is set up (SLACK_BOT_TOKEN is empty): use the companion page.")
+        print("No chat is set up (no SLACK_BOT_TOKEN, no DISCORD_BOT_TOKEN): use the companion page.")
     if core.settings.embedded:
         person = await owner(core.directory, "Owner")
         link = await one_time_link(core.directory, core.settings.page_address, person)

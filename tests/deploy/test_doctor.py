@@ -22,8 +22,10 @@ from session.database import Database
 from session.halt import KillSwitch
 from session.hosts import Hosts
 from session.people import Person
-from session.settings import Settings
+from session.settings import Settings, SettingsError
 from tests.deploy.commands import bare_environment, bellhop
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.faults import Denied
 from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
@@ -138,6 +140,7 @@ async def test_a_stranger_with_nothing_set_is_told_what_to_do(bellhop_home: Path
         "model": "Set it to your provider's key",
         "forge": "Mend that first",
         "slack": "docs/set-up-slack.md says how",
+        "discord": "docs/set-up-discord.md says how",
     }
     assert {part for part, words in remedies.items() if words in found[part].sentence} == set(remedies)
 
@@ -234,6 +237,44 @@ async def test_slack_is_asked_whether_it_takes_the_token(whole: dict[str, str]) 
         assert refused.ok is False
         assert "Check SLACK_BOT_TOKEN" in refused.sentence
         assert slack.take_violations() == ["auth.test: invalid_auth"]
+
+
+async def test_discord_is_asked_for_all_that_the_bot_needs(whole: dict[str, str]) -> None:
+    async with DiscordEmulator(message_content=False) as discord:
+        known = {
+            **whole,
+            "DISCORD_API_URL": discord.api_url,
+            "DISCORD_GATEWAY_URL": discord.gateway_url,
+            "DISCORD_BOT_TOKEN": discord.token,
+            "DISCORD_GUILD": discord.guild_id,
+        }
+        world = discord.world
+
+        async def said(ok: bool, *words: str, **changes: str) -> None:
+            found = await finding("discord", {**known, **changes})
+            assert found.ok is ok, found.sentence
+            assert [word for word in words if word not in found.sentence] == []
+
+        await said(True, "bellhop", "in Acme", "registered when the bot starts", "Message Content Intent")
+        await said(False, "has no role 5", "Check DISCORD_MEMBER_ROLE", DISCORD_MEMBER_ROLE="5")
+        await said(True, DISCORD_MEMBER_ROLE=str(discord.role("engineer")))
+        discord.fail_next("GET /applications/{}/guilds/{}/commands", Denied(403, 50001))
+        await said(False, "does not let the bot have commands", "applications.commands")
+        every = world.everyone.permissions
+        world.everyone.permissions = world.bot_role.permissions = every & ~(1 << 35)
+        await said(False, "lacks Create Public Threads", f"client_id={world.application_id}")
+        world.bot.member = False
+        await said(False, "Check DISCORD_GUILD", f"guild_id={discord.guild_id}")
+        world.interactions_endpoint = "https://acme.example/interactions"
+        await said(False, "Interactions Endpoint URL")
+        await said(False, "does not answer", DISCORD_API_URL=f"http://{NOBODY}/api/v10")
+        await said(False, "Reset Token", "DISCORD_BOT_TOKEN", DISCORD_BOT_TOKEN="of-nobody")
+        assert len(discord.take_violations()) == 1
+
+
+def test_discord_needs_to_know_its_server() -> None:
+    with pytest.raises(SettingsError, match="DISCORD_GUILD=112233445566778899"):
+        Settings.load({"DISCORD_BOT_TOKEN": "a token"})
 
 
 async def test_a_broker_that_answers_says_whom_it_takes_us_for(whole: dict[str, str]) -> None:
