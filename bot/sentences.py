@@ -173,8 +173,8 @@ def approval_small_print(request: e.ApprovalRequested) -> tuple[str, ...]:
         case "plan":
             yes = f"✅ lets me work by these steps, others I ask about again; answer {until}"
         case _:
-            bound = f"for commit {request.head_sha[:10]}" if request.head_sha else "for exactly this"
-            yes = f"✅ approves {bound}, {until}"
+            commit = f" (commit {request.head_sha[:10]})" if request.head_sha else ""
+            yes = f"✅ says yes to exactly this{commit}, {until}"
     no = "🛑 says no; or just write what should be different" if request.kind == "plan" else "🛑 says no"
     return (yes, no)
 

@@ -90,10 +90,11 @@ def detail(
     why: str = "",
 ) -> str:
     """What a person should know before saying yes; `why` they are asked at all, where that is not plain."""
-    lines = [f"{repository.slug}: a {'draft ' if proposal.draft else ''}pull request into {base}."]
+    where = f"{repository.slug}, into {base}{' as a draft' if proposal.draft else ''}"
+    lines = [f"{where}."]
     if changes is not None:
         files = "1 file" if changes.files == 1 else f"{changes.files} files"
-        lines.append(f"{files}, +{changes.insertions} −{changes.deletions}.")
+        lines = [f"{where}: {files}, +{changes.insertions} −{changes.deletions}."]
     if verification is not None:
         lines.append(verdict_sentence(verification))
     if findings:

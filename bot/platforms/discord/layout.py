@@ -6,6 +6,7 @@ in a message, 25 options in a menu, 80 characters on a button.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ BUTTONS_SHOWN = 10
 PLAN_LINES = 20
 
 _IN_ROW = 5
+_CODE = re.compile(r"(`[^`\s](?:[^`]*[^`\s])?`)")
 
 Layout = LayoutView
 Box = Container[Layout]
@@ -120,7 +122,7 @@ def _card(card: StatusCard) -> Iterator[Part]:
     if card.plan:
         yield Separator[Layout]()
         yield TextDisplay[Layout](cut("\n".join(_plan(card.plan)), PLAN_CHARACTERS))
-    yield from _small([_one(note, 300) for note in card.notes[:6]], NOTES_CHARACTERS)
+    yield from _small([_small_print(note, 300) for note in card.notes[:6]], NOTES_CHARACTERS)
     buttons = [button for button in card.buttons if link is None or button is not page]
     yield from _rows(card.session_id, buttons)
 
@@ -146,7 +148,7 @@ def _post(post: Post) -> Iterator[Part]:
     heading = f"### {_one(post.heading, 140)}\n" if post.heading.strip() else ""
     text = cut(f"{heading}{discord_markdown(post.text)}", MESSAGE_CHARACTERS + HEADING_CHARACTERS)
     yield TextDisplay[Layout](text if text.strip() else "…")
-    yield from _small([_one(line, 300) for line in post.footer[:8]], FOOTER_CHARACTERS)
+    yield from _small([_small_print(line, 300) for line in post.footer[:8]], FOOTER_CHARACTERS)
     yield from _rows(post.session_id, post.buttons)
     if post.menu is not None:
         yield from _menu(post.session_id, post.menu, BUTTONS_SHOWN)
@@ -193,6 +195,12 @@ def _menu(session_id: str, menu: Menu, index: int) -> Iterator[Part]:
 
 def _one(text: str, limit: int) -> str:
     return escape(one_line(text, limit))
+
+
+def _small_print(text: str, limit: int) -> str:
+    """One line in which code is code, and everything else is as it is written."""
+    parts = _CODE.split(one_line(text, limit))
+    return "".join(discord_markdown(part) if at % 2 else escape(part) for at, part in enumerate(parts))
 
 
 def _label(text: str, limit: int) -> str:
