@@ -5,7 +5,7 @@ ROOMS := session skills classifier bot companion_web sandbox deploy tests
 TESTS ?= tests
 # Test processes side by side, each with servers of its own. Most of them wait most of the time.
 JOBS ?= 4
-PICTURES := thread session-390 session-1280 session-1280-dark sessions-1280
+PICTURES := thread-slack thread-discord session-390 session-1280 session-1280-dark sessions-1280
 
 # Where this is set, each test process compiles every test anew, which takes longer than importing it.
 unexport PYTHONDONTWRITEBYTECODE

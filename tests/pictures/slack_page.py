@@ -51,7 +51,7 @@ def _message(message: Message, bot_picture: str) -> str:
 def _face(author: User, bot_picture: str) -> str:
     if author.is_bot:
         return f'<div class="face">{bot_picture}</div>'
-    hue = _HUES[int(author.id[1:]) % len(_HUES)]
+    hue = _HUES[ord(author.name[0]) % len(_HUES)]
     return f'<div class="face" style="--hue: {hue}">{html.escape(author.name[:1])}</div>'
 
 

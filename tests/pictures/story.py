@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from bot.messages import DONE
 from deploy.demo.replies import Reply
 from tests.emulators.model.turns import Held, HttpFault, say_json, together, tool
 from tests.emulators.slack.workspace import Message
+from tests.faults.waiting import until
 from tests.journeys.house import CLASSIFIER, WEB, House, Member
+from tests.journeys.stages import Stage
 from tests.journeys.thread import Thread
 
 REQUEST = "Our invoice totals are off by a cent: 2.665 should become 2.67"
@@ -207,3 +210,25 @@ async def until_the_end(telling: Telling) -> None:
     await telling.thread.hears("The README now says")
     await telling.thread.card("Done")
     await telling.thread.is_told()
+
+
+async def on_another_stage(house: House, stage: Stage, *people: Member) -> None:
+    """The same story on another platform, until the follow-up waits; `people` are Ada and Grace there too."""
+    for member in people:
+        await house.directory.link((await member.person()).id, stage.identity(member.name))
+    house.model.script(MODEL, *_FIRST, *_FIRST_END)
+    await stage.says("Ada", REQUEST)
+    await stage.sees("Found it")
+    await stage.sees("Ready. Shall I?")
+    await stage.reacts("Ada", DONE, "Ready. Shall I?")
+    await stage.sees("Half a cent is now rounded up")
+    await stage.is_marked(DONE)
+    house.model.script(MODEL, *_SECOND[:-1])
+    await stage.says("Grace", FOLLOW_UP, mention=True)
+    await stage.sees("Update pull request")
+    await stage.sees("Waiting for your approval")
+
+    async def told() -> bool:
+        return not await house.core.outbox.pending(stage.platform.name, limit=1000)
+
+    await until(told, "everything is told")

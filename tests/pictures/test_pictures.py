@@ -8,15 +8,22 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 import companion_web
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.world import THREAD_STARTER
 from tests.journeys.house import House
+from tests.journeys.stages import DiscordStage, served
 from tests.journeys.thread import Thread
 from tests.pictures import story
 from tests.pictures.camera import DESK, PHONE, sight, take, visit
+from tests.pictures.discord_page import thread_page as discord_page
+from tests.pictures.shrinking import in_few_colours
 from tests.pictures.slack_page import thread_page
 
 pytestmark = pytest.mark.needs("chromium", "emoji", "typeface")
 
 BELL = (Path(companion_web.__file__).parent / "static" / "bell.svg").read_text()
+
+LARGEST_THREAD_BYTES = 150_000
 
 UNCOVERED = """button => {
   const box = button.getBoundingClientRect();
@@ -35,7 +42,7 @@ async def test_pictures_of_a_session_from_request_to_follow_up(house: House, bro
         await take_thread(slack, telling.thread, "thread-working", "Found it")
         held.release()
         telling = await story.until_the_follow_up_waits(house, telling)
-        await take_thread(slack, telling.thread, "thread", "Update pull request #1")
+        await take_thread(slack, telling.thread, "thread-slack", "Update pull request #1")
         await take_both_schemes(desk, session, "session-1280", "Found it")
         await take_both_schemes(desk, f"{session}/changes", "changes-1280", "ROUND_HALF_UP, Decimal")
         async with visit(browser, house, telling.grace, PHONE) as phone:
@@ -45,12 +52,35 @@ async def test_pictures_of_a_session_from_request_to_follow_up(house: House, bro
         await expect(desk.locator(".session-row")).to_have_count(4)
         await desk.set_viewport_size({"width": DESK[0], "height": 540})
         await take(desk, "sessions-1280")
+    await take_discord(house, browser, telling)
+
+
+async def take_discord(house: House, browser: Browser, telling: story.Telling) -> None:
+    """The same on Discord, by the same people."""
+    async with DiscordEmulator() as discord, sight(browser) as page:
+        stage = DiscordStage(discord)
+        async with served(house.core, stage):
+            await story.on_another_stage(house, stage, telling.ada, telling.grace)
+            thread = discord.world.thread_of(stage.root)
+            assert thread is not None
+            messages = [stage.root, *(m for m in discord.thread(stage.root) if m.kind != THREAD_STARTER)]
+            names = {account.id: account.name for account in discord.world.users.values()}
+            await page.set_content(discord_page(messages, thread.name, names.__getitem__, BELL))
+            await expect(page.get_by_text("Update pull request").first).to_be_visible()
+            await take_small(page, "thread-discord")
 
 
 async def take_thread(page: Page, thread: Thread, name: str, words: str) -> None:
     await page.set_content(thread_page(thread.slack.thread(thread.root), BELL))
     await expect(page.get_by_text(words).first).to_be_visible()
-    await take(page, name, "#thread")
+    await take_small(page, name)
+
+
+async def take_small(page: Page, name: str) -> None:
+    """The thread as a picture that a newcomer's browser loads at once."""
+    path = await take(page, name, "#thread")
+    path.write_bytes(await in_few_colours(page, path.read_bytes()))
+    assert path.stat().st_size < LARGEST_THREAD_BYTES
 
 
 async def take_both_schemes(page: Page, address: str, name: str, words: str) -> None:
