@@ -1,6 +1,7 @@
 """Every sentence the bot says, in one place: short, warm, no jargon.
 
-Those about the sandbox itself (`sandbox_sentences.py`) and voice clips (`clip_sentences.py`) are next door.
+What has many of its own stands next door, in modules that end in `_sentences`: the sandbox, voice clips,
+plain words, preferences, and the overview of sessions.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def every_other_event() -> list[e.Event]:
     return [
         e.PromptQueued(prompt=story.prompt("pr2", "And the footer")),
         e.RetryRequested(by=ada, prompt_id="pr2"),
+        e.WordsTaken(prompt=story.prompt("w", "smaller")),
         e.WordsUnderstood(
             prompt_id="w", meaning="switch_model", by=ada, text="smaller", model="m", former="l"
         ),

@@ -58,7 +58,8 @@ async def test_limits_are_named_on_the_card_and_a_new_sandbox_in_a_message(
         thread = await ada.asks("round half a cent up")
         await lost.reached.wait()
         reached = [event.limit for event in await thread.events(e.LimitReached)]
-        assert reached == ["processes", "memory", "disk", "output", "processor"]
+        ends = [(result.status, result.output[-200:]) for result in await thread.events(e.ToolReturned)]
+        assert reached == ["processes", "memory", "disk", "output", "processor"], ends
 
         await boxes.remove(box_name(await thread.session()))
         lost.release()
