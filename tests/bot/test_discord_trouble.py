@@ -89,6 +89,7 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_once(rooms: Room
         channel, ada = discord.channel("general"), discord.person("Ada")
         request = ada.say(channel, "round invoices half up")
         ada.say(channel, "not for you", mention_bot=False)
+        discord.fail_next("GET /channels/{}/messages", Dropped(committed=False))
         async with bot_on(discord, rooms):
             session_id = await session_of(rooms, discord, request)
             thread = discord.world.thread_of(request)

@@ -214,6 +214,7 @@ async def test_slack_asks_to_wait_and_one_broken_channel_holds_up_nobody(rooms: 
 async def test_what_was_said_while_the_bot_was_away_is_answered_once(rooms: Rooms) -> None:
     async with SlackEmulator(subscriptions=(), allow_unread=True) as slack:
         request = await slack.person("Ada").say(slack.channel("general"), "round invoices half up")
+        slack.fail_next("conversations.history", Dropped(committed=False))
         for _ in range(2):
             async with bot_on(slack, rooms):
                 await slack.wait_for_post(request, "Finding the repository")

@@ -34,6 +34,8 @@ ARGUMENTS = (
     "--mute-audio",
 )
 START_SECONDS = 60.0
+# It is found at once, except on a machine where everything waits for the processor.
+CONNECT_SECONDS = 90.0
 POLL_SECONDS = 0.02
 PHONE, DESK = (390, 844), (1280, 900)
 
@@ -55,7 +57,7 @@ async def chromium(program: Path) -> AsyncIterator[Browser]:
     """The browser."""
     address = await asyncio.to_thread(_running, program)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(address)
+        browser = await playwright.chromium.connect_over_cdp(address, timeout=CONNECT_SECONDS * 1000)
         try:
             yield browser
         finally:

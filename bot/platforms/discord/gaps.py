@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import discord
 
+from bot.platforms.catching_up import readable
 from bot.platforms.discord.api import DiscordApi
 from bot.platforms.discord.reading import DiscordReader
-from bot.platforms.protocol import Busy, PlatformError
 
 Lively = discord.TextChannel | discord.VoiceChannel | discord.Thread
 
@@ -53,12 +53,6 @@ async def _in_channel(
         )
         return [message async for message in history]
 
-    try:
-        messages = await api.call("read what was missed", channel.id, read)
-    except Busy:
-        raise
-    except PlatformError:
-        # One channel that cannot be read must not hide what was said in the others.
-        return []
-    own = [message for message in messages if reader.said_by_person(message)]
+    messages = await readable(lambda: api.call("read what was missed", channel.id, read), str(channel.id))
+    own = [message for message in messages or () if reader.said_by_person(message)]
     return [m for m in own if reader.may_concern(m) and not reader.was_answered(m)]

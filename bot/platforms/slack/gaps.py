@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bot.platforms.protocol import PlatformError
+from bot.platforms.catching_up import readable
 from bot.platforms.slack.api import Json, SlackApi
 from bot.platforms.slack.reading import SlackReader
 
@@ -38,12 +38,13 @@ async def missed_messages(api: SlackApi, reader: SlackReader) -> list[Json]:
 
 async def _in_channel(api: SlackApi, reader: SlackReader, channel: Json) -> list[Json]:
     oldest = f"{time.time() - LOOK_BACK_SECONDS:.6f}"
-    try:
-        answer = await api.call(
+    answer = await readable(
+        lambda: api.call(
             "conversations.history", channel=channel["id"], oldest=oldest, limit=_MESSAGES_PER_CHANNEL
-        )
-    except PlatformError:
-        # One channel that cannot be read must not hide what was said in the others.
+        ),
+        str(channel["id"]),
+    )
+    if answer is None:
         return []
     kind = "im" if channel.get("is_im") else "channel"
     events: list[dict[str, Any]] = [
