@@ -24,7 +24,7 @@ class Strain:
         self._crowded = False
         self._refused = refused_forks()
         self._busy_seconds = _busy_seconds()
-        self._waited_seconds = 0.0
+        self._wanted_seconds = 0.0
 
     async def watch(self) -> None:
         """Looks how full the box is where the kernel does not count that; ends only by being cancelled."""
@@ -34,8 +34,9 @@ class Strain:
 
     def before_the_end(self, pids: Iterable[int]) -> None:
         """The command's processes while they still live: on a crowded machine one that computes waits for the
-        processor more than it has it."""
-        self._waited_seconds = sum(map(_waited_seconds, pids))
+        processor more than it has it, and may take long even to die."""
+        ended = _busy_seconds() - self._busy_seconds
+        self._wanted_seconds = ended + sum(map(_had_and_waited_seconds, pids))
 
     def seen(self, timed_out: bool, seconds: float) -> list[str]:
         """ "processes": more were started than there may be; "processor": the command computed until its
@@ -44,7 +45,7 @@ class Strain:
         found = []
         if self._crowded or (refused_forks() or 0) > (self._refused or 0):
             found.append("processes")
-        wanted = _busy_seconds() - self._busy_seconds + self._waited_seconds
+        wanted = max(_busy_seconds() - self._busy_seconds, self._wanted_seconds)
         if timed_out and wanted > seconds * BUSY_SHARE:
             found.append("processor")
         return found
@@ -64,10 +65,11 @@ def _busy_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _waited_seconds(pid: int) -> float:
-    """How long that process was ready to run and did not; 0 where the kernel does not count it."""
+def _had_and_waited_seconds(pid: int) -> float:
+    """How long that process had the processor or was ready for it; 0 where the kernel does not count that."""
     try:
         with open(f"/proc/{pid}/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError):
+            had, waited, _ = file.read().split()
+    except (OSError, ValueError):
         return 0.0
+    return (int(had) + int(waited)) / 1e9
