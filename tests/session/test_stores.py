@@ -101,6 +101,9 @@ async def test_snapshots_are_found_by_session_and_place_the_newest_first(room: R
     second = replace(first, reference="copy:t2", turns=2)
     for snapshot in (first, second, replace(first, checkpoint="d" * 40)):
         await snapshots.add(snapshot)
+        taken = await room.database.clock()
+        while await room.database.clock() == taken:
+            pass
     found = await snapshots.of(view.id, "engine/a")
     assert [(item.reference, item.checkpoint[0]) for item in found] == [("copy:t2", "c"), ("copy:t1", "d")]
     assert [item.reference for item in await snapshots.on("engine/a")] == ["copy:t1", "copy:t2"]
