@@ -8,7 +8,7 @@ from typing import Any
 
 HOST = "127.0.0.1"
 CHUNK_BYTES = 256 * 1024
-# The door turns away whoever comes after the 64th, and a box may have a few that do not come through here.
+# The door has 64 places, and a box may have a few connections that do not come through here.
 MOST_CONNECTIONS = 60
 # npm asks for hundreds of packages at once, each on a connection of its own, and takes a refusal for a reason
 # to wait a minute: callers wait here. Each takes one of the runner's open files, a relayed one two, and the

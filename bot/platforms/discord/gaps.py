@@ -29,7 +29,7 @@ async def missed_messages(
     """Messages of the last hours that may concern the bot and carry no sign of it yet, oldest first.
 
     Looked at are channels and open threads in which something was said meanwhile, and the direct channels
-    that this process knows: Discord lists none. Raises: Busy.
+    that this process knows: Discord lists none.
     """
     since = discord.utils.time_snowflake(datetime.now(UTC) - LOOK_BACK)
     places: list[Lively] = [*guild.text_channels, *guild.voice_channels, *guild.threads]
