@@ -20,7 +20,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from bot.platforms.slack.files import MOST_FILES, SlackFiles
+from bot.platforms.attached import MOST_FILES
+from bot.platforms.slack.files import SlackFiles
 from sandbox.broker.door.authority import Authority
 from session.policy import EgressEntry, EgressRule
 from tests.attacks.frame import Control, refuted

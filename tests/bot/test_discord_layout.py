@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.card import status_card
-from bot.messages import Button, Choice, Menu, Outgoing, PlanLine, Post, StatusCard
+from bot.messages import Button, Choice, Outgoing, PlanLine, Post, StatusCard
 from bot.platforms.discord.keys import (
     SEARCH,
     Carried,
@@ -27,7 +27,7 @@ from bot.platforms.discord.layout import MESSAGE_CHARACTERS, render, split_post
 from bot.platforms.discord.markdown import discord_markdown, escape, units
 from bot.thread_posts import Reword, Say, repository_menu
 from session import events as e
-from tests.bot.test_slack_blocks import BLOCKS, MARKS
+from tests.bot.hostile import BLOCKS, MARKS, buttons, cards, long_texts, menus, posts, short_texts
 from tests.bot.test_thread_posts import STORIES, steps
 from tests.bot.views import STATES, view_of
 from tests.emulators.discord.message_rules import check_create
@@ -67,52 +67,15 @@ MARKED = (
     "1. ",
 )
 NASTY = st.sampled_from((*MARKS, *BLOCKS, *PINGS, *MARKED))
-TEXT = st.lists(st.one_of(NASTY, st.text(max_size=40)), max_size=30).map("".join)
-LONG = st.one_of(TEXT, st.builds(lambda piece, times: piece * times, NASTY, st.integers(1, 500)))
+TEXT, LONG = short_texts(NASTY), long_texts(NASTY)
 
 RINGS = re.compile(r"<@[!&]?\d+>|@(?:everyone|here)", re.IGNORECASE)
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\u2060\u200e\u200f\ufeff]")
 
-BUTTONS = st.lists(
-    st.builds(
-        Button,
-        action=st.sampled_from(["stop", "approve", "answer", "open_page", "pick_repository"]),
-        label=TEXT,
-        ref=st.text(max_size=40),
-        value=LONG,
-        style=st.sampled_from(["primary", "danger", "plain"]),
-        url=st.one_of(st.none(), st.just("https://example.com/s/1"), TEXT),
-    ),
-    max_size=30,
-).map(tuple)
-CHOICES = st.lists(st.builds(Choice, value=st.text(max_size=200), label=TEXT, description=TEXT), max_size=40)
-MENU = st.one_of(st.none(), st.builds(lambda c: Menu("pick_repository", "Pick…", tuple(c)), CHOICES))
-POSTS = st.builds(
-    Post,
-    kind=st.just("answer"),
-    session_id=st.just("0123456789"),
-    text=LONG,
-    heading=TEXT,
-    footer=st.lists(LONG, max_size=12).map(tuple),
-    buttons=BUTTONS,
-    menu=MENU,
-)
-CARDS = st.builds(
-    StatusCard,
-    session_id=st.just("0123456789"),
-    revision=st.just(1),
-    title=LONG,
-    state=LONG,
-    tone=st.sampled_from(["waiting", "working", "done", "failed", "stopped", "quiet"]),
-    facts=st.lists(st.tuples(TEXT, LONG), max_size=12).map(tuple),
-    plan=st.lists(
-        st.builds(PlanLine, text=LONG, status=st.sampled_from(["pending", "in_progress", "done", "dropped"])),
-        max_size=40,
-    ).map(tuple),
-    action=LONG,
-    notes=st.lists(LONG, max_size=10).map(tuple),
-    buttons=BUTTONS,
-)
+BUTTONS = buttons(TEXT, LONG, "stop", "approve", "answer", "open_page", "pick_repository")
+MENU = menus(TEXT, most_choices=40)
+POSTS = posts(TEXT, LONG, BUTTONS, MENU, session_id="0123456789")
+CARDS = cards(TEXT, LONG, BUTTONS, session_id="0123456789")
 
 
 def payload(content: Outgoing) -> list[Json]:

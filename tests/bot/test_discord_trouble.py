@@ -15,9 +15,10 @@ from tests.bot.discord_side import FINDING, SEND, bot_on, discord_platform, seen
 from tests.bot.rooms import Rooms
 from tests.bot.test_platform_contract import Notebook, running
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.faults import Denied, Dropped, ServerError, TooMany
+from tests.emulators.discord.faults import Denied, TooMany
 from tests.emulators.discord.interactions import SAY_LATER
 from tests.emulators.discord.rate_limits import RateLimits
+from tests.emulators.faults import Dropped, ServerError
 
 
 async def test_what_could_not_be_read_is_tried_again_in_its_order(rooms: Rooms) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from session import events as e
 from tests.bot.rooms import PUBLIC_URL, Rooms
 from tests.bot.slack_side import bot_on
+from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.faults import Dropped, ServerError
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.rendering import render
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.card import status_card
-from bot.messages import Button, Choice, Menu, PlanLine, Post, StatusCard
+from bot.messages import Button, PlanLine, Post, StatusCard
 from bot.platforms.slack.blocks import (
     MESSAGE_CHARACTERS,
     button_value,
@@ -17,60 +17,21 @@ from bot.platforms.slack.blocks import (
     split_post,
 )
 from bot.platforms.slack.mrkdwn import escape, mrkdwn
+from tests.bot.hostile import BLOCKS, MARKS, buttons, cards, long_texts, menus, posts, short_texts
 from tests.bot.views import STATES, view_of
 from tests.emulators.slack.limits import check_blocks
 
-# Pieces that have hurt others: marks, escapes, pings, fences, long words, emoji, nothing at all.
-MARKS = ("```", "`", "*", "_", "~", "|", "&", "<", ">", "&amp;", "🎉", "\u202e", "\n", "\n\n", "")
 PINGS = ("<!channel>", "<!here|here>", "@everyone", "@here", "<@U123>", "<#C1>")
 LINKS = ("[a](http://x.y/?a=1&b=<2>)", "[x](javascript:alert(1))", "![i](http://x.y/i.png)")
-BLOCKS = ("- a\n  - b\n", "1. a\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "> q\n", "# h\n")
 NASTY = st.sampled_from((*MARKS, *PINGS, *LINKS, *BLOCKS))
-TEXT = st.lists(st.one_of(NASTY, st.text(max_size=40)), max_size=30).map("".join)
-LONG = st.one_of(TEXT, st.builds(lambda piece, times: piece * times, NASTY, st.integers(1, 500)))
+TEXT, LONG = short_texts(NASTY), long_texts(NASTY)
 
 PING = re.compile(r"<[!@#]|(?<![\w\u2060])@(?:here|channel|everyone)\b", re.IGNORECASE)
 
-BUTTONS = st.lists(
-    st.builds(
-        Button,
-        action=st.sampled_from(["stop", "approve", "answer", "open_page"]),
-        label=TEXT,
-        ref=st.text(max_size=40),
-        value=LONG,
-        style=st.sampled_from(["primary", "danger", "plain"]),
-        url=st.one_of(st.none(), st.just("https://example.com/s/1"), TEXT),
-    ),
-    max_size=30,
-).map(tuple)
-CHOICES = st.lists(st.builds(Choice, value=st.text(max_size=200), label=TEXT, description=TEXT), max_size=110)
-MENU = st.one_of(st.none(), st.builds(lambda c: Menu("pick_repository", "Pick…", tuple(c)), CHOICES))
-POSTS = st.builds(
-    Post,
-    kind=st.just("answer"),
-    session_id=st.just("s1"),
-    text=LONG,
-    heading=TEXT,
-    footer=st.lists(LONG, max_size=12).map(tuple),
-    buttons=BUTTONS,
-    menu=MENU,
-)
-CARDS = st.builds(
-    StatusCard,
-    session_id=st.just("s1"),
-    revision=st.just(1),
-    title=LONG,
-    state=LONG,
-    tone=st.sampled_from(["waiting", "working", "done", "failed", "stopped", "quiet"]),
-    facts=st.lists(st.tuples(TEXT, LONG), max_size=12).map(tuple),
-    plan=st.lists(
-        st.builds(PlanLine, text=LONG, status=st.sampled_from(["pending", "in_progress", "done", "dropped"])),
-        max_size=40,
-    ).map(tuple),
-    action=LONG,
-    notes=st.lists(LONG, max_size=10).map(tuple),
-    buttons=BUTTONS,
-)
+BUTTONS = buttons(TEXT, LONG, "stop", "approve", "answer", "open_page")
+MENU = menus(TEXT, most_choices=110)
+POSTS = posts(TEXT, LONG, BUTTONS, MENU, session_id="s1")
+CARDS = cards(TEXT, LONG, BUTTONS, session_id="s1")
 
 
 def acceptable(content: StatusCard | Post) -> None:

@@ -15,8 +15,9 @@ from bot.thread_posts import repository_menu
 from session import events as e
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import Way, bot_on, web_server
+from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.faults import Dropped, ServerError, TooMany
+from tests.emulators.slack.faults import TooMany
 from tests.emulators.slack.http_delivery import signature
 from tests.emulators.slack.people import Upload
 from tests.emulators.slack.workspace import Message

@@ -14,9 +14,10 @@ from session.vocabulary import PlanItem
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import bot_on
 from tests.bot.test_slack_blocks import CARDS, PING, mrkdwn_texts
+from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.agent_methods import grown_by
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.faults import Dropped, ServerError, TooMany, Unanswered
+from tests.emulators.slack.faults import TooMany, Unanswered
 from tests.emulators.slack.refusals import Json
 from tests.emulators.slack.workspace import Message
 

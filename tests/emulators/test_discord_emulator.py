@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.discord.emulator import DiscordEmulator, DiscordMisused
-from tests.emulators.discord.faults import Dropped, ServerError, TooMany
+from tests.emulators.discord.faults import TooMany
 from tests.emulators.discord.gateway import (
     AUTHENTICATION_FAILED,
     DISALLOWED_INTENTS,
@@ -21,6 +21,7 @@ from tests.emulators.discord.gateway import (
 from tests.emulators.discord.interactions import COMMAND_USED, PRESSED
 from tests.emulators.discord.rate_limits import RateLimiter, RateLimits
 from tests.emulators.discord.refusals import Json
+from tests.emulators.faults import Dropped, ServerError
 
 V2 = 1 << 15
 

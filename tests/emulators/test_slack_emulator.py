@@ -9,8 +9,9 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.emulator import SlackEmulator, SlackMisused
-from tests.emulators.slack.faults import Dropped, ServerError, TooMany, Unanswered
+from tests.emulators.slack.faults import TooMany, Unanswered
 from tests.emulators.slack.people import Upload
 from tests.emulators.slack.rate_limits import RateLimiter, RateLimits
 from tests.emulators.slack.workspace import BOT_USER_ID

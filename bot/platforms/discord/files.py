@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from functools import partial
 
 import discord
 
 from bot.messages import Clip, is_clip
+from bot.platforms.attached import MOST_FILES, attached
 from bot.platforms.discord.api import DiscordApi
 from bot.platforms.protocol import PlatformError
 from session.people import Attachment
-
-TEXT_CHARACTERS = 100_000
-MOST_TEXT_BYTES = 1_000_000
-MOST_IMAGE_BYTES = 4_000_000
-MOST_FILES = 10
-
-_TEXT_TYPES = (
-    "text/",
-    "application/json",
-    "application/xml",
-    "application/x-yaml",
-    "application/javascript",
-)
-_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 async def read_files(api: DiscordApi, files: Sequence[discord.Attachment]) -> tuple[Attachment, ...]:
@@ -49,11 +35,11 @@ def _clip(api: DiscordApi, file: discord.Attachment) -> Clip:
         media_type=_kind(file),
         size_bytes=file.size,
         seconds=file.duration,
-        read=partial(_recording, api, file),
+        read=partial(_at_most, api, file),
     )
 
 
-async def _recording(api: DiscordApi, file: discord.Attachment, most_bytes: int) -> bytes | None:
+async def _at_most(api: DiscordApi, file: discord.Attachment, most_bytes: int) -> bytes | None:
     return await _content(api, file) if file.size <= most_bytes else None
 
 
@@ -62,18 +48,7 @@ def _kind(file: discord.Attachment) -> str:
 
 
 async def _read(api: DiscordApi, file: discord.Attachment) -> Attachment:
-    kind = _kind(file)
-    text = image = None
-    if kind.startswith(_TEXT_TYPES) and file.size <= MOST_TEXT_BYTES:
-        content = await _content(api, file)
-        text = content.decode("utf-8", "replace")[:TEXT_CHARACTERS] if content is not None else None
-    elif kind in _IMAGE_TYPES and file.size <= MOST_IMAGE_BYTES:
-        content = await _content(api, file)
-        if content is not None:
-            image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    return Attachment(
-        name=file.filename, media_type=kind, size_bytes=file.size, text=text, image_data_url=image
-    )
+    return await attached(file.filename, _kind(file), file.size, partial(_at_most, api, file))
 
 
 async def _content(api: DiscordApi, file: discord.Attachment) -> bytes | None:

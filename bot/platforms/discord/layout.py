@@ -15,9 +15,10 @@ from discord.ui import ActionRow, Container, LayoutView, Section, Select, Separa
 from discord.ui import Button as Control
 
 from bot.long_text import one_line, split_text
-from bot.messages import Button, Choice, Menu, Outgoing, PlanLine, Post, StatusCard, Tone
+from bot.messages import Button, Choice, Menu, Outgoing, Post, StatusCard, Tone
 from bot.platforms.discord.keys import SEARCH, Carried, custom_id, short_value
 from bot.platforms.discord.markdown import bare, cut, discord_markdown, escape, units
+from bot.platforms.plan_lines import PlanForm, plan_lines
 
 # Together with labels they stay below 4,000.
 MESSAGE_CHARACTERS = 2_400
@@ -31,7 +32,6 @@ BUTTON_CHARACTERS = 80
 ADDRESS_CHARACTERS = 512
 MENU_OPTIONS = 25
 BUTTONS_SHOWN = 10
-PLAN_LINES = 20
 
 _IN_ROW = 5
 _CODE = re.compile(r"(`[^`\s](?:[^`]*[^`\s])?`)")
@@ -56,7 +56,13 @@ _TONE_MARKS: Mapping[Tone, str] = {
     "stopped": "🛑",
     "quiet": "📦",
 }
-_PLAN_MARKS = {"done": "✅", "in_progress": "▶️", "pending": "⚪", "dropped": "➖"}
+_PLAN = PlanForm(
+    marks={"done": "✅", "in_progress": "▶️", "pending": "⚪", "dropped": "➖"},
+    text=escape,
+    aside=lambda words: f"*{words}*",
+    room=PLAN_CHARACTERS - 60,
+    length=units,
+)
 _STYLES = {"primary": ButtonStyle.primary, "danger": ButtonStyle.danger, "plain": ButtonStyle.secondary}
 
 
@@ -121,27 +127,10 @@ def _card(card: StatusCard) -> Iterator[Part]:
     yield from _small(["  ·  ".join(facts)] if facts else [], FACTS_CHARACTERS)
     if card.plan:
         yield Separator[Layout]()
-        yield TextDisplay[Layout](cut("\n".join(_plan(card.plan)), PLAN_CHARACTERS))
+        yield TextDisplay[Layout](cut("\n".join(plan_lines(card.plan, _PLAN)), PLAN_CHARACTERS))
     yield from _small([_small_print(note, 300) for note in card.notes[:6]], NOTES_CHARACTERS)
     buttons = [button for button in card.buttons if link is None or button is not page]
     yield from _rows(card.session_id, buttons)
-
-
-def _plan(lines: Sequence[PlanLine]) -> Iterator[str]:
-    """At most so many lines: what is done is folded first, then what lies far ahead."""
-    shown = list(lines)
-    done = sum(1 for line in shown if line.status in ("done", "dropped"))
-    if len(shown) > PLAN_LINES and done > 1:
-        yield f"{_PLAN_MARKS['done']} *{done} steps done*"
-        shown = [line for line in shown if line.status not in ("done", "dropped")]
-    left = PLAN_CHARACTERS - 60
-    for index, line in enumerate(shown):
-        text = f"{_PLAN_MARKS[line.status]} {_one(line.text, 110)}"
-        if index >= PLAN_LINES or units(text) > left:
-            yield f"*and {len(shown) - index} more*"
-            return
-        left -= units(text) + 1
-        yield text
 
 
 def _post(post: Post) -> Iterator[Part]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
 from itertools import zip_longest
-from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+
+from bot.platforms.markdown_tree import hidden_host, inline, table, texts, tree
 
 _BREAK = "\u200b"
 _JOINER = "\u200d"  # holds together emoji that are made of several
@@ -22,7 +21,6 @@ _MARKS = re.compile(r"[\\*_~`|<>\[\]#]")
 _LINE_MARKS = re.compile(r"(?m)^(\s*)([-+]|\d+(?=[.)]))")
 _ADDRESS = re.compile(r"https?://[^\s<>]+")
 _LANGUAGE = re.compile(r"^[A-Za-z0-9+#_-]{1,20}$")
-_HOST = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}")
 _LINK_SCHEMES = ("https://", "http://")
 
 
@@ -38,7 +36,7 @@ def escape(text: str) -> str:
 
 def discord_markdown(markdown: str) -> str:
     """The text with Discord's marks for headings, bold, links, lists and code; everything else escaped."""
-    return "\n\n".join(_blocks(SyntaxTreeNode(_parser().parse(bare(markdown))), "")).strip("\n")
+    return "\n\n".join(_blocks(tree(bare(markdown)), "")).strip("\n")
 
 
 def bare(text: str) -> str:
@@ -90,20 +88,14 @@ def _address(address: str) -> str:
     return _RINGS.sub("%40", quoted)
 
 
-@cache
-def _parser() -> MarkdownIt:
-    # Raw HTML stays text, and bare addresses are left to Discord.
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-
-
 def _blocks(parent: SyntaxTreeNode, indent: str) -> Iterator[str]:
     for node in parent.children:
         match node.type:
             case "heading":
-                title = " ".join(_inline(node).split())
+                title = " ".join(inline(node, _span).split())
                 yield f"{'##' if node.tag == 'h1' else '###'} {title}" if title else ""
             case "paragraph":
-                yield _inline(node)
+                yield inline(node, _span)
             case "fence" | "code_block":
                 yield _fence(node.content.rstrip(), node.info.strip())
             case "bullet_list" | "ordered_list":
@@ -112,7 +104,7 @@ def _blocks(parent: SyntaxTreeNode, indent: str) -> Iterator[str]:
                 inner = "\n\n".join(_blocks(node, ""))
                 yield "\n".join(f"> {line}" for line in inner.splitlines())
             case "table":
-                yield _fence(_table(node), "")
+                yield _fence(table(node), "")
             case "hr":
                 yield "———"
             case _:
@@ -136,29 +128,8 @@ def _list(node: SyntaxTreeNode, indent: str) -> str:
     return "\n".join(lines)
 
 
-def _table(node: SyntaxTreeNode) -> str:
-    rows = [
-        ["".join(_texts(cell)) for cell in row.children] for part in node.children for row in part.children
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _texts(node: SyntaxTreeNode) -> Iterator[str]:
-    if not node.children:
-        yield node.content
-    for child in node.children:
-        yield from _texts(child)
-
-
 def _code(text: str) -> str:
     return _RINGS.sub(f"@{_BREAK}", text).replace("```", f"`{_BREAK}``")
-
-
-def _inline(node: SyntaxTreeNode) -> str:
-    return "".join(_span(child) for inline in node.children for child in inline.children)
 
 
 def _span(node: SyntaxTreeNode) -> str:
@@ -177,7 +148,7 @@ def _span(node: SyntaxTreeNode) -> str:
         case "softbreak" | "hardbreak":
             return "\n"
         case "link":
-            return _link(str(node.attrs.get("href", "")), inner, "".join(_texts(node)))
+            return _link(str(node.attrs.get("href", "")), inner, "".join(texts(node)))
         case "image":
             shown = node.content or "image"
             return _link(str(node.attrs.get("src", "")), _escape(shown), shown)
@@ -197,10 +168,5 @@ def _link(address: str, label: str, words: str) -> str:
 
 
 def _leads_to(address: str, label: str) -> str:
-    """The host, in brackets, where the label reads like the address of another one."""
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        host = "an address that cannot be read"
-    named = {name.lower() for name in _HOST.findall(label)}
-    return f" ({_escape_words(host)})" if host and named - {host} else ""
+    host = hidden_host(address, label)
+    return f" ({_escape_words(host)})" if host else ""

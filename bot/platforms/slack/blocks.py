@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.long_text import one_line, split_text
-from bot.messages import Button, Choice, Menu, Outgoing, PlanLine, Post, StatusCard, Tone
+from bot.messages import Button, Choice, Menu, Outgoing, Post, StatusCard, Tone
+from bot.platforms.plan_lines import PlanForm, plan_lines
 from bot.platforms.slack.mrkdwn import escape, mrkdwn
 from bot.preferences_sentences import SEARCH
 
@@ -29,7 +30,6 @@ OPTION_VALUE_CHARACTERS = 150
 MENU_OPTIONS = 100
 MENU_CHARACTERS = 1_500
 BUTTONS_SHOWN = 12
-PLAN_LINES = 20
 FALLBACK_CHARACTERS = 3_000
 
 ACTION_PREFIX = "bellhop"
@@ -43,12 +43,17 @@ TONE_EMOJI: Mapping[Tone, str] = {
     "stopped": "octagonal_sign",
     "quiet": "package",
 }
-_PLAN_MARKS = {
-    "done": ":white_check_mark:",
-    "in_progress": ":arrow_forward:",
-    "pending": ":white_circle:",
-    "dropped": ":heavy_minus_sign:",
-}
+_PLAN = PlanForm(
+    marks={
+        "done": ":white_check_mark:",
+        "in_progress": ":arrow_forward:",
+        "pending": ":white_circle:",
+        "dropped": ":heavy_minus_sign:",
+    },
+    text=escape,
+    aside=lambda words: f"_{words}_",
+    room=SECTION_CHARACTERS - 100,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +132,9 @@ def _card(card: StatusCard, tones: Mapping[Tone, str]) -> Iterator[Block]:
     facts = [f"*{escape(label)}* {escape(one_line(value, 200))}" for label, value in card.facts]
     yield from _context(["  ·  ".join(facts)] if facts else [])
     if card.plan:
-        yield _section("\n".join(_plan(card.plan)))
+        yield _section("\n".join(plan_lines(card.plan, _PLAN)))
     yield from _context([escape(one_line(note, 400)) for note in card.notes[:6]])
     yield from _actions(card.session_id, card.buttons, None)
-
-
-def _plan(lines: Sequence[PlanLine]) -> Iterator[str]:
-    """At most so many lines: what is done is folded first, then what lies far ahead."""
-    shown = list(lines)
-    done = sum(1 for line in shown if line.status in ("done", "dropped"))
-    if len(shown) > PLAN_LINES and done > 1:
-        yield f"{_PLAN_MARKS['done']} _{done} steps done_"
-        shown = [line for line in shown if line.status not in ("done", "dropped")]
-    left = SECTION_CHARACTERS - 100
-    for number, line in enumerate(shown):
-        text = f"{_PLAN_MARKS[line.status]} {escape(one_line(line.text, 110))}"
-        if number >= PLAN_LINES or len(text) > left:
-            yield f"_and {len(shown) - number} more_"
-            return
-        left -= len(text) + 1
-        yield text
 
 
 def _post(post: Post) -> Iterator[Block]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
@@ -11,22 +10,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.messages import Clip, is_clip
+from bot.platforms.attached import MOST_FILES, attached
 from bot.platforms.slack.api import Json
 from session.people import Attachment
 
-TEXT_CHARACTERS = 100_000
-MOST_TEXT_BYTES = 1_000_000
-MOST_IMAGE_BYTES = 4_000_000
-MOST_FILES = 10
-
-_TEXT_TYPES = (
-    "text/",
-    "application/json",
-    "application/xml",
-    "application/x-yaml",
-    "application/javascript",
-)
-_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SECONDS = 15
 
 
@@ -60,17 +47,8 @@ class SlackFiles:
         )
 
     async def _attachment(self, file: Json) -> Attachment:
-        name, kind = str(file.get("name") or "file"), _kind(file)
-        size, address = int(file.get("size") or 0), _address(file)
-        text = image = None
-        if kind.startswith(_TEXT_TYPES) and size <= MOST_TEXT_BYTES:
-            content = await self._read(address, MOST_TEXT_BYTES)
-            text = content.decode("utf-8", "replace")[:TEXT_CHARACTERS] if content is not None else None
-        elif kind in _IMAGE_TYPES and size <= MOST_IMAGE_BYTES:
-            content = await self._read(address, MOST_IMAGE_BYTES)
-            if content is not None:
-                image = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-        return Attachment(name=name, media_type=kind, size_bytes=size, text=text, image_data_url=image)
+        name, size = str(file.get("name") or "file"), int(file.get("size") or 0)
+        return await attached(name, _kind(file), size, partial(self._read, _address(file)))
 
     async def _read(self, address: str, most_bytes: int) -> bytes | None:
         """The file's bytes; None when it is not Slack's, too large, or does not come."""

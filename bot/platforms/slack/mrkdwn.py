@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
-from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+
+from bot.platforms.markdown_tree import hidden_host, inline, table, tree
 
 _BROADCAST = re.compile(r"@(here|channel|everyone)\b", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 _LINK_SCHEMES = ("https://", "http://", "mailto:")
-_HOST = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}")
 
 
 def escape(text: str) -> str:
@@ -32,22 +30,16 @@ def inert(text: str) -> str:
 
 def mrkdwn(markdown: str) -> str:
     """The text with Slack's marks for bold, italics, links, lists and code; everything else escaped."""
-    return "\n\n".join(_blocks(SyntaxTreeNode(_parser().parse(markdown)), "")).strip("\n")
-
-
-@cache
-def _parser() -> MarkdownIt:
-    # Raw HTML stays text, and bare addresses are left to Slack.
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return "\n\n".join(_blocks(tree(markdown), "")).strip("\n")
 
 
 def _blocks(parent: SyntaxTreeNode, indent: str) -> Iterator[str]:
     for node in parent.children:
         match node.type:
             case "heading":
-                yield f"*{_inline(node).replace('*', '')}*"
+                yield f"*{inline(node, _span).replace('*', '')}*"
             case "paragraph":
-                yield _inline(node)
+                yield inline(node, _span)
             case "fence" | "code_block":
                 yield f"```\n{_code(node.content.rstrip())}\n```"
             case "bullet_list" | "ordered_list":
@@ -56,7 +48,7 @@ def _blocks(parent: SyntaxTreeNode, indent: str) -> Iterator[str]:
                 inner = "\n\n".join(_blocks(node, indent))
                 yield "\n".join(f"> {line}" for line in inner.splitlines())
             case "table":
-                yield f"```\n{_table(node)}\n```"
+                yield f"```\n{table(node, _code)}\n```"
             case "hr":
                 yield "———"
             case _:
@@ -75,31 +67,8 @@ def _list(node: SyntaxTreeNode, indent: str) -> str:
     return "\n".join(lines)
 
 
-def _table(node: SyntaxTreeNode) -> str:
-    rows = [
-        [_code("".join(_texts(cell))) for cell in row.children]
-        for part in node.children
-        for row in part.children
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _texts(node: SyntaxTreeNode) -> Iterator[str]:
-    if not node.children:
-        yield node.content
-    for child in node.children:
-        yield from _texts(child)
-
-
 def _code(text: str) -> str:
     return escape(text).replace("```", f"`{_WORD_JOINER}``")
-
-
-def _inline(node: SyntaxTreeNode) -> str:
-    return "".join(_span(child) for inline in node.children for child in inline.children)
 
 
 def _span(node: SyntaxTreeNode) -> str:
@@ -135,10 +104,5 @@ def _link(address: str, label: str) -> str:
 
 
 def _leads_to(address: str, label: str) -> str:
-    """The host, in brackets, where the label reads like the address of another one."""
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        host = "an address that cannot be read"
-    named = {name.lower() for name in _HOST.findall(label)}
-    return f" ({escape(host)})" if host and named - {host} else ""
+    host = hidden_host(address, label)
+    return f" ({escape(host)})" if host else ""

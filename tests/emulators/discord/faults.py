@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.emulators.faults import Dropped, ServerError
+
 
 @dataclass(frozen=True, slots=True)
 class TooMany:
     """429 with Retry-After; nothing was done."""
 
     retry_after_seconds: float = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class ServerError:
-    """A 5xx answer. `committed` tells whether the call took effect all the same."""
-
-    status: int = 503
-    committed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The connection breaks before the answer. `committed` tells whether the call took effect."""
-
-    committed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from aiohttp import web
 
 from tests.emulators.discord import channel_routes, guild_routes, interaction_routes, message_routes
 from tests.emulators.discord.call import Call, Route
-from tests.emulators.discord.faults import Denied, Dropped, Fault, ServerError, TooMany
+from tests.emulators.discord.faults import Denied, Fault, TooMany
 from tests.emulators.discord.gateway import Gateway
 from tests.emulators.discord.interactions import Interactions
 from tests.emulators.discord.rate_limits import RateLimiter, Verdict
 from tests.emulators.discord.refusals import Json, Refused
 from tests.emulators.discord.world import World
+from tests.emulators.faults import Dropped, ServerError
 
 ROUTES: Mapping[str, Route] = {
     **guild_routes.ROUTES,

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack import agent_methods, chat_methods, reading_methods
 from tests.emulators.slack.calls import Call, Method
 from tests.emulators.slack.event_feed import EventFeed
-from tests.emulators.slack.faults import Dropped, Fault, ServerError, TooMany, Unanswered
+from tests.emulators.slack.faults import Fault, TooMany, Unanswered
 from tests.emulators.slack.method_rules import RULES, MethodRule, kind_scope
 from tests.emulators.slack.rate_limits import RateLimiter
 from tests.emulators.slack.refusals import Json, Refused
