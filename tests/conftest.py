@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -44,6 +45,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_url" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("databases")
         metafunc.parametrize("database_url", marker.args if marker else _DATABASES, indirect=True)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what importing made out of every later collection of garbage: it stays to the end anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

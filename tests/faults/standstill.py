@@ -36,12 +36,14 @@ END $$;
 CREATE TRIGGER hold BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION before_event();
 CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON effects FOR EACH ROW EXECUTE FUNCTION before_effect();
 """
-_WAITING = """
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND NOT granted
+# Processes that start wait for one another by an advisory lock too, while they look for migrations: not ours.
+_STAND_STILL = f"""
+FROM pg_locks
+WHERE locktype = 'advisory' AND classid = 0 AND objid = {_LOCK} AND NOT granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-_CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+_WAITING = f"SELECT count(*) {_STAND_STILL}"
+_CUT = f"SELECT pg_terminate_backend(pid) {_STAND_STILL}"
 
 
 class Standstill:
