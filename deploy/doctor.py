@@ -30,6 +30,10 @@ _GITHUB = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_CLIENT_ID", "GITHU
 _REPOSITORY_LINE = (
     "one line for each repository, as - {slug: acme/web, forge: github, url: https://github.com/acme/web}"
 )
+_NO_TRANSCRIPTION = (
+    "answers, but does not offer {model}, so voice clips are not heard. Set TRANSCRIPTION_MODEL to one that "
+    "it offers"
+)
 _NO_MODEL = (
     "OPENAI_API_KEY is missing, and without a model no work can be done. Set it to your provider's key, and "
     "OPENAI_BASE_URL where that is not OpenAI. To look round without one, use `bellhop demo`"
@@ -126,10 +130,18 @@ async def _model(settings: Settings) -> Finding:
             return Finding(
                 "model", False, f"{wrong}. Check OPENAI_BASE_URL, and that it can be reached from here"
             )
-    missing = {settings.agent_model, settings.classifier_model} - known
-    if known and missing:
-        names = ", ".join(sorted(missing))
-        return Finding("model", False, f"does not offer {names}. Check AGENT_MODEL and CLASSIFIER_MODEL")
+    offered = [part.strip() for part in settings.offered_models.split(",") if part.strip()]
+    wanted = {
+        "AGENT_MODEL": [settings.agent_model],
+        "CLASSIFIER_MODEL": [settings.classifier_model],
+        "OFFERED_MODELS": offered,
+    }
+    missing = {name: absent for name, models in wanted.items() if known and (absent := {*models} - known)}
+    if missing:
+        names = ", ".join(sorted({each for absent in missing.values() for each in absent}))
+        return Finding("model", False, f"does not offer {names}. Check {' and '.join(missing)}")
+    if known and settings.transcription_model not in known:
+        return Finding("model", None, _NO_TRANSCRIPTION.format(model=settings.transcription_model))
     return Finding("model", True, f"answers, and offers {settings.agent_model}")
 
 

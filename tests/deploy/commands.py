@@ -20,7 +20,7 @@ from tests.provision import forks
 from tests.provision.places import CHECKOUT
 from tests.sandbox.workbench import Workbench
 
-AGENT, CLASSIFIER = "scripted", "scripted-fast"
+AGENT, CLASSIFIER, EARS = "scripted", "scripted-fast", "scripted-ears"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def bare_environment(home: Path) -> dict[str, str]:
 
 
 def whole_environment(home: Path, model: ModelEmulator) -> dict[str, str]:
-    """An embedded set-up in which everything is there; `model` knows both models by name afterwards."""
-    for name in (AGENT, CLASSIFIER):
+    """An embedded set-up in which everything is there; `model` knows all models by name afterwards."""
+    for name in (AGENT, CLASSIFIER, EARS):
         model.script(name)
     bare = Workbench.new(home / "upstream").bare(home / "billing.git")
     catalogue = home / "repositories.yaml"
@@ -120,4 +120,5 @@ def whole_environment(home: Path, model: ModelEmulator) -> dict[str, str]:
         "OPENAI_API_KEY": model.api_key,
         "AGENT_MODEL": AGENT,
         "CLASSIFIER_MODEL": CLASSIFIER,
+        "TRANSCRIPTION_MODEL": EARS,
     }

@@ -80,7 +80,12 @@ async def test_where_something_is_wrong_it_goes_on_and_fails_at_the_end(bellhop_
         ("sandbox", {"SANDBOX_BACKEND": "docker", "DOCKER_HOST": "unix:///nowhere/docker.sock"}, "engine"),
         ("model", {"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is missing"),
         ("model", {"OPENAI_BASE_URL": f"http://{NOBODY}/v1"}, "does not answer"),
-        ("model", {"AGENT_MODEL": "of-nobody"}, "does not offer of-nobody"),
+        ("model", {"AGENT_MODEL": "of-nobody"}, "does not offer of-nobody. Check AGENT_MODEL"),
+        (
+            "model",
+            {"OFFERED_MODELS": "of-nobody, too"},
+            "does not offer of-nobody, too. Check OFFERED_MODELS",
+        ),
         ("broker", {"BROKER_CLIENTS": "worker"}, "such as worker:bellhop-worker"),
         ("broker", {"BROKER_CLIENTS": "worker:no-such-user"}, "no-such-user, who does not exist here"),
         ("egress", {"EGRESS_NETWORKS": "10.0.0.0/99"}, "Example: EGRESS_NETWORKS=10.20.0.0/16"),
@@ -160,6 +165,13 @@ async def test_a_refused_model_key_is_named(whole: dict[str, str], model: ModelE
     found = await finding("model", {**whole, "OPENAI_API_KEY": "sk-of-somebody-else"})
     assert (found.ok, "Check OPENAI_API_KEY" in found.sentence) == (False, True)
     assert len(model.take_violations()) == 1
+
+
+async def test_a_model_for_voice_clips_that_is_not_there_fails_nothing_and_is_said(
+    whole: dict[str, str],
+) -> None:
+    found = await finding("model", {**whole, "TRANSCRIPTION_MODEL": "of-nobody"})
+    assert (found.ok, "Set TRANSCRIPTION_MODEL" in found.sentence) == (None, True)
 
 
 async def test_a_malformed_catalogue_is_named_by_its_line(whole: dict[str, str]) -> None:
