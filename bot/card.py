@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot import sandbox_sentences, sentences
 from bot.long_text import one_line
 from bot.messages import Button, PlanLine, StatusCard, Tone
+from bot.sentences import figures, held_back, sandbox, states, turns
 from session.view import SessionView, State
 
 _TONES: dict[State, Tone] = {
@@ -34,7 +34,7 @@ def status_card(view: SessionView, *, public_url: str) -> StatusCard:
         session_id=view.id,
         revision=view.seq,
         title=one_line(view.title, 140) or "A request",
-        state=sentences.state_words(view),
+        state=states.state_words(view),
         tone="waiting" if view.state == "idle" and view.open_approvals else _TONES[view.state],
         facts=_facts(view),
         plan=tuple(PlanLine(one_line(item.text, 160), item.status) for item in view.plan),
@@ -62,15 +62,15 @@ def _facts(view: SessionView) -> tuple[tuple[str, str], ...]:
         following = f", then {view.model}" if view.model not in ("", view.turn.model) else ""
         facts.append(("Model", f"{view.turn.model}{following}"))
     people = view.authors or (view.requester,)
-    facts.append(("Asked by", sentences.names([person.name for person in people])))
+    facts.append(("Asked by", figures.names([person.name for person in people])))
     if view.pull_request is not None:
         facts.append(("Pull request", f"#{view.pull_request.number} {view.pull_request.state}"))
     if view.changes is not None and view.changes.files:
-        facts.append(("Changes", sentences.changes(view.changes)))
+        facts.append(("Changes", figures.changes(view.changes)))
     if view.turn is not None:
         ended = view.turn.ended_at or view.updated_at
-        facts.append(("Time", sentences.duration((ended - view.turn.started_at).total_seconds())))
-        facts.append(("Cost", sentences.cost(view.cost_usd, view.cost_known)))
+        facts.append(("Time", figures.duration((ended - view.turn.started_at).total_seconds())))
+        facts.append(("Cost", figures.cost(view.cost_usd, view.cost_known)))
     if _in_line(view):
         facts.append(("In line", str(_in_line(view))))
     return tuple(facts)
@@ -91,18 +91,18 @@ def _action(view: SessionView) -> str:
 def _notes(view: SessionView) -> tuple[str, ...]:
     notes: list[str] = []
     if view.failure is not None and view.state == "failed":
-        advice = view.failure.advice if view.saved else view.failure.advice.removeprefix(sentences.SAVED)
+        advice = view.failure.advice if view.saved else view.failure.advice.removeprefix(turns.SAVED)
         notes.append(one_line(f"{view.failure.cause} {advice}", 400))
-    notes.extend(one_line(sentences.degraded(item), 300) for item in view.degraded)
+    notes.extend(one_line(held_back.degraded(item), 300) for item in view.degraded)
     if view.limits_reached:
-        notes.append(one_line(sandbox_sentences.limits_reached(view.limits_reached), 500))
+        notes.append(one_line(sandbox.limits_reached(view.limits_reached), 500))
     if view.held_back:
-        notes.append(one_line(sentences.held_back_note(view.held_back), 300))
+        notes.append(one_line(held_back.in_short(view.held_back), 300))
     if view.sandbox is not None:
         if view.sandbox.isolation:
-            notes.append(one_line(f"Sandbox: {view.sandbox.isolation}", 300))
+            notes.append(sandbox.kind(view.sandbox.isolation))
         if view.sandbox.secrets:
-            notes.append(one_line(f"Secrets in the box: {sentences.names(view.sandbox.secrets)}", 300))
+            notes.append(one_line(f"Secrets in the box: {figures.names(view.sandbox.secrets)}", 300))
         if view.sandbox.replaced and view.turn_open:
             restored = f"; {view.sandbox.restored}" if view.sandbox.restored else ""
             notes.append(one_line(f"The workspace was rebuilt{restored}", 300))

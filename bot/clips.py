@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot import clip_sentences
+from bot import sentences
 from bot.counter import Counter
 from bot.messages import ChatMessage, Clip
 from session.broker import BrokerDown, BrokerRefused
@@ -59,7 +59,7 @@ class Clips:
         text, trouble = await self._words(clip, message.author)
         if trouble:
             _log.info("chat.unheard", platform=self._counter.platform.name, detail=trouble)
-            said = clip_sentences.unheard(clip.name, trouble)
+            said = sentences.clips.unheard(clip.name, trouble)
             await self._counter.tell(message.place, message.author, said)
         return Attachment(
             name=clip.name,
@@ -71,14 +71,14 @@ class Clips:
     async def _words(self, clip: Clip, author: Identity) -> tuple[str, str]:
         """What is said, or why it is not known."""
         if self._counter.transcripts is None:
-            return "", clip_sentences.NO_EARS
+            return "", sentences.clips.NO_EARS
         if clip.size_bytes > MOST_CLIP_BYTES or (clip.seconds or 0) > MOST_SECONDS:
-            return "", clip_sentences.TOO_LONG
+            return "", sentences.clips.TOO_LONG
         content = await clip.read(MOST_CLIP_BYTES)
         if content is None:
-            return "", clip_sentences.GONE
+            return "", sentences.clips.GONE
         try:
             text = await self._counter.transcripts.of(content, clip.media_type, by=author.key)
         except (BrokerDown, BrokerRefused) as error:
             return "", str(error)
-        return text, "" if text else clip_sentences.SILENT
+        return text, "" if text else sentences.clips.SILENT

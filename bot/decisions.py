@@ -42,7 +42,7 @@ class Decisions:
         if intent is None:
             return
         if reaction.author.guest:
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         if session_id is None:
             await self._start_from(reaction)
         else:
@@ -89,13 +89,13 @@ class Decisions:
                 await commands.retry(session_id, person, claim=claim)
             case "good" | "bad":
                 await commands.give_feedback(session_id, intent, person, claim=claim)
-                thanks = sentences.THANKS_GOOD if intent == "good" else sentences.THANKS_BAD
+                thanks = sentences.turns.THANKS_GOOD if intent == "good" else sentences.turns.THANKS_BAD
                 place = replace(reaction.place, thread=await self.thread_of(reaction))
                 await self._counter.tell(place, reaction.author, thanks)
             case "fork":
-                raise NotNow(sentences.NO_FORK_YET)
+                raise NotNow(sentences.refusals.NO_FORK_YET)
             case "start":
-                raise NotNow(sentences.ALREADY_HERE)
+                raise NotNow(sentences.refusals.ALREADY_HERE)
 
     async def _withdraw(self, session_id: str, approval_id: str, person: Person, claim: Claim) -> None:
         """Taking an emoji away means something only where it was this person's yes."""
@@ -108,11 +108,11 @@ class Decisions:
         try:
             found = await self._counter.platform.fetch(reaction.place, reaction.message)
         except PlaceGone as error:
-            raise NotNow(sentences.NOT_IN_CHANNEL) from error
+            raise NotNow(sentences.refusals.NOT_IN_CHANNEL) from error
         if found is None:
-            raise NotFound(sentences.MESSAGE_GONE)
+            raise NotFound(sentences.refusals.MESSAGE_GONE)
         if not found.text.strip() and not found.attachments and not found.clips:
-            raise NotNow(sentences.NOTHING_TO_START)
+            raise NotNow(sentences.refusals.NOTHING_TO_START)
         own = found.author.account == reaction.author.account
         wrote = () if own else (ThreadLine(author=found.author.name, text=found.text),)
         request = replace(
@@ -123,7 +123,7 @@ class Decisions:
     async def pressed(self, press: Press) -> None:
         """What the button says."""
         if press.author.guest:
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         commands, session_id = self._counter.commands, press.session_id
         person = await self._counter.directory.resolve(press.author)
         claim = self._counter.claim_event(press.workspace, press.event_id)
@@ -152,9 +152,9 @@ class Decisions:
         question = (await self._counter.log.view(press.session_id)).question
         number = int(press.value) if press.value.isdecimal() else -1
         if question is None or question.question_id != press.ref:
-            raise NotNow(sentences.OLD_BUTTON)
+            raise NotNow(sentences.refusals.OLD_BUTTON)
         if not 0 <= number < len(question.options):
-            raise NotNow(sentences.OLD_BUTTON)
+            raise NotNow(sentences.refusals.OLD_BUTTON)
         text = question.options[number]
         await self._counter.commands.answer_question(press.session_id, press.ref, text, person, claim=claim)
 
@@ -162,11 +162,11 @@ class Decisions:
         """Whatever runs is stopped; the menu of repositories comes, and a pick starts the work anew."""
         view = await self._counter.commands.check_pick(press.session_id, person)
         if view.turn_open:
-            await self._counter.commands.stop(press.session_id, person, claim=claim)
+            await self._counter.commands.stop(press.session_id, person, moving=True, claim=claim)
         candidates = view.repository.alternatives if view.repository else ()
         menu = repository_menu(
             press.session_id,
-            sentences.WRONG_REPOSITORY,
+            sentences.questions.WRONG_REPOSITORY,
             candidates,
             self._counter.repositories,
             instead_of=view.repository.slug if view.repository else "",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot import overview_sentences, sentences
+from bot import sentences
 from bot.counter import Counter
 from bot.decisions import Decisions
 from bot.home import home_of
@@ -76,7 +76,7 @@ class ChatInbox:
 
     async def on_inquiry(self, inquiry: Inquiry) -> str:
         """What a person asked by a command, or why there is no answer."""
-        return await self._sentence_for(self._overview.asked(inquiry)) or overview_sentences.STOPPING
+        return await self._sentence_for(self._overview.asked(inquiry)) or sentences.overview.STOPPING
 
     async def on_words(self, words: CommandWords) -> str:
         """What was typed after the bot's command is done; the answer, or why it is not."""
@@ -126,12 +126,12 @@ class ChatInbox:
             _log.warning("chat.not_done", detail=str(trouble))
             return str(trouble)
         except NoSuchSession:
-            return sentences.GONE
+            return sentences.refusals.GONE
         except DatabaseDown as down:
             _log.error("chat.database_down", detail=str(down))
-            return sentences.DATABASE_DOWN
+            return sentences.refusals.DATABASE_DOWN
         except Exception:  # noqa: BLE001 - the edge of a delivery: it becomes a sentence and a log line
             code = secrets.token_hex(4)
             _log.exception("chat.unexpected", code=code, platform=self._counter.platform.name)
-            return sentences.unexpected(code)
+            return sentences.refusals.unexpected(code)
         return None

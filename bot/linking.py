@@ -40,7 +40,7 @@ class Linking:
             return
         code = await self._accounts.device_start(person.id)
         await self._counter.mark(message, TAKEN)
-        await self._counter.tell(message.place, message.author, sentences.device_code(code))
+        await self._counter.tell(message.place, message.author, sentences.accounts.device_code(code))
         former = self._waits.get(person.id)
         if former is not None:
             former.cancel()
@@ -56,7 +56,7 @@ class Linking:
         if login is not None:
             await self._accounts.unlink(person.id)
         await self._counter.mark(message, TAKEN)
-        said = sentences.NOT_LINKED if login is None else sentences.unlinked(login)
+        said = sentences.accounts.NOT_LINKED if login is None else sentences.accounts.unlinked(login)
         await self._counter.tell(message.place, message.author, said)
 
     async def _wait(self, message: ChatMessage, code: DeviceCode) -> None:
@@ -67,7 +67,7 @@ class Linking:
         except Exception:  # noqa: BLE001 - the edge of a job: one person's link must not end the others' chat
             number = secrets.token_hex(4)
             _log.exception("chat.linking_failed", code=number, platform=self._counter.platform.name)
-            said = sentences.unexpected(number)
+            said = sentences.refusals.unexpected(number)
         await self._counter.tell(message.place, message.author, said)
 
     async def _outcome(self, code: DeviceCode) -> str:
@@ -76,11 +76,11 @@ class Linking:
                 while True:
                     outcome = await self._accounts.device_wait(code.handle)
                     if outcome.login:
-                        return sentences.github_linked(outcome.login)
+                        return sentences.accounts.github_linked(outcome.login)
                     if outcome.refusal:
                         return outcome.refusal
         except TimeoutError:
-            return sentences.CODE_RAN_OUT
+            return sentences.accounts.CODE_RAN_OUT
 
     def _forget(self, person_id: str, done: asyncio.Task[None]) -> None:
         if self._waits.get(person_id) is done:

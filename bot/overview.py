@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import overview_sentences, sentences
+from bot import sentences
 from bot.card import session_url
 from bot.counter import Counter
 from bot.messages import Inquiry
@@ -32,27 +32,27 @@ class Overview:
     async def asked(self, inquiry: Inquiry) -> str:
         """What to tell the person, who alone sees it."""
         if inquiry.author.guest and inquiry.name != "status":
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         if inquiry.name == "sessions":
             return await self.sessions(await self._counter.directory.resolve(inquiry.author))
         session_id = await self._counter.session_in(inquiry.place)
         if session_id is None:
-            raise NotFound(overview_sentences.NO_SESSION_HERE)
+            raise NotFound(sentences.overview.NO_SESSION_HERE)
         if inquiry.name == "status":
             view = await self._counter.log.view(session_id)
-            return overview_sentences.overview(view, self._page(session_id))
+            return sentences.overview.overview(view, self._page(session_id))
         person = await self._counter.directory.resolve(inquiry.author)
         claim = self._counter.claim_event(inquiry.workspace, inquiry.event_id)
         await self._counter.commands.stop(session_id, person, claim=claim)
-        return overview_sentences.STOPPING
+        return sentences.overview.STOPPING
 
     async def sessions(self, person: Person) -> str:
         """The person's sessions, a line each."""
         rows = await my_sessions(self._counter.log, person)
         if not rows:
-            return overview_sentences.NO_SESSIONS
+            return sentences.overview.NO_SESSIONS
         return "\n".join(
-            overview_sentences.listed(row.title, row.state, row.repository, self._page(row.id))
+            sentences.overview.listed(row.title, row.state, row.repository, self._page(row.id))
             for row in rows
         )
 

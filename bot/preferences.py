@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bot import preferences_sentences as say
 from bot import sentences
 from bot.counter import Counter
 from bot.messages import TAKEN, ChatMessage, CommandWords
@@ -21,6 +20,7 @@ from bot.preferences_words import (
     Wish,
     read_wish,
 )
+from bot.sentences import preferences as say
 from session.channel_rules import Channel, ChannelRules
 from session.inbox import Claim
 from session.people import Identity, Person
@@ -42,7 +42,7 @@ class PreferenceDesk:
     async def said(self, words: CommandWords) -> str:
         """What to tell the person who typed these words after the bot's command."""
         if words.author.guest:
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         wish = read_wish(words.text)
         person = await self._counter.directory.resolve(words.author)
         here = Channel(words.platform, words.workspace, words.channel, words.channel_name)
@@ -59,7 +59,7 @@ class PreferenceDesk:
     async def chosen(self, author: Identity, wish: Wish) -> None:
         """What somebody chose in a form of the platform is done."""
         if author.guest:
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         await self._done(wish, await self._counter.directory.resolve(author), None)
 
     async def _done(self, wish: Wish, person: Person, here: Channel | None) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot import preferences_sentences as say
+from bot.sentences import preferences as say
 from session.channel_rules import WatchedWord, read_word
 from session.refusals import Refusal
 

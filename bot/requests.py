@@ -54,7 +54,7 @@ class Requests:
         if not addressed and (session_id is None or not await self._follows_up(session_id, message)):
             return
         if message.author.guest:
-            raise NotAllowed(sentences.GUEST)
+            raise NotAllowed(sentences.refusals.GUEST)
         await self.take(session_id, message)
 
     async def take(self, session_id: str | None, message: ChatMessage) -> None:
@@ -76,7 +76,7 @@ class Requests:
             await self._counter.commands.stop(session_id, person, claim=claim)
             await self._counter.mark(message, TAKEN)
         elif not _something_to_do(wording, message, session_id):
-            raise NotNow(sentences.HOW_TO)
+            raise NotNow(sentences.refusals.HOW_TO)
         elif session_id is None:
             await self._open(message, person, wording, claim)
         else:
@@ -90,10 +90,10 @@ class Requests:
             try:
                 person = await directory.link(owner, message.author)
             except IdentityTaken as taken:
-                raise NotNow(sentences.ACCOUNT_TAKEN) from taken
+                raise NotNow(sentences.accounts.ACCOUNT_TAKEN) from taken
         # A second delivery of the same message finds the code spent, and the account linked.
         linked = owner is not None or len(await directory.identities(person.id)) > 1
-        answer = sentences.linked(person.name) if linked else sentences.CODE_SPENT
+        answer = sentences.accounts.linked(person.name) if linked else sentences.accounts.CODE_SPENT
         await self._counter.tell(message.place, message.author, answer)
 
     async def _follows_up(self, session_id: str, message: ChatMessage) -> bool:
@@ -184,7 +184,7 @@ class Requests:
         if not await self._counter.log.claim(claim):
             return
         likely = [Candidate(slug=choice.value, description=choice.description) for choice in near]
-        text = sentences.NEARLY_A_REPOSITORY
+        text = sentences.questions.NEARLY_A_REPOSITORY
         menu = repository_menu(session_id, text, likely, self._counter.repositories)
         platform = self._counter.platform
         key = f"chat:{platform.name}:{session_id}:menu:{message.message}"
@@ -206,7 +206,7 @@ class Requests:
             unread = attachment.text is None and attachment.image_data_url is None
             if unread and not is_clip(attachment.media_type):
                 await self._counter.tell(
-                    message.place, message.author, sentences.unread_file(attachment.name)
+                    message.place, message.author, sentences.refusals.unread_file(attachment.name)
                 )
 
 

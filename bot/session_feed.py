@@ -187,7 +187,7 @@ class SessionFeed:
         parts = list(self._platform.split(post))
         if len(parts) <= MOST_PARTS:
             return parts
-        texts = keep_ends([part.text for part in parts], MOST_PARTS, sentences.MIDDLE_ON_PAGE)
+        texts = keep_ends([part.text for part in parts], MOST_PARTS, sentences.turns.MIDDLE_ON_PAGE)
         bare = replace(parts[0], buttons=(), menu=None, footer=())
         return [*(replace(bare, text=text) for text in texts[:-1]), parts[-1]]
 

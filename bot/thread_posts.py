@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import clip_sentences, sandbox_sentences, sentences, words_sentences
 from bot.card import session_url
 from bot.long_text import one_line
 from bot.messages import DONE, FAILED, SEEN, STOPPED, TAKEN, Button, Choice, Menu, Post, is_clip
+from bot.sentences import (
+    approvals,
+    clips,
+    figures,
+    held_back,
+    pull_requests,
+    questions,
+    sandbox,
+    turns,
+    words,
+)
 from session import events as e
 from session.preferences import DEFAULT_VERBOSITY, Verbosity
 from session.view import ApprovalView, PromptState, SessionView
@@ -77,7 +87,7 @@ class ThreadPosts:
         if verbosity == "quiet" and isinstance(record.event, e.UpdatePosted):
             said = []
         if verbosity == "detailed" and isinstance(record.event, e.VerificationFinished):
-            text = sentences.checks(record.event)
+            text = figures.checks(record.event)
             said = [Say(Post("notice", record.session_id, text, str(record.seq)))]
         return [*first, *said, *_marks(before, after)]
 
@@ -90,36 +100,36 @@ class ThreadPosts:
         sid, seq = record.session_id, str(record.seq)
         match record.event:
             case e.PromptQueued(prompt=prompt) if not prompt.message and record.seq > 2:
-                return [Say(Post("notice", sid, sentences.from_page(prompt.author.name, prompt.text), seq))]
+                return [Say(Post("notice", sid, turns.from_page(prompt.author.name, prompt.text), seq))]
             case e.RepositoryAsked() as asked:
-                text = sentences.ask_repository(asked)
+                text = questions.ask_repository(asked)
                 return [Say(repository_menu(sid, text, asked.candidates, self.repositories))]
             case e.RepositoryChosen(by=by) as chosen if by is not None or (before and before.asked):
-                text = sentences.repository_settled(chosen)
+                text = questions.repository_settled(chosen)
                 steps: list[Step] = [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
                 if chosen.former:
-                    moved = words_sentences.moved(chosen, after)
+                    moved = words.moved(chosen, after)
                     steps.append(Say(Post("notice", sid, moved, seq)))
                 return steps
             case e.WordsUnderstood() as understood if understood.meaning != "follow_up":
                 return self._understood(before, understood, after, seq)
             case e.WordsWithdrawn() as withdrawn:
-                return [Say(Post("notice", sid, words_sentences.withdrawn(withdrawn), seq))]
+                return [Say(Post("notice", sid, words.withdrawn(withdrawn), seq))]
             case e.UpdatePosted(text=text):
                 return [Say(Post("update", sid, text, seq, tone="working"))]
             case e.SandboxReady() as ready if before is not None and (ready.replaced or before.sandbox_lost):
-                say = sandbox_sentences.replaced if ready.replaced else sandbox_sentences.restarted
+                say = sandbox.replaced if ready.replaced else sandbox.restarted
                 return [Say(Post("notice", sid, say(ready, before.sandbox_lost), seq))]
             case e.BudgetWarned(text=text):
-                return [Say(Post("notice", sid, sentences.budget_warned(text), seq))]
+                return [Say(Post("notice", sid, turns.budget_warned(text), seq))]
             case e.WorkHeldBack() as event:
-                return [Say(Post("notice", sid, sentences.held_back(event), seq, tone="waiting"))]
+                return [Say(Post("notice", sid, held_back.in_full(event), seq, tone="waiting"))]
             case e.PartDegraded(part="sandbox") as event:
-                return [Say(Post("notice", sid, sentences.unsaved(event), seq, tone="failed"))]
+                return [Say(Post("notice", sid, held_back.unsaved(event), seq, tone="failed"))]
             case e.QuestionAsked() as asked:
                 return [Say(_question(sid, asked))]
             case e.QuestionAnswered(question_id=ref) as answer if before is not None and before.question:
-                text = sentences.question_settled(before.question, answer)
+                text = questions.settled(before.question, answer)
                 return [Reword(Post("question", sid, text, ref, tone="done"))]
             case e.ApprovalRequested(approval_id=ref):
                 return [Say(self._approval(sid, item)) for item in [after.approval(ref)] if item]
@@ -134,25 +144,27 @@ class ThreadPosts:
             case e.TurnFinished() as finished:
                 return [Say(self._answer(sid, finished, after))]
             case e.TurnFailed(cause=cause, advice=advice) | e.RoutingFailed(cause=cause, advice=advice):
-                text = sentences.failure(cause, advice, saved=after.saved)
+                text = turns.failure(cause, advice, saved=after.saved)
                 return [Say(self._failure(sid, seq, text, retry=True))]
             case e.MergeFailed(cause=cause, advice=advice):
-                return [Say(self._failure(sid, seq, sentences.merge_failure(cause, advice), retry=False))]
-            case e.SessionStopped(by=by, turn_id=turn, halt=halt):
+                text = pull_requests.merge_failure(cause, advice)
+                return [Say(self._failure(sid, seq, text, retry=False))]
+            # One who stops it to move it is asked where to, or told: that is enough.
+            case e.SessionStopped(by=by, turn_id=turn, halt=halt, moving=False):
                 saved = turn is not None and after.saved
-                text = sentences.stopped(by.name, len(after.waiting_prompts), saved, halt)
+                text = turns.stopped(by.name, len(after.waiting_prompts), saved, halt)
                 return [Say(Post("notice", sid, text, seq, tone="stopped"))]
             case e.PullRequestStateChanged(number=number, state="merged", by=login):
-                return [Say(Post("notice", sid, sentences.merged(number, login), seq, tone="done"))]
+                return [Say(Post("notice", sid, pull_requests.merged(number, login), seq, tone="done"))]
             case e.PullRequestStateChanged(number=number, state="closed", by=login):
-                return [Say(Post("notice", sid, sentences.closed(number, login), seq))]
+                return [Say(Post("notice", sid, pull_requests.closed(number, login), seq))]
             case _:
                 return []
 
     def _understood(
         self, before: SessionView | None, event: e.WordsUnderstood, after: SessionView, seq: str
     ) -> list[Step]:
-        text = words_sentences.understood(event, after)
+        text = words.understood(event, after)
         read = [p for p in (before.unread if before else ()) if p.id == event.prompt_id and p.message]
         marks = [Mark(prompt.message, SEEN, TAKEN) for prompt in read]
         if event.meaning == "move_repository" and not event.slug and not event.trouble:
@@ -164,9 +176,9 @@ class ThreadPosts:
 
     def _approval(self, sid: str, item: ApprovalView) -> Post:
         request, ref = item.request, item.request.approval_id
-        text = sentences.approval(request)
+        text = approvals.asked(request)
         if item.state != "open":
-            settled = sentences.approval_settled(item)
+            settled = approvals.settled(item)
             return Post("approval", sid, text, ref, footer=(settled,), tone="done")
         buttons: tuple[Button, ...] = (
             Button("approve", "✅ Approve", ref, request.digest, "primary"),
@@ -175,23 +187,23 @@ class ThreadPosts:
         if self.public_url:
             page = session_url(self.public_url, sid)
             buttons = (*buttons, Button("open_page", "Look at it", url=page))
-        small = sentences.approval_small_print(request)
+        small = approvals.small_print(request)
         return Post("approval", sid, text, ref, footer=small, buttons=buttons, tone="waiting")
 
     def _answer(self, sid: str, finished: e.TurnFinished, after: SessionView) -> Post:
         if not finished.summary.strip():
-            return self._failure(sid, finished.turn_id, sentences.EMPTY_ANSWER, retry=False)
+            return self._failure(sid, finished.turn_id, turns.EMPTY_ANSWER, retry=False)
         text = finished.summary if not finished.evidence else f"{finished.summary}\n\n{finished.evidence}"
         if after.published is not None and after.pull_request is None:
-            text = f"{text}\n\n{sentences.branch_only(after.published.branch, self.public_url)}"
+            text = f"{text}\n\n{pull_requests.branch_only(after.published.branch, self.public_url)}"
         footer: list[str] = []
         if after.changes is not None and after.changes.files:
-            footer.append(sentences.changes(after.changes))
+            footer.append(figures.changes(after.changes))
             if after.verification is not None:
-                footer.append(sentences.checks(after.verification))
+                footer.append(figures.checks(after.verification))
         if after.turn is not None and after.turn.ended_at is not None:
             spent = (after.turn.ended_at - after.turn.started_at).total_seconds()
-            footer.append(f"{sentences.duration(spent)}, {sentences.cost(after.cost_usd, after.cost_known)}")
+            footer.append(figures.time_and_cost(spent, after))
         links = self._links(after)
         return Post("answer", sid, text, finished.turn_id, footer=tuple(footer), buttons=links, tone="done")
 
@@ -217,10 +229,10 @@ def _heard(sid: str, seq: int, event: e.Event) -> list[Step]:
     """What voice clips were understood as, so that a mishearing is seen."""
     if not isinstance(event, e.PromptQueued):
         return []
-    clips = [item for item in event.prompt.attachments if item.text and is_clip(item.media_type)]
+    recordings = [item for item in event.prompt.attachments if item.text and is_clip(item.media_type)]
     return [
-        Say(Post("notice", sid, clip_sentences.heard(item.text or ""), f"{seq}.heard.{number}"))
-        for number, item in enumerate(clips)
+        Say(Post("notice", sid, clips.heard(item.text or ""), f"{seq}.heard.{number}"))
+        for number, item in enumerate(recordings)
     ]
 
 
@@ -265,7 +277,7 @@ def _question(sid: str, asked: e.QuestionAsked) -> Post:
         for index, option in enumerate(asked.options)
     )
     footer = ("Pick one, or answer in your own words.",) if options else ("Answer in your own words.",)
-    text = sentences.question(asked)
+    text = questions.question(asked)
     return Post("question", sid, text, asked.question_id, footer=footer, buttons=options, tone="waiting")
 
 

@@ -217,6 +217,7 @@ class Jobs:
                 turn_id=view.turn.turn_id if view.turn and view.turn_open else None,
                 by=view.stop_requested,
                 halt=view.stop_halt,
+                moving=view.stop_moving,
             )
             return (*_cancelled(turn), stopped)
 

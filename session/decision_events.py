@@ -71,18 +71,20 @@ class ApprovalUsed(Event):
 
 class StopRequested(Event):
     """Somebody wants it stopped; no new effect begins after this. `halt` is the reason (or empty) where all
-    work was stopped, None where only this session is."""
+    work was stopped, None where only this session is. `moving`: to go on in another repository."""
 
     by: Person
     halt: str | None = None
+    moving: bool = False
 
 
 class SessionStopped(Event):
-    """Everything of the session stands still. Prompts in line are kept. `halt` as in StopRequested."""
+    """Everything of the session stands still. Prompts in line are kept. The rest is as in StopRequested."""
 
     turn_id: str | None
     by: Person
     halt: str | None = None
+    moving: bool = False
 
 
 class RetryRequested(Event):

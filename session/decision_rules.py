@@ -52,13 +52,13 @@ def _(event: e.ApprovalUsed, view: SessionView, record: e.Recorded) -> SessionVi
 
 @rule.register
 def _(event: e.StopRequested, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, stop_requested=event.by, stop_halt=event.halt)
+    return changed(view, stop_requested=event.by, stop_halt=event.halt, stop_moving=event.moving)
 
 
 @rule.register
 def _(event: e.SessionStopped, view: SessionView, record: e.Recorded) -> SessionView:
     ended = end_turn(view, record, "stopped", "stopped") if view.turn_open else view
-    gone = {"stop_requested": None, "stop_halt": None, "asked": None}
+    gone = {"stop_requested": None, "stop_halt": None, "stop_moving": False, "asked": None}
     # A stop ends all that runs in the box: that it had to be started again is no news after one.
     return changed(ended, state="stopped", stopped_by=event.by, sandbox_lost="", **gone)
 

@@ -21,7 +21,7 @@ DEFAULT_VERBOSITY: Verbosity = "normal"
 
 MAX_BRANCH_CHARACTERS = 200
 
-_GUEST = "Guests can watch here, so there is nothing to set. Ask a member of the workspace."
+_GUEST = "Guests can watch here, so there is nothing to set. Ask a full member."
 
 # Source: git-check-ref-format(1), narrowed to what a branch is ever called.
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[\w](?:[\w./@+#-]*[\w@+#-])?", re.ASCII)

@@ -205,7 +205,11 @@ def _progress(view: SessionView) -> str:
 def _stopped(view: SessionView) -> list[Event]:
     assert view.turn is not None
     assert view.stop_requested is not None
-    return [SessionStopped(turn_id=view.turn.turn_id, by=view.stop_requested, halt=view.stop_halt)]
+    return [
+        SessionStopped(
+            turn_id=view.turn.turn_id, by=view.stop_requested, halt=view.stop_halt, moving=view.stop_moving
+        )
+    ]
 
 
 def _failed(look: _Look) -> list[Event]:

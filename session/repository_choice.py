@@ -154,7 +154,7 @@ def left_behind(view: SessionView) -> tuple[str, ...]:
     if view.changes is not None and view.changes.files:
         files = "1 file" if view.changes.files == 1 else f"{view.changes.files} files"
         change = f"+{view.changes.insertions} −{view.changes.deletions}"
-        left.append(f"the changes in {files} ({change}), up to commit {view.changes.head_sha[:10]}")
+        left.append(f"the changes in {files} ({change}), up to commit {view.changes.head_sha[:7]}")
     if view.turns and not left:
         left.append("whatever was changed in the workspace")
     if view.plan:

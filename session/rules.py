@@ -65,6 +65,7 @@ def end_turn(
         approvals=approvals,
         stop_requested=None,
         stop_halt=None,
+        stop_moving=False,
         stopped_by=view.stop_requested,
         question=None,
     )

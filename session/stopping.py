@@ -29,8 +29,12 @@ from session.view import WAITING_STATES, PromptView, SessionView
 class EndingCommands(Desk):
     """Commands that end things or begin them anew."""
 
-    async def stop(self, session_id: str, by: Person, *, claim: Claim | None = None) -> SessionView:
+    async def stop(
+        self, session_id: str, by: Person, *, moving: bool = False, claim: Claim | None = None
+    ) -> SessionView:
         """Stop what runs; prompts in line are kept. A session in which nothing runs stays as it is.
+
+        moving: to go on in another repository.
 
         Emits: SessionStopped; StopRequested while a live worker has to let go first.
         """
@@ -42,7 +46,8 @@ class EndingCommands(Desk):
                 raise unknown_session() from error
             access.may_stop(actor, view)
             # Asked anew after each conflict: the other writer may be a worker that has just begun.
-            events = stopping(view, by, worked_on=await self._leases.held(session_id))
+            worked_on = await self._leases.held(session_id)
+            events = stopping(view, by, worked_on=worked_on, moving=moving)
             if not events and claim is None:
                 return view
             try:
@@ -135,19 +140,22 @@ class EndingCommands(Desk):
         return await self._record(session_id, decide, claim)
 
 
-def stopping(view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None) -> list[Event]:
+def stopping(
+    view: SessionView, by: Person, *, worked_on: bool, halt: str | None = None, moving: bool = False
+) -> list[Event]:
     """The events of a stop; none where nothing runs. worked_on: a worker has the session."""
     turn_id = view.turn.turn_id if view.turn and view.turn_open else None
     if turn_id is None:
         if view.state in ("routing", "awaiting_repository", "queued"):
-            return [SessionStopped(turn_id=None, by=by)]
+            return [SessionStopped(turn_id=None, by=by, moving=moving)]
         given = any(a.state == "given" for a in view.approvals) and not view.archived
         return [*_voided(view, f"{by.name} stopped it")] if given else []
     if worked_on and view.state not in WAITING_STATES:
         # Who stopped one session did not say that all work waits: a halt asks once more.
         asked = view.stop_requested is not None and (halt is None or view.stop_halt is not None)
-        return [] if asked else [StopRequested(by=by, halt=halt)]
-    return [*_voided(view, f"{by.name} stopped it"), SessionStopped(turn_id=turn_id, by=by, halt=halt)]
+        return [] if asked else [StopRequested(by=by, halt=halt, moving=moving)]
+    stopped = SessionStopped(turn_id=turn_id, by=by, halt=halt, moving=moving)
+    return [*_voided(view, f"{by.name} stopped it"), stopped]
 
 
 def _voided(view: SessionView, reason: str, kind: str | None = None) -> list[ApprovalVoided]:

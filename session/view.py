@@ -132,6 +132,7 @@ class SessionView(Declared):
     failure: Failure | None = None
     stop_requested: Person | None = None
     stop_halt: str | None = None
+    stop_moving: bool = False
     stopped_by: Person | None = None
     degraded: tuple[e.PartDegraded, ...] = ()
     input_tokens: int = 0

@@ -108,7 +108,7 @@ class WordCommands(Desk):
         access.may_pick(actor, view)
         check_movable(view)
         if view.turn_open:
-            return stopping(view, prompt.author, worked_on=worked_on)
+            return stopping(view, prompt.author, worked_on=worked_on, moving=True)
         if worked_on:  # it still saves what was done in the former repository
             return []
         if not wish.slug:

@@ -76,8 +76,8 @@ class LocalEnvironment:
     @property
     def isolation(self) -> str:
         return (
-            f"Linux namespaces of this machine ({self._program}): no network, most of the host hidden and "
-            "the rest read-only; weaker than a container."
+            f"A box on this machine, weaker than a container: namespaces by {self._program}, no network, "
+            "most of the host hidden and the rest read-only."
         )
 
     @property

@@ -125,7 +125,7 @@ async def test_no_credential_is_seen_by_anybody_but_its_holder(
             await linked_with_tokens_that_run_out(house, ada)
             house.model.script(AGENT, *obedient(server))
             thread = await ada.asks("our invoice totals are off by a cent")
-            await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+            await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
             await thread.hears("All done.")
             await thread.reaches("idle")
 

@@ -144,7 +144,7 @@ async def test_nothing_the_agent_writes_carries_anything(open_house: OpenHouse, 
         ada = await house.member("Ada")
         house.model.script(AGENT, *obedient(house, outside))
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
         await thread.hears("Done.")
         session_id = await thread.session()
 

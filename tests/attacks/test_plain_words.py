@@ -9,6 +9,8 @@ are those of the catalogue; channels are changed by admins alone.
 
 from __future__ import annotations
 
+from functools import partial
+
 from session import events as e
 from session.channel_rules import channel_of
 from tests.attacks.conftest import OpenHouse
@@ -30,6 +32,11 @@ PROOF = "test_somebody_else"
 TAKEN_FOR = {"size": None, "model": None, "repository": None, "confidence": 0.99}
 
 
+def of(words: str, event: e.WordsUnderstood) -> bool:
+    """Whether the event is about these words; a directive alone leaves none."""
+    return event.text == ("" if words.startswith("!") else words)
+
+
 async def test_somebody_else_neither_stops_nor_moves_a_session(open_house: OpenHouse) -> None:
     async with open_house() as house:
         ada, mallory = await house.member("Ada"), await house.member("Mallory", role="prompter")
@@ -46,7 +53,7 @@ async def test_somebody_else_neither_stops_nor_moves_a_session(open_house: OpenH
             if read_as is not None:
                 house.model.script(CLASSIFIER, say_json(**{**TAKEN_FOR, **read_as}))
             await mallory.replies(thread, words)
-            await thread.event(e.WordsUnderstood, lambda event, said=words: event.text in (said, ""))
+            await thread.event(e.WordsUnderstood, partial(of, words))
             view = await thread.view()
             refuted(view.turn_open and view.stop_requested is None, f"“{words}” stopped Ada's session")
 

@@ -61,9 +61,9 @@ async def test_in_the_chat_nobody_gets_past_their_rights(open_house: OpenHouse) 
         )
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         for person, words in (
-            (eve, "I can only take requests from members of this workspace."),
+            (eve, "I take requests from full members here, not from guests."),
             (linus, "Thanks, Linus, but your role here does not include approving."),
             (peter, "Thanks, Peter, but your role here does not include approving."),
         ):

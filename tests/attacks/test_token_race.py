@@ -177,7 +177,7 @@ async def _told_to_link_again(house: House, member: Member) -> None:
     """The thread says so; the branch is on the forge, in nobody's name but theirs, and nothing else is."""
     house.model.script(AGENT, *WHOLE)
     thread = await member.asks("round half a cent up")
-    await member.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+    await member.reacts("white_check_mark", await thread.hears("May I publish this?"))
     answer = await thread.hears("Half a cent is now rounded up.")
     pulls = house.github.repository(BILLING).pulls
     refuted(pulls == {}, "a pull request was opened without its author's token")

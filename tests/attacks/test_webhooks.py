@@ -97,7 +97,7 @@ async def test_forged_slack_requests_start_and_approve_nothing(open_house: OpenH
         ada = await house.member("Ada")
         house.model.script(AGENT, FIX, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         view = await thread.view()
         recorded = json.dumps(house.slack.sent[0].payload)
         for path, kind, body in (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.messages import CommandWords, Inquiry
-from bot.overview_sentences import NO_SESSION_HERE, NO_SESSIONS, STOPPING
 from bot.platforms.console.people import CHANNEL, PLATFORM, WORKSPACE, identity
 from bot.platforms.console.platform import ConsolePlatform
+from bot.sentences.overview import NO_SESSION_HERE, NO_SESSIONS, STOPPING
 from session.preferences import Preferences
 from tests.bot.rooms import PUBLIC_URL, Rooms
 
@@ -31,7 +31,7 @@ async def test_how_things_stand_and_which_sessions_are_mine(rooms: Rooms) -> Non
         assert listed == await inbox.on_words(replace(TYPED, text="sessions"))
         assert page in listed
         guest = replace(here, author=here.author.model_copy(update={"guest": True}), name="stop")
-        assert "members of this workspace" in await inbox.on_inquiry(guest)
+        assert "full members here" in await inbox.on_inquiry(guest)
         assert (await rooms.log.view(session_id)).stop_requested is None
         assert await inbox.on_inquiry(replace(here, name="stop")) == STOPPING
         assert (await rooms.log.view(session_id)).state == "stopped"

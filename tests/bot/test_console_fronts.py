@@ -104,7 +104,7 @@ async def test_a_terminal_shows_the_card_above_what_is_being_typed(rooms: Rooms)
     printed = target.getvalue()
     assert "Halfway" in printed
     assert "**there**" not in printed
-    assert "Getting a workspace ready" in printed or "Working" in printed
+    assert "Getting a sandbox ready" in printed or "Working" in printed
     assert "Ada › " in printed
 
 

@@ -69,7 +69,7 @@ async def test_a_yes_approves_exactly_what_was_shown_and_can_be_taken_back(rooms
         await rooms.ask_approval(session_id)
         asking = await console.threads.wait_for(lambda m: m.asks, 5)
         assert "Round half up" in asking.text
-        assert "0123456789" in asking.text
+        assert "0123456" in asking.text
         await console.people.react("✅", "Grace")
         view = await rooms.log.view(session_id)
         assert view.approvals[0].state == "given"

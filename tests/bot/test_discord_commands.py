@@ -18,7 +18,7 @@ async def test_commands_of_discord_itself(rooms: Rooms) -> None:
             await ada.command(channel, "sessions")
             await discord.wait_for_aside(ada, "You have no sessions yet")
             await guest.command(channel, "bellhop", task="do something")
-            await discord.wait_for_aside(guest, "members of this workspace")
+            await discord.wait_for_aside(guest, "full members here")
             asked = await ada.command(
                 channel, "bellhop", task="round *half* up", repository="acme/billing", model="small"
             )
@@ -89,10 +89,10 @@ async def test_members_may_act_and_everybody_else_watches(rooms: Rooms) -> None:
                 watcher.say(channel, "do something")
                 watcher.react(asking, "✅")
                 await watcher.press(asking, "✅ Approve")
-                await discord.wait_for_aside(watcher, "members of this workspace")
+                await discord.wait_for_aside(watcher, "full members here")
             outsider = discord.person("Outsider", member=False)
             outsider.say_directly("do something")
-            await discord.wait_for_aside(outsider, "members of this workspace")
+            await discord.wait_for_aside(outsider, "full members here")
             discord.person("Robot", bot=True, roles={role}).say(channel, "do something")
             ada.react(request, "🎷")
             ada.react(request, "🛑")
@@ -141,7 +141,7 @@ async def test_preferences_and_rules_of_a_channel(rooms: Rooms) -> None:
                 await ada.command(channel, "preferences", **({"words": words} if words else {}))
                 await discord.wait_for_aside(ada, answer)
             await guest.command(channel, "preferences", words="model model-two")
-            await discord.wait_for_aside(guest, "members of this workspace")
+            await discord.wait_for_aside(guest, "full members here")
             person = await rooms.directory.resolve(
                 Identity(platform="discord", workspace=discord.guild_id, account=ada.id, name="Ada")
             )

@@ -67,7 +67,7 @@ async def test_buttons_menus_and_the_search_of_many_repositories(rooms: Rooms) -
             await platform.post(place, repository_menu(session_id, "Which one?", (), many, "acme/web"), "k1")
             shown = await discord.wait_for_post(request, "Which one?")
             await guest.submit(await guest.press(shown, "Any other repository…"), "invoices")
-            await discord.wait_for_aside(guest, "members of this workspace")
+            await discord.wait_for_aside(guest, "full members here")
             opened = await ada.press(shown, "Any other repository…")
             await ada.submit(opened, "no such thing")
             await discord.wait_for_aside(ada, "No repository has these words")

@@ -179,7 +179,7 @@ async def test_an_answer_that_comes_too_late_goes_to_the_person_directly(rooms: 
             discord.fail_next("POST /webhooks/{}/{}", Denied(404, 10015))
             watcher = discord.person("Watcher", pending=True)
             await watcher.press(asking, "🛑 No")
-            told = await discord.wait_for_aside(watcher, "members of this workspace")
+            told = await discord.wait_for_aside(watcher, "full members here")
             assert told.channel.recipient is watcher.user
             assert f"/{discord.guild_id}/{request.id}" in told.shown
 

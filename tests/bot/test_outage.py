@@ -39,7 +39,7 @@ async def test_without_the_database_the_person_alone_is_told_that_nothing_was_ta
                     server.kill()
                     await console.people.say("round invoices half up")
                     told = await console.threads.wait_for(lambda m: m.only_for == "ada", 20)
-                    assert told.text == sentences.DATABASE_DOWN
+                    assert told.text == sentences.refusals.DATABASE_DOWN
                     server.start()
                     assert await rooms.sessions() == []
         finally:

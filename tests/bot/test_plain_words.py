@@ -226,7 +226,7 @@ async def test_a_session_moves_by_words_and_says_what_it_leaves_behind(thread: T
     assert ([p.prompt.text for p in view.waiting_prompts], view.changes) == (["round invoices half up"], None)
     await thread.hears(
         "Now in **acme/web**, starting afresh there. Left behind in acme/billing: the changes in 2 files "
-        "(+10 −3), up to commit 0123456789. That stays saved with this session in acme/billing"
+        "(+10 −3), up to commit 0123456. That stays saved with this session in acme/billing"
     )
     view = await thread.say("undo")
     assert view.repository is not None

@@ -29,7 +29,7 @@ async def test_the_native_status_follows_the_card_and_its_button_stops_the_turn(
         slack.fail_next("agents.sessions.setStatus", ServerError(), Dropped(committed=True))
         await slack.wait_for(lambda: slack.agent_status(request) == "processing")
         await guest.stop_agent(request)
-        await slack.wait_for_post(request, "members of this workspace")
+        await slack.wait_for_post(request, "full members here")
         assert (await rooms.log.view(session_id)).stop_requested is None
         slack.repeat_events(3)
         await ada.stop_agent(request)
@@ -72,7 +72,7 @@ async def test_a_message_is_sent_to_the_bot_from_its_menu(rooms: Rooms) -> None:
         assert len(await rooms.sessions()) == 1
         told = [m.shown for c in slack.workspace.channels.values() for m in slack.channel_messages(c)]
         assert any("Invite me first" in text for text in told)
-        assert any("members of this workspace" in text for text in told)
+        assert any("full members here" in text for text in told)
 
 
 async def test_the_address_of_a_page_is_shown_with_what_its_session_does(rooms: Rooms) -> None:

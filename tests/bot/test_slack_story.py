@@ -105,7 +105,7 @@ async def test_guests_and_strangers_may_watch(rooms: Rooms) -> None:
         for outsider in outsiders:
             own = await outsider.say(channel, "do something")
             await slack.wait_for_delivery()
-            await slack.wait_for_post(own, "members of this workspace")
+            await slack.wait_for_post(own, "full members here")
             await outsider.react(asking, "white_check_mark")
             await slack.wait_for_delivery()
         assert await rooms.sessions() == [session_id]

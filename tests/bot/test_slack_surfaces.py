@@ -148,7 +148,7 @@ async def test_the_command_answers_its_writer_alone(rooms: Rooms) -> None:
         assert f"{PUBLIC_URL}/s/{session_id}" in listed
         assert "Nothing special" in await told(ada, "channel")
         assert "set by admins" in await told(ada, "channel repository acme/web")
-        assert "members of this workspace" in await told(guest, "model model-two")
+        assert "full members here" in await told(guest, "model model-two")
         person = await person_of(rooms, ada)
         await rooms.directory.set_role(person.id, "admin")
         assert "`acme/web`, unless" in await told(ada, "channel repository acme/web")
@@ -195,7 +195,7 @@ async def test_channel_rules_decide_who_is_listened_to(rooms: Rooms) -> None:
         check = e.CheckResult(command="make test", verdict="passed", exit_code=0)
         ran = e.VerificationFinished(turn_id="t0", head_sha="0123456789ab", verdict="passed", checks=(check,))
         await rooms.write(session_id, e.UpdatePosted(text="Halfway there"), ran)
-        await slack.wait_for_post(request, "Checks passed on 0123456789")
+        await slack.wait_for_post(request, "Checks passed on 0123456")
         await rooms.customs.people.set_verbosity(admin, "quiet", through="web")
         await rooms.write(session_id, e.UpdatePosted(text="Nearly there"), ran)
         await rooms.write(session_id, e.TurnFinished(turn_id="t0", summary="All done."))

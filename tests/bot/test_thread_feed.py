@@ -97,7 +97,7 @@ EXPECTED = [
     "card ▌ round invoices half up []",
     "request also the credit notes ['⚠️']",
     "update Halfway there []",
-    "approval Ready. Shall I? ['✅']",
+    "approval May I publish this? ['✅']",
     "answer Done it. []",
     "failure **That did not work:** No disk. []",
 ]

@@ -103,7 +103,7 @@ async def test_the_main_job_by_four_users_of_whom_one_holds_credentials(split: S
     ada, _ = await house.member("Ada"), await house.member("Grace")
     house.model.script(AGENT, *WHOLE)
     thread = await ada.asks("our invoice totals are off by a cent: 2.665 should become 2.67")
-    await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+    await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
     answer = await thread.hears("Half a cent is now rounded up.")
     assert "Checks passed on" in answer.shown
     assert house.github.pull(BILLING, 1).author.login == "ada"
@@ -184,7 +184,7 @@ async def test_in_a_container_with_only_the_worker_at_the_engine(
         ada = await house.member("Ada")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?", 90))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?", 90))
         await thread.hears("Half a cent is now rounded up.", 90)
         assert house.github.pull(BILLING, 1).author.login == "ada"
         await thread.card("#1 open")

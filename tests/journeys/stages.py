@@ -151,7 +151,7 @@ class ConsoleStage:
 class SlackStage:
     """A channel of the emulated Slack."""
 
-    tells_outsiders = "members of this workspace"
+    tells_outsiders = "full members here"
 
     def __init__(self, slack: SlackEmulator, platform: SlackPlatform) -> None:
         self.platform = platform
@@ -237,7 +237,7 @@ class SlackStage:
 class DiscordStage:
     """A channel of the emulated Discord, and the thread that the bot begins there."""
 
-    tells_outsiders = "members of this workspace"
+    tells_outsiders = "full members here"
 
     def __init__(self, discord: DiscordEmulator) -> None:
         self.platform = discord_platform(discord)

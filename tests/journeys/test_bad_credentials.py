@@ -109,7 +109,7 @@ async def test_a_secret_in_history_and_a_file_too_large_stay_in_the_box(open_hou
         clean = tool("bash", command="git reset -q --soft origin/main")
         house.model.script(AGENT, clean, PROPOSE, FINISH)
         await ada.replies(thread, "take them out")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
         await thread.hears("Half a cent is now rounded up.")
         [whole] = await house.commits(BILLING, "main", house.github.pull(BILLING, 1).branch)
         assert whole.startswith("Ada\nRound half a cent up")

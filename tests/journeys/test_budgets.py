@@ -44,7 +44,7 @@ async def test_warned_once_asked_allowed_and_in_the_end_refused(open_house: Open
         thread = await ada.asks("round half a cent up")
         warned = await thread.hears("80% of this session's budget of tool calls is used")
         assert "8 tool calls of 10 tool calls. When all of it is used, the work stops until" in warned.shown
-        first = await thread.hears("A budget is used up. Shall I go on?")
+        first = await thread.hears("A budget is used up. May I go on?")
         assert "used up its budget of tool calls: 10 tool calls of 10 tool calls" in first.shown
         assert "A yes allows up to 20 tool calls in all. The work so far is kept either way." in first.shown
         await thread.card("Waiting for your approval")

@@ -14,7 +14,7 @@ async def test_red_goes_back_to_the_agent_and_is_never_shown_to_people(open_hous
         ada = await house.member("Ada")
         house.model.script(AGENT, NOTE, PROPOSE, FIX, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         sent_back = [r for r in await thread.events(e.ToolReturned) if r.tool == "open_pull_request"]
         assert [result.status for result in sent_back] == ["error"]
         assert "test_half_a_cent" in sent_back[0].output or "FAILED" in sent_back[0].output
@@ -46,7 +46,7 @@ async def test_main_is_never_pushed_to(open_house: OpenHouse) -> None:
         onto_main = tool("bash", command="git checkout -q -B main && git commit -qam wip --allow-empty")
         house.model.script(AGENT, FIX, onto_main, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
         await thread.hears("Half a cent is now rounded up.")
         assert await house.github.branch_head(BILLING, "main") == before
         assert house.github.pull(BILLING, 1).branch.startswith("bellhop/")

@@ -32,7 +32,7 @@ async def test_denied_asked_about_edited_and_refused(open_house: OpenHouse) -> N
             AGENT, sneaky, *(tool("bash", command=each) for each in (ONE, ONE, TWO)), FIX, FINISH
         )
         thread = await ada.asks("round half a cent up")
-        first = await thread.hears("This needs your word. Shall I?")
+        first = await thread.hears("May I run this?")
         assert ONE in first.shown
         assert "it writes the ledger" in first.shown
         assert "✅ allows exactly this, once; answer until" in first.shown
@@ -71,7 +71,7 @@ async def test_a_yes_that_comes_too_late_runs_nothing(open_house: OpenHouse) -> 
         ada = await house.member("Ada")
         house.model.script(AGENT, tool("bash", command=ONE), FINISH)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("This needs your word. Shall I?")
+        asked = await thread.hears("May I run this?")
         expires_at = (await thread.view()).approvals[0].request.expires_at
 
         async def ran_out() -> bool:

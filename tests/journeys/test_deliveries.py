@@ -19,7 +19,7 @@ async def test_each_event_four_times_is_one_session_and_one_pull_request(
         house.slack.repeat_events(4)
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
         await thread.hears("Half a cent is now rounded up.")
         await house.slack.wait_for_delivery()
         assert await house.sessions() == [await thread.session()]

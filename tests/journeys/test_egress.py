@@ -42,7 +42,7 @@ async def test_a_new_host_is_asked_about_and_allowed_for_one_session(
             reason = "I look whether the bank has an outage."
             house.model.script(AGENT, together(look, text=reason), look, FINISH)
             thread = await ada.asks("is the bank down?")
-            asked = await thread.hears("A new address. Shall I?")
+            asked = await thread.hears("May I reach this address?")
             assert f"Reach {NEW}?" in asked.shown
             assert f"GET https://{NEW}:{there.server.port}/api/v2/incidents" in asked.shown
             assert f"no rule of {BILLING} names {NEW}" in asked.shown
@@ -61,7 +61,7 @@ async def test_a_new_host_is_asked_about_and_allowed_for_one_session(
             # Ada's yes is not Grace's: there the page asks the same, and hears no.
             house.model.script(AGENT, look, FINISH)
             other = await grace.asks("is the bank down?")
-            await other.hears("A new address. Shall I?")
+            await other.hears("May I reach this address?")
             async with visit(browser, house, await grace.person()) as page:
                 await page.goto(f"{house.url}/s/{await other.session()}")
                 await expect(page.get_by_text(f"Reach {NEW}?", exact=True)).to_be_visible(timeout=PAGE_MS)

@@ -44,7 +44,7 @@ async def test_stopped_by_command_and_gone_on_from_the_page(
         # One session waits for a yes, one is in a tool, one is being answered by the model.
         house.model.script(AGENT, tool("bash", command="tee ledger.txt"))
         asking = await ada.asks("round half a cent up")
-        asked = await asking.hears("This needs your word. Shall I?")
+        asked = await asking.hears("May I run this?")
         house.model.script(AGENT, tool("bash", command="sleep 3600"))
         working = await grace.asks("watch the nightly run")
         await working.event(e.ToolCalled)

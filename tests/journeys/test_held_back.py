@@ -36,7 +36,7 @@ async def test_what_keeps_the_work_in_is_said_in_the_thread_without_the_secret(o
         assert "tell me here how to go on" in notice.shown
         assert "please replace it where it is in use" in notice.shown
 
-        approval = await thread.hears("Ready. Shall I?")
+        approval = await thread.hears("May I publish this?")
         assert "Held back" not in (await thread.card("Waiting for your approval")).shown
         await ada.reacts("white_check_mark", approval)
         await thread.hears("Half a cent is now rounded up.")

@@ -27,6 +27,6 @@ async def test_never_linked_told_how_linked_by_a_code_and_tried_again(open_house
 
         house.model.script(AGENT, *WHOLE)
         await ada.reacts("repeat", await thread.card("Failed"))
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
         await thread.hears("Half a cent is now rounded up.")
         assert house.github.pull(BILLING, 1).author.login == "ada"

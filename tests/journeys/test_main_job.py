@@ -15,7 +15,7 @@ async def test_from_a_mention_to_the_merge(open_house: OpenHouse, database_url: 
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("our invoice totals are off by a cent: 2.665 should become 2.67")
         await thread.is_marked("eyes")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         await thread.card("Waiting for your approval")
         await ada.reacts("white_check_mark", asked)
         answer = await thread.hears("Half a cent is now rounded up.")
@@ -42,7 +42,7 @@ async def test_in_a_container_and_over_http(open_house: OpenHouse, docker_host: 
         ada = await house.member("Ada")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?", 60))
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?", 60))
         await thread.hears("Half a cent is now rounded up.", 60)
         assert house.github.pull(BILLING, 1).author.login == "ada"
         sandbox = (await thread.view()).sandbox

@@ -15,8 +15,8 @@ async def test_merged_by_another_approver_and_told_once(open_house: OpenHouse) -
         ada, grace = await house.member("Ada"), await house.member("Grace")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
-        merge = await thread.hears("Next step. Shall I?")
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
+        merge = await thread.hears("May I merge this?")
         await ada.reacts("white_check_mark", merge)
         await thread.hears(
             "Ada, your own request is part of this change, so somebody else has to approve it."
@@ -40,8 +40,8 @@ async def test_closed_on_github_is_told_and_the_merge_is_off(open_house: OpenHou
         ada, grace = await house.member("Ada"), await house.member("Grace")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("Ready. Shall I?"))
-        merge = await thread.hears("Next step. Shall I?")
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
+        merge = await thread.hears("May I merge this?")
         await house.github.close(BILLING, 1, "grace")
         await thread.hears("Pull request #1 was closed by grace without merging.")
         await grace.reacts("white_check_mark", merge)

@@ -41,7 +41,7 @@ async def test_opened_mid_run_cut_and_resumed_it_shows_everything_once(
             await cut.reached.wait()
             await page.context.set_offline(True)
             cut.release()
-            await thread.hears("Ready. Shall I?")
+            await thread.hears("May I publish this?")
             await page.context.set_offline(False)
             await expect(page.get_by_role("button", name="Approve")).to_be_visible(timeout=PAGE_MS)
             shown = await places(page)

@@ -28,11 +28,12 @@ async def test_another_model_and_another_repository_by_words(open_house: OpenHou
 
         house.model.script("gpt-5", FINISH)
         await ada.replies(thread, "do this in web instead")
-        await thread.hears("Stopped by Ada.")
         await thread.hears("Now in *acme/web*, starting afresh there. Left behind in acme/billing: ")
         await thread.hears("The sandbox is a new one.")
         await thread.hears("Half a cent is now rounded up.")
         await thread.card("acme/web @ main")
+        assert [event.moving for event in await thread.events(e.SessionStopped)] == [True]
+        assert not any("Stopped by" in message.shown for message in await thread.is_told())
         assert [event.model for event in await thread.events(e.TurnStarted)] == ["gpt-5.2", "gpt-5"]
         assert [event.slug for event in await thread.events(e.RepositoryChosen)] == [
             "acme/billing",

@@ -13,7 +13,7 @@ from tests.journeys.house import AGENT, BILLING, WEB
 from tests.journeys.steps import FINISH, FIX, NOTE, PROPOSE, WHOLE
 from tests.journeys.thread import Thread
 
-WATCH_ONLY = "I can only take requests from members of this workspace."
+WATCH_ONLY = "I take requests from full members here, not from guests."
 
 
 @pytest.mark.parametrize("stranger", [False, True], ids=["guest", "stranger"])
@@ -26,7 +26,7 @@ async def test_guests_and_strangers_may_only_watch(open_house: OpenHouse, strang
 
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         await eve.reacts("white_check_mark", asked)
         assert (await thread.hears(WATCH_ONLY)).ephemeral_for == eve.slack.id
         await eve.presses("✅ Approve", asked)
@@ -56,7 +56,7 @@ async def test_a_viewer_may_not_ask_and_a_prompter_not_approve(open_house: OpenH
 
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         await ada.reacts("white_check_mark", asked)
         await thread.hears("Thanks, Ada, but your role here does not include approving.")
         await linus.reacts("octagonal_sign", await thread.card("Waiting for your approval"))
@@ -73,7 +73,7 @@ async def test_a_yes_to_what_has_changed_since_counts_for_nothing(open_house: Op
         ada, grace = await house.member("Ada"), await house.member("Grace")
         house.model.script(AGENT, FIX, PROPOSE, NOTE, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        first = await thread.hears("Ready. Shall I?")
+        first = await thread.hears("May I publish this?")
         await grace.replies(thread, "also write it down in NOTES.md")
         await house.slack.wait_for(lambda: "No longer open: Grace asked for changes" in first.shown)
         await ada.reacts("white_check_mark", first)
@@ -93,7 +93,7 @@ async def test_an_approval_runs_out(open_house: OpenHouse) -> None:
         ada = await house.member("Ada")
         house.model.script(AGENT, FIX, PROPOSE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         expires_at = (await thread.view()).approvals[0].request.expires_at
 
         async def ran_out() -> bool:
@@ -116,7 +116,7 @@ async def test_a_yes_taken_back_in_time_does_nothing(open_house: OpenHouse) -> N
         ada, grace = await house.member("Ada"), await house.member("Grace")
         house.model.script(AGENT, FIX, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         await grace.slack.react(asked, "eyes")
         await grace.slack.unreact(asked, "eyes")
         await ada.reacts("octagonal_sign", asked)
@@ -147,7 +147,7 @@ async def test_an_account_unlinked_meanwhile_leaves_the_branch_and_how_to_link(o
         ada = await house.member("Ada")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         house.github.revoke_tokens(login="ada")
         await ada.reacts("white_check_mark", asked)
         answer = await thread.hears("Half a cent is now rounded up.")

@@ -18,7 +18,7 @@ async def test_a_file_from_outside_makes_a_pull_request_ask_and_a_draft_not(open
         ada = await house.member("Ada")
         house.model.script(AGENT, FIX, DRAFT, PROPOSE, FINISH)
         thread = await ada.asks("do what the report says", files=[REPORT])
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         draft = house.github.pull(BILLING, 1)
         assert (draft.draft, draft.author.login) == (True, "ada")
         assert "You are asked because this session has read text that strangers can write" in asked.shown

@@ -41,7 +41,7 @@ async def test_an_approval_is_given_by_button_as_by_reaction(open_house: OpenHou
         ada = await house.member("Ada")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         if way == "button":
             await ada.presses("✅ Approve", asked)
         else:
@@ -59,7 +59,7 @@ async def test_a_no_is_told_to_the_agent_and_nothing_is_opened(open_house: OpenH
         ada = await house.member("Ada")
         house.model.script(AGENT, FIX, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")
-        asked = await thread.hears("Ready. Shall I?")
+        asked = await thread.hears("May I publish this?")
         if way == "button":
             await ada.presses("🛑 No", asked)
         else:

@@ -151,7 +151,7 @@ async def others_before(house: House, linus: Member) -> Others:
     house.model.script(MODEL, _TITLES, _TITLES_PULL, _TITLES_END)
     asked = await linus.asks("The copyright year is last year's", house.general)
     merged = await linus.asks("!repo acme/web\nWrite down how we case the titles of pages", website)
-    await linus.reacts("+1", await merged.hears("Ready. Shall I?"))
+    await linus.reacts("+1", await merged.hears("May I publish this?"))
     await merged.hears("The site's titles")
     house.model.script(MODEL, HttpFault(401, "Incorrect API key provided.", "invalid_api_key"))
     failed = await linus.asks("!repo acme/billing\nAdd the customer's reference to every invoice", finance)
@@ -191,7 +191,7 @@ async def until_the_tests_run(house: House) -> tuple[Telling, Held]:
 async def until_the_follow_up_waits(house: House, telling: Telling) -> Telling:
     """Ada has approved and got her answer; Grace's follow-up waits for its approval."""
     thread = telling.thread
-    first = await thread.hears("Ready. Shall I?")
+    first = await thread.hears("May I publish this?")
     await telling.ada.reacts("white_check_mark", first)
     await thread.hears("Half a cent is now rounded up")
     await thread.is_marked("white_check_mark")
@@ -219,8 +219,8 @@ async def on_another_stage(house: House, stage: Stage, *people: Member) -> None:
     house.model.script(MODEL, *_FIRST, *_FIRST_END)
     await stage.says("Ada", REQUEST)
     await stage.sees("Found it")
-    await stage.sees("Ready. Shall I?")
-    await stage.reacts("Ada", DONE, "Ready. Shall I?")
+    await stage.sees("May I publish this?")
+    await stage.reacts("Ada", DONE, "May I publish this?")
     await stage.sees("Half a cent is now rounded up")
     await stage.is_marked(DONE)
     house.model.script(MODEL, *_SECOND[:-1])

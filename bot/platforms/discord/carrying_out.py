@@ -10,7 +10,7 @@ from typing import Literal
 
 import discord
 
-from bot import overview_sentences
+from bot import sentences
 from bot.messages import ChatMessage, Choice, CommandWords, Inquiry, Reaction
 from bot.platforms.discord.asides import at_home
 from bot.platforms.discord.keys import OPTION_CHARACTERS, matching
@@ -41,7 +41,7 @@ class DiscordCommands:
         author = await room.people.identity(interaction.user)
         lacking = missing(interaction.app_permissions)
         if lacking:
-            text = overview_sentences.CANNOT_WORK_HERE.format(names=", ".join(lacking))
+            text = sentences.overview.CANNOT_WORK_HERE.format(names=", ".join(lacking))
             await room.api.call(
                 "answer a command",
                 interaction.id,
@@ -145,7 +145,7 @@ class DiscordCommands:
         with room.asides.answering(interaction) as answering, room.reader.handed(message):
             await self._inbox.on_reaction(reaction)
             if not answering.told:
-                await room.asides.answer(answering, overview_sentences.SENT)
+                await room.asides.answer(answering, sentences.overview.SENT)
 
     async def complete(self, room: Room, interaction: DiscordInteraction, typed: str) -> list[str]:
         """Repositories for what was typed; those who may only watch are offered none."""

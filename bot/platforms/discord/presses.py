@@ -12,7 +12,7 @@ import discord
 import structlog
 from discord.ui import Label, Modal, TextInput
 
-from bot import overview_sentences, sentences
+from bot import sentences
 from bot.messages import Action, Choice, Menu, Press
 from bot.platforms.discord.asides import Answering
 from bot.platforms.discord.keys import (
@@ -109,24 +109,24 @@ class DiscordPresses:
         author = await room.people.identity(interaction.user)
         with room.asides.answering(interaction) as answering:
             if author.guest:
-                await room.asides.answer(answering, sentences.GUEST)
+                await room.asides.answer(answering, sentences.refusals.GUEST)
                 return
             found = matching(self._repositories, words, len(self._repositories))
             if not found:
-                await room.asides.answer(answering, overview_sentences.NO_MATCH)
+                await room.asides.answer(answering, sentences.overview.NO_MATCH)
             elif len(found) > 1:
                 await self._offer(room, answering, carried, found)
             else:
                 picked = Carried("pick_repository", carried.session_id, carried.ref)
                 await self._press(room, interaction, author, picked, found[0].value)
                 if not answering.told:
-                    await room.asides.answer(answering, overview_sentences.picked(found[0].value))
+                    await room.asides.answer(answering, sentences.overview.picked(found[0].value))
 
     async def _offer(
         self, room: Room, answering: Answering, carried: Carried, found: Sequence[Choice]
     ) -> None:
         more = len(found) - MENU_OPTIONS
-        text = overview_sentences.matches(more)
+        text = sentences.overview.matches(more)
         instead_of = whole_value(carried.ref, self._repositories)
         menu = Menu("pick_repository", "Pick one…", tuple(found[:MENU_OPTIONS]), instead_of)
         view = choices_layout(text, menu, carried.session_id)

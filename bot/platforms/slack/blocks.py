@@ -15,7 +15,7 @@ from bot.long_text import one_line, split_text
 from bot.messages import Button, Choice, Menu, Outgoing, Post, StatusCard, Tone
 from bot.platforms.plan_lines import PlanForm, plan_lines
 from bot.platforms.slack.mrkdwn import escape, mrkdwn
-from bot.preferences_sentences import SEARCH
+from bot.sentences.preferences import SEARCH
 
 Block = dict[str, Any]
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot import preferences_sentences as say
 from bot import sentences
 from bot.home_view import Home, HomeSession
 from bot.long_text import one_line
@@ -22,6 +21,7 @@ from bot.platforms.slack.blocks import (
     read_button_value,
 )
 from bot.platforms.slack.mrkdwn import escape
+from bot.sentences import preferences as say
 from session.preferences import VERBOSITIES, Preferences
 
 HOME_PREFIX = "bellhop-home"
@@ -144,7 +144,7 @@ def _sessions(heading: str, sessions: Sequence[HomeSession], name: str) -> Itera
     for number, session in enumerate(sessions[:SESSIONS_SHOWN]):
         where = f"  ·  {escape(one_line(session.repository, NAME_CHARACTERS))}" if session.repository else ""
         title = escape(one_line(session.title, TITLE_CHARACTERS))
-        block = _section(f"*{title}*\n{escape(sentences.STATES[session.state])}{where}")
+        block = _section(f"*{title}*\n{escape(sentences.states.STATES[session.state])}{where}")
         if session.page:
             action = f"{HOME_PREFIX}:open:{name}.{number}"
             block["accessory"] = {**_button(say.OPEN_SESSION, action), "url": session.page}

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot import preferences_sentences as say
 from bot.messages import CommandWords, Press
 from bot.platforms.protocol import Inbox, PlatformError
 from bot.platforms.slack.api import Json, SlackApi
@@ -33,6 +32,7 @@ from bot.platforms.slack.mrkdwn import mrkdwn
 from bot.platforms.slack.needs import COMMAND
 from bot.platforms.slack.reading import PLATFORM, SlackReader
 from bot.preferences_words import SetBranch, SetModel, SetVerbosity, Wish
+from bot.sentences import preferences as say
 from session.database import DatabaseDown
 from session.people import Identity
 

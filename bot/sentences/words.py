@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import sentences
+from bot.sentences import figures, states
 from session import events as e
 from session.view import SessionView
 
@@ -32,18 +32,17 @@ def understood(event: e.WordsUnderstood, after: SessionView) -> str:
 
 def how_far(view: SessionView) -> str:
     """How far the session is, as its card has it."""
-    said = [f"**{sentences.state_words(view)}.**"]
+    said = [f"**{states.state_words(view)}.**"]
     if view.plan:
         done = sum(item.status == "done" for item in view.plan)
         said.append(f"{done} of {len(view.plan)} steps of the plan are done.")
     if view.turn_open and view.last_action:
         said.append(f"The last thing I did: {view.last_action}.")
     if view.changes is not None and view.changes.files:
-        said.append(f"Changed so far: {sentences.changes(view.changes)}.")
+        said.append(f"Changed so far: {figures.changes(view.changes)}.")
     if view.turn is not None:
         spent = ((view.turn.ended_at or view.updated_at) - view.turn.started_at).total_seconds()
-        price = sentences.cost(view.cost_usd, view.cost_known)
-        said.append(f"{sentences.duration(spent)}, {price}.")
+        said.append(f"{figures.time_and_cost(spent, view)}.")
     if waiting := len(view.waiting_prompts):
         said.append("1 request waits in line." if waiting == 1 else f"{waiting} requests wait in line.")
     return " ".join(said)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bot import sentences
 from bot.long_text import one_line
+from bot.sentences import states
 from session.view import SessionView, State
 
 NO_SESSION_HERE = "There is no session of mine in this thread. /sessions lists yours."
@@ -24,7 +24,7 @@ MORE_MATCHES = "**Which of these?** There are {more} more: with more words I fin
 def overview(view: SessionView, page: str) -> str:
     """How a session is doing, for somebody who asks. `page`: its companion page; empty: none."""
     action = f": {one_line(view.last_action, 200)}" if view.turn_open and view.last_action else ""
-    parts = [f"**{_plain(view.title, 140)}**", f"{sentences.state_words(view)}{_plain(action, 200)}"]
+    parts = [f"**{_plain(view.title, 140)}**", f"{states.state_words(view)}{_plain(action, 200)}"]
     if view.repository is not None:
         parts.append(f"Repository: `{view.repository.slug}`")
     if view.pull_request is not None:
@@ -35,7 +35,7 @@ def overview(view: SessionView, page: str) -> str:
 def listed(title: str, state: State, repository: str | None, page: str) -> str:
     """One session in a list of somebody's own."""
     where = f" in `{repository}`" if repository else ""
-    return f"- {_plain(title, 100)}: {sentences.STATES[state].lower()}{where}" + (f" {page}" if page else "")
+    return f"- {_plain(title, 100)}: {states.STATES[state].lower()}{where}" + (f" {page}" if page else "")
 
 
 def _plain(text: str, limit: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.long_text import one_line
 from session import events as e
 
 _LIMITS: dict[e.Limit, str] = {
@@ -13,6 +14,12 @@ _LIMITS: dict[e.Limit, str] = {
     "processor": "a command kept the processor busy until its time was up, and was ended",
     "output": "a command printed more than is kept, and the rest was thrown away",
 }
+
+
+def kind(isolation: str) -> str:
+    """Which kind of sandbox it is. What that means in detail follows after a colon, and is for the page."""
+    name = one_line(isolation.partition(":")[0], 100)
+    return f"Sandbox: {name[:1].lower()}{name[1:]}"
 
 
 def limits_reached(limits: Sequence[e.Limit]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.long_text import one_line
+from bot.sentences.refusals import GUEST
 from session.channel_rules import ChannelRules, WatchedWord
 from session.preferences import Preferences
 
@@ -33,7 +34,7 @@ HOME_WAITING = "Waiting for you"
 HOME_RUNNING = "At work"
 HOME_NOTHING = "Nothing is under way for you. Mention me in a channel, or write to me in Messages."
 HOME_PREFERENCES = "What you prefer"
-HOME_GUEST = "I take requests from members of this workspace. You are welcome to watch, though."
+HOME_GUEST = GUEST
 HOME_AWAY = "My memory does not answer right now. Come back in a minute."
 MODEL = "Model"
 VERBOSITY = "How much I tell in a thread"
