@@ -12,7 +12,9 @@ from bot.inbox import ChatInbox
 from bot.messages import Choice
 from bot.platforms.discord.platform import DiscordAccount, DiscordPlatform
 from bot.platforms.protocol import Platform, PlatformError
-from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.platforms.slack.doors import SlackApp
+from bot.platforms.slack.installations import OwnToken
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
 from bot.session_feed import FeedRooms
@@ -33,13 +35,12 @@ def choices(core: Core) -> tuple[Choice, ...]:
     )
 
 
-def slack(core: Core) -> SlackPlatform | None:
+def slack(core: Core) -> SlackWorkspaces | None:
     """Slack, where it is set up. Without an app-level token events come over HTTP."""
     settings = core.settings
     if not settings.slack_bot_token:
         return None
-    account = SlackAccount(
-        bot_token=settings.slack_bot_token,
+    app = SlackApp(
         app_token=settings.slack_app_token or None,
         # Two secrets, parted by a comma, are valid at once while one is replaced.
         signing_secrets=tuple(
@@ -48,7 +49,7 @@ def slack(core: Core) -> SlackPlatform | None:
         api_url=settings.slack_api_url,
     )
     previews = SessionPreviews(core.log, core.settings.page_address)
-    return SlackPlatform(account, choices(core), previews=previews)
+    return SlackWorkspaces(app, OwnToken(settings.slack_bot_token), choices(core), previews=previews)
 
 
 def discord(core: Core) -> DiscordPlatform | None:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from companion_web.app import create_app
 from companion_web.governance import Governance
 from companion_web.health import HealthCheck
@@ -64,7 +64,7 @@ def web(
     listener: socket.socket,
     *,
     environment: Environment | None = None,
-    slack: SlackPlatform | None = None,
+    slack: SlackWorkspaces | None = None,
 ) -> AbstractAsyncContextManager[None]:
     """Serves the companion pages on `listener` as long as the context; with `slack`, its HTTP door too.
 
@@ -90,7 +90,7 @@ def web(
     return serving(app, listener)
 
 
-def _slack_routes(slack: SlackPlatform | None) -> Sequence[BaseRoute]:
+def _slack_routes(slack: SlackWorkspaces | None) -> Sequence[BaseRoute]:
     if slack is None:
         return ()
     paths = ("/slack/events", "/slack/interactive")

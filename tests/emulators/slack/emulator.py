@@ -24,7 +24,7 @@ from tests.emulators.slack.socket_mode import SocketMode
 from tests.emulators.slack.views import TRIGGER_SECONDS, View, Views
 from tests.emulators.slack.watch import Watch
 from tests.emulators.slack.web_api import ApiCall, Credentials, WebApi
-from tests.emulators.slack.workspace import BOT_USER_ID, Channel, ChannelKind, Message, User, Workspace
+from tests.emulators.slack.workspace import TEAM_ID, Channel, ChannelKind, Message, User, Workspace
 
 T = TypeVar("T")
 WAIT_SECONDS = 10.0
@@ -39,7 +39,8 @@ class SlackEmulator:
     """`async with SlackEmulator() as slack:` gives `slack.api_url`, `slack.bot_token`, `slack.app_token`
     and `slack.signing_secret`, the four settings an app needs.
 
-    `trigger_seconds`: how long what a person does allows a modal to be opened.
+    `trigger_seconds`: how long what a person does allows a modal to be opened. `beside`: a workspace that the
+    app is in already: this one, `team_id`, is reached at the same address, and delivers to the same door.
 
     Leaving the block fails the test on rules broken (`violations`), events never acknowledged, faults never
     met, and, unless `allow_unread`, on messages of the bot that nobody read.
@@ -55,14 +56,17 @@ class SlackEmulator:
         ack_seconds: float = ACK_SECONDS,
         allow_unread: bool = False,
         trigger_seconds: float = TRIGGER_SECONDS,
+        team_id: str = TEAM_ID,
+        beside: SlackEmulator | None = None,
     ) -> None:
-        self.bot_token = "xoxb-emulated"
         self.app_token = "xapp-emulated"
         self.signing_secret = "emulated-signing-secret"
         self.base_url = ""
         self._watch = Watch()
-        self.workspace = Workspace(self._watch)
-        self.sockets = SocketMode(self.workspace, self._watch, ack_seconds)
+        self._beside = beside
+        self.workspace: Workspace = Workspace(self._watch, team_id, beside.workspace if beside else None)
+        own_sockets = SocketMode(self.workspace, self._watch, ack_seconds)
+        self.sockets: SocketMode = beside.sockets if beside else own_sockets
         self.deliveries = Deliveries(self.sockets, self._watch)
         scopes = frozenset(bot_scopes)
         self._feed = EventFeed(self.workspace, self.deliveries.event, subscriptions, scopes)
@@ -71,11 +75,14 @@ class SlackEmulator:
             self.workspace,
             self._feed,
             self._views,
-            Credentials(self.bot_token, self.app_token, self.signing_secret, scopes),
+            Credentials(f"xoxb-{team_id}-1", self.app_token, self.signing_secret, scopes),
             RateLimiter(rate_limits, time.monotonic) if rate_limits else None,
             agent_surface,
             self._new_socket_url,
         )
+        if beside is not None:
+            self.deliveries.transport = beside.deliveries.transport
+            beside._api.beside.append(self._api)
         self._ack_seconds = ack_seconds
         self._allow_unread = allow_unread
         self._stack = AsyncExitStack()
@@ -85,7 +92,24 @@ class SlackEmulator:
     @property
     def api_url(self) -> str:
         """The Web API's address, as `SLACK_API_URL` wants it."""
-        return f"{self.base_url}/api/"
+        return self._beside.api_url if self._beside else f"{self.base_url}/api/"
+
+    @property
+    def bot_token(self) -> str:
+        """The token of the app in this workspace."""
+        return self._api.credentials.bot_token
+
+    def uninstall(self) -> None:
+        """An admin takes the app away: its token is refused, and the app is told."""
+        self._api.credentials.revoked.add(self.bot_token)
+        self._feed.uninstalled(self.workspace.bot)
+
+    def install_again(self) -> str:
+        """An admin allows the app once more; the new token. The one before is refused from now on."""
+        credentials = self._api.credentials
+        credentials.revoked.add(credentials.bot_token)
+        credentials.bot_token = f"xoxb-{self.workspace.team_id}-{len(credentials.revoked) + 1}"
+        return credentials.bot_token
 
     # The workspace
 
@@ -110,6 +134,7 @@ class SlackEmulator:
             is_ultra_restricted,
             is_stranger,
             email=address if email is None else email,
+            home=self.workspace.team_id,
         )
         self.workspace.users[user.id] = user
         return SlackPerson(user, self.workspace, self._feed, self.deliveries, self._views, self.base_url)
@@ -118,7 +143,16 @@ class SlackEmulator:
         self, name: str, *, topic: str = "", kind: ChannelKind = "channel", with_bot: bool = True
     ) -> Channel:
         """A new channel (`group` means private)."""
-        return self.workspace.add_channel(name, topic, kind, {BOT_USER_ID} if with_bot else set())
+        return self.workspace.add_channel(name, topic, kind, {self.workspace.bot.id} if with_bot else set())
+
+    def share(self, channel: Channel, *people: SlackPerson) -> Channel:
+        """A channel of another workspace, with its people, as it is seen from this one, bot included."""
+        members = {self.workspace.bot.id, *(person.id for person in people)}
+        shared = Channel(channel.id, channel.name, channel.topic, channel.kind, members)
+        self.workspace.channels[shared.id] = shared
+        for person in people:
+            self.workspace.users[person.id] = User(person.id, person.name, is_stranger=True)
+        return shared
 
     def custom_emoji(self, *names: str) -> None:
         """Give the workspace emoji of its own."""
