@@ -44,7 +44,7 @@ def slack_platform(
         repositories,
         previews=previews,
         post_interval_seconds=0.0,
-        look_again_seconds=0.0,
+        look_seconds=0.05,
     )
 
 

@@ -18,15 +18,19 @@ def addressee(body: Json, bots: Mapping[str, str]) -> str | None:
 
     `bots`: our account's id in each workspace. In a channel that workspaces share, Slack tells an app once
     what happens there, and names one of its workspaces, whichever that is. So the bot that is spoken to
-    goes first. Then who may see it, since the bot is surely in the channel there; of several the smallest
-    id, so that all that is told of one message is taken by the same.
+    goes first, then the author's own workspace, where they are no guests. Then who may see it, since the bot
+    is surely in the channel there. Of several the smallest id, so that all that is told of one message is
+    taken by the same.
     """
     if bots.keys().isdisjoint(workspaces_named(body)):
         return None
     spoken_to = _spoken_to(body)
-    own = sorted(team for team, bot in bots.items() if bot in spoken_to)
-    groups = (sorted(named & bots.keys()) for named in _named(body))
-    return own[0] if own else next(group[0] for group in groups if group)
+    groups = (
+        {team for team, bot in bots.items() if bot in spoken_to},
+        _homes(body) & bots.keys(),
+        *(named & bots.keys() for named in _named(body)),
+    )
+    return next(min(group) for group in groups if group)
 
 
 def workspaces_named(body: Json) -> frozenset[str]:
@@ -59,6 +63,14 @@ def _spoken_to(body: Json) -> frozenset[str]:
     event = body.get("event") or {}
     mentioned = _MENTION.findall(str(event.get("text") or "")) if body.get("is_ext_shared_channel") else ()
     return _ids((body.get("message") or {}).get("user"), event.get("item_user"), *mentioned)
+
+
+def _homes(body: Json) -> frozenset[str]:
+    """Where the author comes from, in a shared channel."""
+    event = body.get("event") or {}
+    if not body.get("is_ext_shared_channel"):
+        return frozenset()
+    return _ids(event.get("user_team"), event.get("source_team"))
 
 
 def _ids(*names: object) -> frozenset[str]:

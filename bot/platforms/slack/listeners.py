@@ -120,7 +120,8 @@ class SlackListeners:
         await self._inbox.on_reaction(await self._reader.stop(event, str(body["event_id"])))
 
     async def _on_left(self, body: dict[str, Any]) -> None:
-        at = datetime.fromtimestamp(float(body["event_time"]), UTC)
+        # In whole seconds, so it may have been up to one later.
+        at = datetime.fromtimestamp(float(body["event_time"]) + 1, UTC)
         await self._left(self._reader.workspace, at)
 
     async def _on_revoked(self, body: dict[str, Any], event: dict[str, Any]) -> None:

@@ -22,10 +22,9 @@ from session.broker import BrokerDown, BrokerRefused
 from session.database import DatabaseDown
 
 LOOK_SECONDS = 5.0
-"""How often it is looked which workspaces are wanted, where nothing asks for it sooner."""
-
-LOOK_AGAIN_SECONDS = 1.0
-"""Least time between two looks, whatever asks for them."""
+"""How often it is looked which workspaces are wanted. Where something asks for it sooner: up to five times as
+often.
+"""
 
 DELIVERY_SECONDS = 2.0
 """How long a delivery waits for its workspace. Slack gives up after three, and sends it again."""
@@ -64,17 +63,17 @@ class Roster:
         self,
         installations: Installations,
         make: Callable[[str], SlackWorkspace],
-        look_again_seconds: float = LOOK_AGAIN_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self.ready = asyncio.Event()
         self._installations = installations
         self._make = make
-        self._look_again = look_again_seconds
+        self._look_seconds = look_seconds
         self._inbox: Inbox | None = None
         self._served: dict[str, SlackWorkspace] = {}
         self._seats: dict[Installation, _Seat] = {}
         self._stored: frozenset[str] = frozenset()
-        self._own_team = ""
+        self._own_team, self._own_left = "", False
         self._over: PlatformError | None = None
         self._asked, self._changed, self._taking = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._begun = self._finished = 0
@@ -183,10 +182,10 @@ class Roster:
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(self._look_seconds):
                 await self._asked.wait()
         if self._over is None:
-            await asyncio.sleep(self._looked_at + self._look_again - time.monotonic())
+            await asyncio.sleep(self._looked_at + self._look_seconds / 5 - time.monotonic())
 
     async def _end(self, seat: _Seat) -> None:
         del self._seats[seat.installation]
@@ -255,12 +254,14 @@ class Roster:
         if await self._installations.remove(team, at):
             means = "its token is forgotten; its sessions stay, and go on when the app is installed again"
             _log.warning("slack.uninstalled", workspace=team, means=means)
+            self._stored -= {team}
             self._asked.set()
-        elif team == self._own_team and team not in self._stored:
+        elif team in self._stored:
+            _log.info("slack.installed_since", workspace=team)
+        elif team == self._own_team and not self._own_left:
+            self._own_left = True
             means = "install it again, put the new token into SLACK_BOT_TOKEN, and restart"
             _log.error("slack.uninstalled", workspace=team, means=means)
-        else:
-            _log.info("slack.installed_since", workspace=team)
 
     # Waiting for each other
 

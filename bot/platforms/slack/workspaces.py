@@ -19,7 +19,7 @@ from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, split_p
 from bot.platforms.slack.doors import SlackApp, SlackDoors
 from bot.platforms.slack.installations import Installations
 from bot.platforms.slack.reading import PLATFORM
-from bot.platforms.slack.roster import LOOK_AGAIN_SECONDS, Roster
+from bot.platforms.slack.roster import LOOK_SECONDS, Roster
 from bot.platforms.slack.workspace import SlackWorkspace
 from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
@@ -35,8 +35,8 @@ class SlackWorkspaces:
 
     `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
     `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
-    `post_interval_seconds`: least time between posts in a channel. `look_again_seconds`: least time between
-    two looks at what is installed.
+    `post_interval_seconds`: least time between posts in a channel. `look_seconds`: how often it is
+    looked what is installed.
     """
 
     name = PLATFORM
@@ -51,7 +51,7 @@ class SlackWorkspaces:
         reactions: ReactionTable | None = None,
         previews: SessionPreviews | None = None,
         post_interval_seconds: float = POST_INTERVAL_SECONDS,
-        look_again_seconds: float = LOOK_AGAIN_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         table = reactions or ReactionTable.standard()
 
@@ -65,7 +65,7 @@ class SlackWorkspaces:
                 post_interval_seconds=post_interval_seconds,
             )
 
-        self._roster = Roster(installations, make, look_again_seconds)
+        self._roster = Roster(installations, make, look_seconds)
         self._doors = SlackDoors(app, self._deliver)
         self._strangers: set[frozenset[str]] = set()
         self.http = self._doors.http

@@ -145,14 +145,19 @@ class SlackEmulator:
         """A new channel (`group` means private)."""
         return self.workspace.add_channel(name, topic, kind, {self.workspace.bot.id} if with_bot else set())
 
-    def share(self, channel: Channel, *people: SlackPerson) -> Channel:
-        """A channel of another workspace, with its people, as it is seen from this one, bot included."""
-        members = {self.workspace.bot.id, *(person.id for person in people)}
-        shared = Channel(channel.id, channel.name, channel.topic, channel.kind, members)
-        self.workspace.channels[shared.id] = shared
+    def share(self, channel: Channel, *people: SlackPerson, as_members: bool = False) -> None:
+        """A channel of the workspace beside is one of this one too, with the bot of this one and `people`.
+
+        They are strangers here, unless both workspaces are of one organisation (`as_members`).
+        """
+        channel.members.add(self.workspace.bot.id)
+        self.workspace.channels[channel.id] = channel
+        home = self.workspace.team_id
         for person in people:
-            self.workspace.users[person.id] = User(person.id, person.name, is_stranger=True)
-        return shared
+            here = User(
+                person.id, person.name, is_stranger=not as_members, email=person.user.email, home=home
+            )
+            self.workspace.users[person.id] = here
 
     def custom_emoji(self, *names: str) -> None:
         """Give the workspace emoji of its own."""

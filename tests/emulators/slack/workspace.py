@@ -130,7 +130,7 @@ class Workspace:
         self.bot = User(own, "bellhop", is_bot=True, home=team_id)
         self.users: dict[str, User] = {own: self.bot}
         self.channels: dict[str, Channel] = {}
-        self.messages: list[Message] = []
+        self.messages: list[Message] = beside.messages if beside else []
         self.files: dict[str, File] = {}
         self.custom_emoji: dict[str, str] = {}
         self.shared_links: dict[str, tuple[Message, str]] = {}
