@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from session.broker import Broker, Nothing
 from session.people import Declared
@@ -15,10 +15,14 @@ from session.slack_installations import SlackInstallation
 
 TEAM_ID = r"^[A-Z0-9]{2,32}$"
 MAX_CODE_CHARACTERS = 500
+SLACK_AWAY = "slack_away"
+"""The kind of a refusal that may pass: Slack does not answer."""
 
 
 class Install(Declared):
     """What Slack's page sent back. `by` is the id of the admin who was there."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     code: str = Field(max_length=MAX_CODE_CHARACTERS, repr=False)
     redirect_uri: str

@@ -16,6 +16,7 @@ from tests.emulators.slack.event_feed import EventFeed
 from tests.emulators.slack.faults import Fault
 from tests.emulators.slack.http_delivery import HttpDelivery
 from tests.emulators.slack.method_rules import ALL_BOT_SCOPES, EVENT_SCOPES
+from tests.emulators.slack.oauth import SlackOAuth
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.rate_limits import RateLimiter, RateLimits
 from tests.emulators.slack.refusals import Json
@@ -83,6 +84,7 @@ class SlackEmulator:
         if beside is not None:
             self.deliveries.transport = beside.deliveries.transport
             beside._api.beside.append(self._api)
+        self.oauth = SlackOAuth(known_scopes=ALL_BOT_SCOPES)
         self._ack_seconds = ack_seconds
         self._allow_unread = allow_unread
         self._stack = AsyncExitStack()
@@ -271,13 +273,14 @@ class SlackEmulator:
     @property
     def violations(self) -> list[str]:
         """Rules the app has broken so far."""
-        return [*self._api.violations, *self.sockets.violations]
+        return [*self._api.violations, *self.sockets.violations, *self.oauth.violations]
 
     def take_violations(self) -> list[str]:
         """The rules broken so far, which then no longer fail the test."""
         taken = self.violations
         self._api.violations.clear()
         self.sockets.violations.clear()
+        self.oauth.violations.clear()
         return taken
 
     @property
@@ -291,6 +294,7 @@ class SlackEmulator:
             self.workspace, self._feed, self._views, self._api.credentials, self._api.violations.append
         )
         app = web.Application(client_max_size=20_000_000)
+        app.router.add_routes(self.oauth.routes())
         app.router.add_route("*", "/api/{method}", self._api.handle)
         app.router.add_get("/link/", self.sockets.handle)
         app.router.add_get("/files/{id}/{name}", doors.download)
