@@ -54,7 +54,7 @@ class Counter:
     async def tell_once(self, event: str, place: Place, author: Identity, text: str) -> None:
         """Only `author` sees `text`, and once, however many deliveries a platform makes of `event`."""
         try:
-            first = await self.log.claim(self.claim_event(place.workspace, f"told:{event}"))
+            first = await self.log.claim(self.claim_event(f"told:{event}"))
         except DatabaseDown:
             first = True  # better said twice than not at all
         if first:
@@ -71,10 +71,10 @@ class Counter:
         """The session that lives in that thread."""
         return await self.log.find_by_thread(self.platform.name, place.workspace, place.channel, place.thread)
 
-    def claim_event(self, workspace: str, event_id: str) -> Claim:
-        """The claim of one delivery."""
-        return Claim(source=f"{self.platform.name}:{workspace}", event_id=event_id)
+    def claim_event(self, event_id: str) -> Claim:
+        """The claim of one delivery. Whatever the workspace: two that share a channel may both be told."""
+        return Claim(source=self.platform.name, event_id=event_id)
 
     def claim_message(self, message: ChatMessage) -> Claim:
         """One request per message, however many events a platform makes of it (message, mention, 🛎️)."""
-        return self.claim_event(message.workspace, f"message:{message.channel}:{message.message}")
+        return self.claim_event(f"message:{message.channel}:{message.message}")

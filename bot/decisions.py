@@ -75,7 +75,7 @@ class Decisions:
     async def _do(self, intent: Intent, session_id: str, ref: str, reaction: Reaction) -> None:
         commands = self._counter.commands
         person = await self._counter.directory.resolve(reaction.author)
-        claim = self._counter.claim_event(reaction.workspace, reaction.event_id)
+        claim = self._counter.claim_event(reaction.event_id)
         match intent:
             case "approve":
                 await commands.approve(session_id, ref, person, claim=claim)
@@ -126,7 +126,7 @@ class Decisions:
             raise NotAllowed(sentences.refusals.GUEST)
         commands, session_id = self._counter.commands, press.session_id
         person = await self._counter.directory.resolve(press.author)
-        claim = self._counter.claim_event(press.workspace, press.event_id)
+        claim = self._counter.claim_event(press.event_id)
         match press.action:
             case "approve":
                 digest = press.value or None

@@ -42,7 +42,7 @@ class Overview:
             view = await self._counter.log.view(session_id)
             return sentences.overview.overview(view, self._page(session_id))
         person = await self._counter.directory.resolve(inquiry.author)
-        claim = self._counter.claim_event(inquiry.workspace, inquiry.event_id)
+        claim = self._counter.claim_event(inquiry.event_id)
         await self._counter.commands.stop(session_id, person, claim=claim)
         return sentences.overview.STOPPING
 

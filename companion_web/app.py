@@ -30,6 +30,7 @@ from companion_web.repositories import RepositoriesPage
 from companion_web.rooms import Rooms
 from companion_web.security import PAGE_BODY_BYTES, BodyCap, ResponseHeaders
 from companion_web.sign_in import SignIn
+from companion_web.slack_workspaces import SlackPage, SlackParts
 from companion_web.stream import Stream
 from companion_web.visitors import Visitors
 from session.artifacts import Artifacts
@@ -60,6 +61,7 @@ def create_app(
     images: ImageRequests,
     warming: Warming,
     customs: Customs,
+    slack: SlackParts,
     secret_key: str | None = None,
 ) -> Starlette:
     """The application.
@@ -70,6 +72,7 @@ def create_app(
     images: builds of repository images, and the way to ask for one.
     warming: has a sandbox wait for whoever opens the prompt box.
     customs: what people prefer, and the rules of channels.
+    slack: what leads people to Slack and back, to add the app to a workspace.
     secret_key: signs cookies; None means `settings.secret_key`, which then must not be empty.
     Raises: ValueError, when there is no key.
     """
@@ -93,6 +96,7 @@ def create_app(
         *AccountPage(settings, directory, governance.accounts, customs.people, fragments, door).routes(),
         *AdminPage(governance, fragments, door).routes(),
         *ChannelsPage(customs.channels, fragments, door).routes(),
+        *SlackPage(settings, key, slack, directory, fragments, door).routes(),
         *RepositoriesPage(catalogue, images, fragments, door).routes(),
         *Api(log, commands, catalogue, door).routes(),
         Route("/{path:path}", door.page(door.nothing_here), methods=["GET"]),

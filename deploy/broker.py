@@ -13,7 +13,7 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from deploy.core import Core
-from deploy.credentials import forges, github_accounts, github_oauth, vault_over
+from deploy.credentials import forges, github_accounts, github_oauth, slack_oauth, vault_over
 from deploy.secret_key import secret_key
 from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
@@ -36,8 +36,9 @@ from sandbox.broker.presence import presence
 from sandbox.broker.refused_pushes import RefusedPushes
 from sandbox.broker.rights import Rights
 from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
+from sandbox.broker.slack_desk import SLACK_KINDS, SlackDesk
 from sandbox.broker.socket_server import serving
-from sandbox.broker.vault import VaultError
+from sandbox.broker.vault import Vault, VaultError
 from session.anchors import Anchors
 from session.log import NoSuchSession
 from session.saved_work import SavedWork
@@ -55,6 +56,7 @@ _REFUSALS: Mapping[type[Exception], str] = {
     Unheard: "unheard",
     VaultError: "vault",
     NoSuchSession: "no_such_session",
+    **SLACK_KINDS,
 }
 
 Network = IPv4Network | IPv6Network
@@ -100,6 +102,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
             *desk.operations(),
             *people.operations(),
             *SecretDesk(vault, core.audit).operations(),
+            *_slack_desk(core, vault).operations(),
             *DoorDesk(doors).operations(),
             *budget_operations(budgets),
             *AudioDesk(asked, settings.transcription_model, core.audit, core.switch).operations(),
@@ -111,6 +114,11 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
         stack.callback(anchoring.cancel)
         yield
+
+
+def _slack_desk(core: Core, vault: Vault) -> SlackDesk:
+    teams = parted(core.settings.slack_teams)
+    return SlackDesk(slack_oauth(core.settings), teams, vault, core.database, core.directory, core.audit)
 
 
 def _forge_desk(core: Core, accounts: GitHubAccounts) -> ForgeDesk:

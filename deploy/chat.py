@@ -12,7 +12,10 @@ from bot.inbox import ChatInbox
 from bot.messages import Choice
 from bot.platforms.discord.platform import DiscordAccount, DiscordPlatform
 from bot.platforms.protocol import Platform, PlatformError
-from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.platforms.slack.doors import SlackApp
+from bot.platforms.slack.installations import Installations, OwnToken
+from bot.platforms.slack.stored_installations import StoredInstallations
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.previews import SessionPreviews
 from bot.reactions import ReactionTable
 from bot.session_feed import FeedRooms
@@ -20,6 +23,8 @@ from bot.thread_feed import ThreadFeed
 from bot.thread_posts import ThreadPosts
 from deploy.core import Core
 from session.broker_accounts import GitHubAccounts
+from session.broker_slack import SlackTokens
+from session.slack_installations import SlackInstallations
 from session.transcripts import Transcripts
 
 _log = structlog.get_logger(__name__)
@@ -33,13 +38,14 @@ def choices(core: Core) -> tuple[Choice, ...]:
     )
 
 
-def slack(core: Core) -> SlackPlatform | None:
-    """Slack, where it is set up. Without an app-level token events come over HTTP."""
-    settings = core.settings
-    if not settings.slack_bot_token:
+def slack(core: Core) -> SlackWorkspaces | None:
+    """Slack, where it is set up: all workspaces that the app is in. Without an app-level token, events come
+    over HTTP.
+    """
+    settings, installations = core.settings, _installations(core)
+    if installations is None:
         return None
-    account = SlackAccount(
-        bot_token=settings.slack_bot_token,
+    app = SlackApp(
         app_token=settings.slack_app_token or None,
         # Two secrets, parted by a comma, are valid at once while one is replaced.
         signing_secrets=tuple(
@@ -48,7 +54,16 @@ def slack(core: Core) -> SlackPlatform | None:
         api_url=settings.slack_api_url,
     )
     previews = SessionPreviews(core.log, core.settings.page_address)
-    return SlackPlatform(account, choices(core), previews=previews)
+    return SlackWorkspaces(app, installations, choices(core), previews=previews)
+
+
+def _installations(core: Core) -> Installations | None:
+    """The workspace of SLACK_BOT_TOKEN, and where the app can be added to others, those too."""
+    settings = core.settings
+    if settings.slack_client_id:
+        rows, tokens = SlackInstallations(core.database), SlackTokens(core.broker)
+        return StoredInstallations(rows, tokens, settings.slack_bot_token)
+    return OwnToken(settings.slack_bot_token) if settings.slack_bot_token else None
 
 
 def discord(core: Core) -> DiscordPlatform | None:

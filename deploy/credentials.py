@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.core import Core
 from deploy.secret_key import secret_key
 from sandbox.broker.accounts import GitHubAccounts, GitHubOAuth
+from sandbox.broker.slack_oauth import SlackOAuth
 from sandbox.broker.vault import KeyRing, Vault
 from sandbox.forge import create as create_forge
 from sandbox.forge.protocol import Forge, ForgeError
@@ -28,6 +29,11 @@ def github_accounts(core: Core) -> GitHubAccounts:
 def github_oauth(settings: Settings) -> GitHubOAuth:
     """The App's client at GitHub."""
     return GitHubOAuth(settings.github_url, settings.github_client_id, settings.github_client_secret)
+
+
+def slack_oauth(settings: Settings) -> SlackOAuth:
+    """The Slack app's client."""
+    return SlackOAuth(settings.slack_api_url, settings.slack_client_id, settings.slack_client_secret)
 
 
 def forges(core: Core) -> Mapping[str, Forge]:

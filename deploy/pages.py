@@ -10,17 +10,21 @@ from contextlib import AbstractAsyncContextManager
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.needs import scopes
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from companion_web.app import create_app
 from companion_web.governance import Governance
 from companion_web.health import HealthCheck
+from companion_web.slack_workspaces import SlackParts
 from deploy.core import Core
 from deploy.secret_key import secret_key
 from deploy.web_server import serving
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
+from session.broker_slack import SlackTokens
 from session.database import DatabaseDown
 from session.image_builds import ImageBuilds
 from session.image_requests import ImageRequests
+from session.slack_installations import SlackInstallations
 from session.standstill import Standstill
 
 _PATIENCE_SECONDS = 3
@@ -64,7 +68,7 @@ def web(
     listener: socket.socket,
     *,
     environment: Environment | None = None,
-    slack: SlackPlatform | None = None,
+    slack: SlackWorkspaces | None = None,
 ) -> AbstractAsyncContextManager[None]:
     """Serves the companion pages on `listener` as long as the context; with `slack`, its HTTP door too.
 
@@ -85,12 +89,13 @@ def web(
         images=ImageRequests(ImageBuilds(core.database), core.queue),
         warming=core.warming,
         customs=core.customs,
+        slack=SlackParts(SlackInstallations(core.database), SlackTokens(core.broker), scopes()),
         secret_key=secret_key(core.settings),
     )
     return serving(app, listener)
 
 
-def _slack_routes(slack: SlackPlatform | None) -> Sequence[BaseRoute]:
+def _slack_routes(slack: SlackWorkspaces | None) -> Sequence[BaseRoute]:
     if slack is None:
         return ()
     paths = ("/slack/events", "/slack/interactive")

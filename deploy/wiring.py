@@ -21,8 +21,8 @@ from session.settings import Settings, SettingsError
 _log = structlog.get_logger(__name__)
 
 _NO_CHAT = (
-    "SLACK_BOT_TOKEN is missing, and DISCORD_BOT_TOKEN too, so there is no chat to serve. Example: "
-    "SLACK_BOT_TOKEN=xoxb-…; docs/set-up-slack.md and docs/set-up-discord.md say where to get one"
+    "SLACK_BOT_TOKEN is missing, SLACK_CLIENT_ID and DISCORD_BOT_TOKEN too, so there is no chat to serve. "
+    "Example: SLACK_BOT_TOKEN=xoxb-…; docs/set-up-slack.md and docs/set-up-discord.md say where to get one"
 )
 
 
@@ -46,7 +46,8 @@ async def web(settings: Settings) -> None:
     listener = listen(settings.web_host, settings.web_port)
     bound = settings.model_copy(update={"web_port": listener.getsockname()[1]})
     async with open_core(bound, Catalogue.load(bound.repositories_file)) as core:
-        slack = chat.slack(core) if not bound.slack_app_token else None
+        over_http = bool(bound.slack_signing_secret) and not bound.slack_app_token
+        slack = chat.slack(core) if over_http else None
         async with pages.web(core, listener, slack=slack), asyncio.TaskGroup() as group:
             _log.info("serving", address=bound.page_address)
             group.create_task(look_for_broker(core.broker, "web"), name="broker")

@@ -34,6 +34,7 @@ _APPS = {
             "session.box_tables",
             "session.pick_table",
             "session.preference_tables",
+            "session.slack_tables",
         ],
         "migrations": "session.migrations",
         "default_connection": "default",

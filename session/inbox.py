@@ -11,7 +11,8 @@ from session.database import Transaction
 class Claim:
     """A platform's event, claimed in the transaction of the command that it causes.
 
-    source: the platform and workspace or the webhook ("slack:T1", "github"). event_id: the platform's id.
+    source: the platform or the webhook ("slack", "github"). event_id: the platform's id, the only one of it
+    there, whatever the workspace.
     """
 
     source: str

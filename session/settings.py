@@ -101,6 +101,13 @@ class Settings(DiscordSettings):
     slack_signing_secret: str = setting(
         "", "signing secret of the Slack app, for events over HTTP", "8f742231b10e…", secret=True
     )
+    slack_client_id: str = setting("", "client id of the Slack app, to add it to workspaces", "123.456")
+    slack_client_secret: str = setting("", "client secret of the Slack app", "9f3c…", secret=True)
+    slack_teams: str = setting(
+        "",
+        "ids of the workspaces that admins may add the Slack app to, parted by commas; empty means any",
+        "T012AB3C4,T9TK3CUKW",
+    )
     slack_api_url: str = setting(
         "https://slack.com/api/", "address of Slack's Web API", "https://slack.com/api/"
     )

@@ -35,7 +35,7 @@ from tests.provision.places import CHECKOUT
 
 CONTROLS = (
     Control(
-        "bot/platforms/slack/platform.py",
+        "bot/platforms/slack/workspace.py",
         (('{"unfurl_links": False, "unfurl_media": False}', "{}"),),
     ),
     Control(

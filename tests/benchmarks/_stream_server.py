@@ -98,6 +98,7 @@ async def serve_ours(directory: Path) -> None:
             images=made.images,
             warming=made.warming,
             customs=made.customs,
+            slack=made.slack,
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=made.url) as http:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.messages import Choice
+from bot.platforms.slack.doors import SlackApp
+from bot.platforms.slack.installations import Installations, OwnToken
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.previews import SessionPreviews
 from tests.bot.rooms import CHOICES, PUBLIC_URL, Rooms
 from tests.emulators.slack.emulator import SlackEmulator
@@ -19,16 +22,30 @@ Way = Literal["socket", "http"]
 
 
 def slack_platform(
-    slack: SlackEmulator, way: Way = "socket", previews: SessionPreviews | None = None
-) -> SlackPlatform:
-    """The platform as an installation of the emulated workspace knows it; posts are not paced."""
-    account = SlackAccount(
-        bot_token=slack.bot_token,
+    slack: SlackEmulator,
+    way: Way = "socket",
+    previews: SessionPreviews | None = None,
+    *,
+    installations: Installations | None = None,
+    repositories: Sequence[Choice] = CHOICES,
+) -> SlackWorkspaces:
+    """The platform as an app of the emulated Slack knows it; nothing is paced.
+
+    `installations` None: in the emulated workspace alone, by its token.
+    """
+    app = SlackApp(
         app_token=slack.app_token if way == "socket" else None,
         signing_secrets=("the one before", slack.signing_secret),
         api_url=slack.api_url,
     )
-    return SlackPlatform(account, CHOICES, previews=previews, post_interval_seconds=0.0)
+    return SlackWorkspaces(
+        app,
+        installations or OwnToken(slack.bot_token),
+        repositories,
+        previews=previews,
+        post_interval_seconds=0.0,
+        look_seconds=0.05,
+    )
 
 
 @asynccontextmanager
@@ -37,9 +54,9 @@ async def bot_on(
     rooms: Rooms,
     way: Way = "socket",
     *,
-    platform: SlackPlatform | None = None,
+    platform: SlackWorkspaces | None = None,
     interval_seconds: float = 0.0,
-) -> AsyncIterator[SlackPlatform]:
+) -> AsyncIterator[SlackWorkspaces]:
     """The bot, connected and taking events, until the block ends."""
     platform = platform or slack_platform(slack, way, SessionPreviews(rooms.log, PUBLIC_URL))
     async with rooms.serving(platform, interval_seconds=interval_seconds):

@@ -7,7 +7,7 @@ import zlib
 
 from bot.messages import DONE, FAILED, SEEN, STOPPED, TAKEN
 from bot.platforms.slack.blocks import TONE_EMOJI
-from bot.platforms.slack.platform import OWN_EMOJI
+from bot.platforms.slack.workspace import OWN_EMOJI
 from deploy.emoji.draw import PICTURES, png
 from session import events as e
 from tests.bot.rooms import Rooms

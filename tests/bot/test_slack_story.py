@@ -10,11 +10,12 @@ import pytest
 
 from bot.messages import Choice, Place
 from bot.platforms.protocol import PlaceGone
-from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.platforms.slack.installations import OwnToken
 from bot.thread_posts import repository_menu
 from session import events as e
 from tests.bot.rooms import Rooms
-from tests.bot.slack_side import Way, bot_on, web_server
+from tests.bot.slack_side import Way, bot_on, slack_platform, web_server
+from tests.bot.test_platform_contract import Notebook
 from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.faults import TooMany
@@ -253,8 +254,7 @@ async def test_own_emoji_are_used_where_the_workspace_has_them(rooms: Rooms) -> 
 async def test_searching_the_menu_of_many_repositories(rooms: Rooms) -> None:
     many = [Choice(f"acme/service-{n}", f"acme/service-{n}") for n in range(150)]
     async with SlackEmulator(allow_unread=True) as slack:
-        account = SlackAccount(slack.bot_token, slack.app_token, api_url=slack.api_url)
-        platform = SlackPlatform(account, many, post_interval_seconds=0.0)
+        platform = slack_platform(slack, repositories=many)
         async with bot_on(slack, rooms, platform=platform):
             ada = slack.person("Ada")
             request = await ada.say(slack.channel("general"), "make it faster")
@@ -267,12 +267,11 @@ async def test_searching_the_menu_of_many_repositories(rooms: Rooms) -> None:
             assert [option["value"] for option in found][:2] == ["acme/service-14", "acme/service-140"]
 
 
-async def test_a_token_that_slack_does_not_know_is_an_error_at_start(rooms: Rooms) -> None:
+async def test_a_token_that_slack_does_not_know_is_an_error_at_start() -> None:
     async with SlackEmulator() as slack:
-        platform = SlackPlatform(SlackAccount("xoxb-wrong", api_url=slack.api_url), ())
+        platform = slack_platform(slack, installations=OwnToken("xoxb-wrong"))
         with pytest.raises(PlaceGone, match="invalid_auth"):
-            async with rooms.serving(platform) as inbox:
-                await platform.run(inbox)
+            await platform.run(Notebook())
         slack.take_violations()
 
 

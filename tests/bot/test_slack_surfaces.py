@@ -11,13 +11,13 @@ from bot.home_view import Home, HomeSession
 from bot.messages import Choice, Place
 from bot.platforms.slack.blocks import render
 from bot.platforms.slack.home import REPOSITORY_INPUT, home_view
-from bot.platforms.slack.platform import SlackAccount, SlackPlatform
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.thread_posts import repository_menu
 from session import events as e
 from session.people import Identity, Person
 from session.preferences import Preferences
 from tests.bot.rooms import CATALOGUE, PUBLIC_URL, Rooms
-from tests.bot.slack_side import Way, bot_on
+from tests.bot.slack_side import Way, bot_on, slack_platform
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.limits import elements_of
 from tests.emulators.slack.people import SlackPerson
@@ -209,12 +209,11 @@ MANY = [Choice(r.slug, r.slug) for r in CATALOGUE.active] + [
 ]
 
 
-def with_many(slack: SlackEmulator) -> SlackPlatform:
-    account = SlackAccount(slack.bot_token, slack.app_token, api_url=slack.api_url)
-    return SlackPlatform(account, MANY, post_interval_seconds=0.0)
+def with_many(slack: SlackEmulator) -> SlackWorkspaces:
+    return slack_platform(slack, repositories=MANY)
 
 
-async def asked(rooms: Rooms, slack: SlackEmulator, platform: SlackPlatform, request: Message) -> Message:
+async def asked(rooms: Rooms, slack: SlackEmulator, platform: SlackWorkspaces, request: Message) -> Message:
     """The question of a session which repository is meant, with more choices than a menu holds."""
     await slack.wait_for_post(request, "Finding the repository")
     session_id = await rooms.only_session()

@@ -12,6 +12,8 @@ from sandbox.broker.github_sign_in import GitHubSignIn
 from sandbox.broker.operations import application
 from sandbox.broker.people_desk import GrantGone, PeopleDesk
 from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
+from sandbox.broker.slack_desk import SLACK_KINDS, SlackDesk
+from sandbox.broker.slack_oauth import SlackOAuth
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import KeyRing, Vault
 from session.audit import Audit
@@ -19,7 +21,7 @@ from session.broker import Broker
 from session.database import Database
 from session.directory import Directory
 from session.secret_rows import SecretRows
-from session.settings import Settings
+from session.settings import Settings, parted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,14 @@ async def broker_side(
     oauth = GitHubOAuth(settings.github_url, settings.github_client_id, settings.github_client_secret)
     accounts, audit = GitHubAccounts(vault, oauth), Audit(database)
     people = PeopleDesk(GitHubSignIn(oauth, settings.github_api_url), accounts, directory, audit)
-    operations = [*people.operations(), *SecretDesk(vault, audit).operations()]
-    app = application(operations, {**KINDS, GrantGone: "grant_gone"})
+    slack = SlackOAuth(settings.slack_api_url, settings.slack_client_id, settings.slack_client_secret)
+    teams = parted(settings.slack_teams)
+    operations = [
+        *people.operations(),
+        *SecretDesk(vault, audit).operations(),
+        *SlackDesk(slack, teams, vault, database, directory, audit).operations(),
+    ]
+    app = application(operations, {**KINDS, **SLACK_KINDS, GrantGone: "grant_gone"})
     async with AsyncExitStack() as stack:
         way = await stack.enter_async_context(Broker(settings.broker_address))
         server = await stack.enter_async_context(AsyncExitStack())

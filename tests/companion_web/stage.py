@@ -14,10 +14,13 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+from bot.platforms.slack.needs import scopes
 from companion_web.app import create_app
 from companion_web.governance import Governance
 from companion_web.sign_in import one_time_link
+from companion_web.slack_workspaces import SlackParts
 from session.artifacts import Artifacts
+from session.broker_slack import SlackTokens
 from session.catalogue import Catalogue, Repository
 from session.commands import Commands
 from session.customs import Customs
@@ -33,6 +36,7 @@ from session.people import Identity, Person, Role
 from session.pulse import Pulse
 from session.queue import Queue
 from session.settings import Settings
+from session.slack_installations import SlackInstallations
 from session.standstill import Standstill
 from session.warming import Warming
 from tests.companion_web.broker_side import BrokerSide, broker_side
@@ -62,6 +66,7 @@ class Stage:
     images: ImageRequests
     warming: Warming
     customs: Customs
+    slack: SlackParts
     app: Starlette
     listener: socket.socket
     health: dict[str, str | None]
@@ -202,6 +207,7 @@ def _assemble(
 
     images = ImageRequests(ImageBuilds(database), queue)
     warming = Warming(log, directory, CATALOGUE, queue)
+    slack = SlackParts(SlackInstallations(database), SlackTokens(broker.way), scopes())
     app = create_app(
         settings,
         log,
@@ -215,6 +221,7 @@ def _assemble(
         images=images,
         warming=warming,
         customs=customs,
+        slack=slack,
     )
     return Stage(
         settings,
@@ -228,6 +235,7 @@ def _assemble(
         images,
         warming,
         customs,
+        slack,
         app,
         listener,
         health,

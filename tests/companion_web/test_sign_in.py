@@ -123,6 +123,7 @@ def application(stage: Stage, secret_key: str) -> Starlette:
         images=stage.images,
         warming=stage.warming,
         customs=stage.customs,
+        slack=stage.slack,
         secret_key=secret_key,
     )
 

@@ -206,4 +206,10 @@ async def test_the_broker_goes_by_the_user_at_the_other_end(split: Split) -> Non
         assert await asked(split, account, "secret.names") == "not_yours"
     for account in (BOT, WEB, WORKER):
         assert await asked(split, account, "secret.rotate") == "not_yours"
+    for account in (WEB, WORKER):
+        assert await asked(split, account, "slack.token") == "not_yours"
+    for account in (BOT, WORKER):
+        assert await asked(split, account, "slack.install") == "not_yours"
+    assert await asked(split, WORKER, "slack.forget") == "not_yours"
+    assert await asked(split, BOT, "slack.token") == "malformed", "it may, and has to say of which workspace"
     assert (await split.command("secrets", "list")).printed == "No secrets are stored.\n"

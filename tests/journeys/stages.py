@@ -13,7 +13,7 @@ from bot.platforms.console.people import identity
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.console.thread import BOT, ConsoleMessage
 from bot.platforms.protocol import Platform
-from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.reactions import short_name
 from deploy import chat
 from deploy.core import Core
@@ -153,7 +153,7 @@ class SlackStage:
 
     tells_outsiders = "full members here"
 
-    def __init__(self, slack: SlackEmulator, platform: SlackPlatform) -> None:
+    def __init__(self, slack: SlackEmulator, platform: SlackWorkspaces) -> None:
         self.platform = platform
         self._slack = slack
         self._channel = slack.channel("billing")

@@ -71,7 +71,7 @@ async def test_a_writer_whose_lease_ran_out_is_refused_though_nobody_took_it(roo
 
 
 async def test_a_claim_is_taken_once_and_with_its_events(room: Room, ada: Person) -> None:
-    claim = Claim("slack:T1", "Ev1")
+    claim = Claim("slack", "Ev1")
     view = await room.commands.open_session(prompt(ada), ORIGIN, claim=claim)
     with pytest.raises(AlreadyClaimed) as caught:
         await room.commands.open_session(prompt(ada), ORIGIN, claim=claim)
@@ -80,7 +80,7 @@ async def test_a_claim_is_taken_once_and_with_its_events(room: Room, ada: Person
 
 
 async def test_the_same_delivery_arriving_at_once_opens_one_session(room: Room, ada: Person) -> None:
-    claim = Claim("slack:T1", "Ev2")
+    claim = Claim("slack", "Ev2")
     results = await asyncio.gather(
         *(room.commands.open_session(prompt(ada), ORIGIN, claim=claim) for _ in range(8)),
         return_exceptions=True,
@@ -91,7 +91,7 @@ async def test_the_same_delivery_arriving_at_once_opens_one_session(room: Room, 
 
 async def test_a_claim_falls_with_its_transaction(room: Room, ada: Person) -> None:
     view = await room.opened(ada)
-    claim = Claim("slack:T1", "Ev3")
+    claim = Claim("slack", "Ev3")
     with pytest.raises(Conflict):
         await room.log.append(view.id, [note("x")], expected_seq=view.seq - 1, claim=claim)
     await room.log.record(view.id, lambda _: [note("y")], claim=claim)
@@ -102,7 +102,7 @@ async def test_a_claim_falls_with_its_transaction(room: Room, ada: Person) -> No
 
 async def test_a_claim_of_a_decision_that_changes_nothing_is_taken(room: Room, ada: Person) -> None:
     view = await room.opened(ada)
-    claim = Claim("slack:T1", "Ev4")
+    claim = Claim("slack", "Ev4")
     await room.log.record(view.id, lambda _: [], claim=claim)
     with pytest.raises(AlreadyClaimed):
         await room.log.record(view.id, lambda _: [], claim=claim)
@@ -182,7 +182,7 @@ async def test_sessions_are_found_by_thread_branch_and_pull_request(room: Room, 
 
 
 async def test_of_many_who_claim_what_causes_no_command_one_is_first(room: Room) -> None:
-    claim = Claim("slack:T1", "told:1.0")
+    claim = Claim("slack", "told:1.0")
     first = await asyncio.gather(*(room.log.claim(claim) for _ in range(8)))
     assert first.count(True) == 1
-    assert await room.log.claim(Claim("slack:T2", "told:1.0")), "another workspace's event is another one"
+    assert await room.log.claim(Claim("discord", "told:1.0")), "another platform's event is another one"

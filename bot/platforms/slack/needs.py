@@ -32,12 +32,14 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "agent_session_stopped": (),
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
+    "app_uninstalled": (),
     "link_shared": ("links:read",),
     "message.channels": ("channels:history",),
     "message.groups": ("groups:history",),
     "message.im": ("im:history",),
     "reaction_added": ("reactions:read",),
     "reaction_removed": ("reactions:read",),
+    "tokens_revoked": (),
 }
 """Events of the bot with the scopes they need. Source: https://docs.slack.dev/reference/events"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -43,15 +42,14 @@ _PRIVATE = "privategroup"
 
 _log = structlog.get_logger(__name__)
 
-Opened = Callable[[], tuple[Inbox, SlackReader]]
-
 
 class SlackSurfaces:
-    """`opened` gives where things go; it raises while the platform is not running."""
+    """Those of the workspace of `reader`; what people do on them goes to `inbox`."""
 
-    def __init__(self, api: SlackApi, opened: Opened) -> None:
+    def __init__(self, api: SlackApi, inbox: Inbox, reader: SlackReader) -> None:
         self._api = api
-        self._opened = opened
+        self._inbox = inbox
+        self._reader = reader
 
     def listen(self, app: AsyncApp) -> None:
         """From now on the app's listeners are these too."""
@@ -75,39 +73,36 @@ class SlackSurfaces:
             _log.warning("slack.no_home", detail=str(error))
 
     async def _publish(self, author: Identity, seen: str | None, said: str) -> None:
-        inbox, _ = self._opened()
         try:
-            view = home_view(await inbox.home(author), said)
+            view = home_view(await self._inbox.home(author), said)
         except DatabaseDown as down:
             _log.error("chat.database_down", detail=str(down))
             view = home_of_nobody(say.HOME_AWAY)
         await self._api.call("views.publish", user_id=author.account, view=view, hash=seen)
 
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        inbox, reader = self._opened()
         channel, name = str(body["channel_id"]), str(body.get("channel_name") or "")
         if name == _PRIVATE:
-            name = await reader.channel_name(channel)
+            name = await self._reader.channel_name(channel)
         words = CommandWords(
             platform=PLATFORM,
-            workspace=reader.workspace,
+            workspace=self._reader.workspace,
             channel=channel,
-            author=await reader.person(str(body["user_id"])),
-            text=await reader.plain(str(body.get("text") or "")),
+            author=await self._reader.person(str(body["user_id"])),
+            text=await self._reader.plain(str(body.get("text") or "")),
             channel_name=name,
             is_direct=channel.startswith("D"),
         )
-        await ack(response_type="ephemeral", text=mrkdwn(await inbox.on_words(words)))
+        await ack(response_type="ephemeral", text=mrkdwn(await self._inbox.on_words(words)))
 
     async def _on_home(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        inbox, reader = self._opened()
         action: Json = body["actions"][0]
         name = str(action["action_id"]).split(":")[1]
         if name == "branch":
             await self._api.call("views.open", trigger_id=body["trigger_id"], view=branch_modal())
         elif (wish := _wish(name, action)) is not None:
-            author = await reader.person(str(body["user"]["id"]))
-            refused = await inbox.on_wish(author, wish)
+            author = await self._reader.person(str(body["user"]["id"]))
+            refused = await self._inbox.on_wish(author, wish)
             # A choice that was refused goes back to what holds, and the tab says why.
             await self.show_home(author, str(body["view"]["hash"]), refused or "")
         await ack()
@@ -130,30 +125,28 @@ class SlackSurfaces:
         await ack()
 
     async def _on_found(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        inbox, reader = self._opened()
         view: Json = body["view"]
         asked = read_asked_from(view)
         press = Press(
             event_id=f"found:{view['id']}",
             platform=PLATFORM,
-            workspace=reader.workspace,
+            workspace=self._reader.workspace,
             channel=asked.channel,
             thread=asked.thread,
             message=asked.message,
-            author=await reader.person(str(body["user"]["id"])),
+            author=await self._reader.person(str(body["user"]["id"])),
             action="pick_repository",
             session_id=asked.session_id,
             ref=asked.instead_of,
             value=filled_repository(view),
         )
-        await inbox.on_press(press)
+        await self._inbox.on_press(press)
         await ack()
 
     async def _on_branch(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        inbox, reader = self._opened()
         view: Json = body["view"]
-        author = await reader.person(str(body["user"]["id"]))
-        refused = await inbox.on_wish(author, SetBranch(filled_repository(view), filled_branch(view)))
+        author = await self._reader.person(str(body["user"]["id"]))
+        refused = await self._inbox.on_wish(author, SetBranch(filled_repository(view), filled_branch(view)))
         if refused is not None:
             await ack(response_action="errors", errors={BRANCH_BLOCK: refused})
             return

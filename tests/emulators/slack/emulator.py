@@ -16,6 +16,7 @@ from tests.emulators.slack.event_feed import EventFeed
 from tests.emulators.slack.faults import Fault
 from tests.emulators.slack.http_delivery import HttpDelivery
 from tests.emulators.slack.method_rules import ALL_BOT_SCOPES, EVENT_SCOPES
+from tests.emulators.slack.oauth import SlackOAuth
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.rate_limits import RateLimiter, RateLimits
 from tests.emulators.slack.refusals import Json
@@ -24,7 +25,7 @@ from tests.emulators.slack.socket_mode import SocketMode
 from tests.emulators.slack.views import TRIGGER_SECONDS, View, Views
 from tests.emulators.slack.watch import Watch
 from tests.emulators.slack.web_api import ApiCall, Credentials, WebApi
-from tests.emulators.slack.workspace import BOT_USER_ID, Channel, ChannelKind, Message, User, Workspace
+from tests.emulators.slack.workspace import TEAM_ID, Channel, ChannelKind, Message, User, Workspace
 
 T = TypeVar("T")
 WAIT_SECONDS = 10.0
@@ -39,7 +40,8 @@ class SlackEmulator:
     """`async with SlackEmulator() as slack:` gives `slack.api_url`, `slack.bot_token`, `slack.app_token`
     and `slack.signing_secret`, the four settings an app needs.
 
-    `trigger_seconds`: how long what a person does allows a modal to be opened.
+    `trigger_seconds`: how long what a person does allows a modal to be opened. `beside`: a workspace that the
+    app is in already: this one, `team_id`, is reached at the same address, and delivers to the same door.
 
     Leaving the block fails the test on rules broken (`violations`), events never acknowledged, faults never
     met, and, unless `allow_unread`, on messages of the bot that nobody read.
@@ -55,14 +57,17 @@ class SlackEmulator:
         ack_seconds: float = ACK_SECONDS,
         allow_unread: bool = False,
         trigger_seconds: float = TRIGGER_SECONDS,
+        team_id: str = TEAM_ID,
+        beside: SlackEmulator | None = None,
     ) -> None:
-        self.bot_token = "xoxb-emulated"
         self.app_token = "xapp-emulated"
         self.signing_secret = "emulated-signing-secret"
         self.base_url = ""
         self._watch = Watch()
-        self.workspace = Workspace(self._watch)
-        self.sockets = SocketMode(self.workspace, self._watch, ack_seconds)
+        self._beside = beside
+        self.workspace: Workspace = Workspace(self._watch, team_id, beside.workspace if beside else None)
+        own_sockets = SocketMode(self.workspace, self._watch, ack_seconds)
+        self.sockets: SocketMode = beside.sockets if beside else own_sockets
         self.deliveries = Deliveries(self.sockets, self._watch)
         scopes = frozenset(bot_scopes)
         self._feed = EventFeed(self.workspace, self.deliveries.event, subscriptions, scopes)
@@ -71,11 +76,15 @@ class SlackEmulator:
             self.workspace,
             self._feed,
             self._views,
-            Credentials(self.bot_token, self.app_token, self.signing_secret, scopes),
+            Credentials(f"xoxb-{team_id}-1", self.app_token, self.signing_secret, scopes),
             RateLimiter(rate_limits, time.monotonic) if rate_limits else None,
             agent_surface,
             self._new_socket_url,
         )
+        if beside is not None:
+            self.deliveries.transport = beside.deliveries.transport
+            beside._api.beside.append(self._api)
+        self.oauth = SlackOAuth(known_scopes=ALL_BOT_SCOPES)
         self._ack_seconds = ack_seconds
         self._allow_unread = allow_unread
         self._stack = AsyncExitStack()
@@ -85,7 +94,24 @@ class SlackEmulator:
     @property
     def api_url(self) -> str:
         """The Web API's address, as `SLACK_API_URL` wants it."""
-        return f"{self.base_url}/api/"
+        return self._beside.api_url if self._beside else f"{self.base_url}/api/"
+
+    @property
+    def bot_token(self) -> str:
+        """The token of the app in this workspace."""
+        return self._api.credentials.bot_token
+
+    def uninstall(self) -> None:
+        """An admin takes the app away: its token is refused, and the app is told."""
+        self._api.credentials.revoked.add(self.bot_token)
+        self._feed.uninstalled(self.workspace.bot)
+
+    def install_again(self) -> str:
+        """An admin allows the app once more; the new token. The one before is refused from now on."""
+        credentials = self._api.credentials
+        credentials.revoked.add(credentials.bot_token)
+        credentials.bot_token = f"xoxb-{self.workspace.team_id}-{len(credentials.revoked) + 1}"
+        return credentials.bot_token
 
     # The workspace
 
@@ -110,6 +136,7 @@ class SlackEmulator:
             is_ultra_restricted,
             is_stranger,
             email=address if email is None else email,
+            home=self.workspace.team_id,
         )
         self.workspace.users[user.id] = user
         return SlackPerson(user, self.workspace, self._feed, self.deliveries, self._views, self.base_url)
@@ -118,7 +145,21 @@ class SlackEmulator:
         self, name: str, *, topic: str = "", kind: ChannelKind = "channel", with_bot: bool = True
     ) -> Channel:
         """A new channel (`group` means private)."""
-        return self.workspace.add_channel(name, topic, kind, {BOT_USER_ID} if with_bot else set())
+        return self.workspace.add_channel(name, topic, kind, {self.workspace.bot.id} if with_bot else set())
+
+    def share(self, channel: Channel, *people: SlackPerson, as_members: bool = False) -> None:
+        """A channel of the workspace beside is one of this one too, with the bot of this one and `people`.
+
+        They are strangers here, unless both workspaces are of one organisation (`as_members`).
+        """
+        channel.members.add(self.workspace.bot.id)
+        self.workspace.channels[channel.id] = channel
+        home = self.workspace.team_id
+        for person in people:
+            here = User(
+                person.id, person.name, is_stranger=not as_members, email=person.user.email, home=home
+            )
+            self.workspace.users[person.id] = here
 
     def custom_emoji(self, *names: str) -> None:
         """Give the workspace emoji of its own."""
@@ -232,13 +273,14 @@ class SlackEmulator:
     @property
     def violations(self) -> list[str]:
         """Rules the app has broken so far."""
-        return [*self._api.violations, *self.sockets.violations]
+        return [*self._api.violations, *self.sockets.violations, *self.oauth.violations]
 
     def take_violations(self) -> list[str]:
         """The rules broken so far, which then no longer fail the test."""
         taken = self.violations
         self._api.violations.clear()
         self.sockets.violations.clear()
+        self.oauth.violations.clear()
         return taken
 
     @property
@@ -252,6 +294,7 @@ class SlackEmulator:
             self.workspace, self._feed, self._views, self._api.credentials, self._api.violations.append
         )
         app = web.Application(client_max_size=20_000_000)
+        app.router.add_routes(self.oauth.routes())
         app.router.add_route("*", "/api/{method}", self._api.handle)
         app.router.add_get("/link/", self.sockets.handle)
         app.router.add_get("/files/{id}/{name}", doors.download)

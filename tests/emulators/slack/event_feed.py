@@ -9,7 +9,7 @@ from tests.emulators.slack.method_rules import EVENT_SCOPES
 from tests.emulators.slack.payloads import message_payload
 from tests.emulators.slack.refusals import Json
 from tests.emulators.slack.views import View
-from tests.emulators.slack.workspace import APP_ID, BOT_USER_ID, TEAM_ID, Message, User, Workspace
+from tests.emulators.slack.workspace import APP_ID, Message, User, Workspace
 
 _MESSAGE_EVENT = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
 
@@ -41,11 +41,13 @@ class EventFeed:
             "channel_type": kind,
             **self._parent(message),
         }
-        mentioned = f"<@{BOT_USER_ID}>" in message.text and kind != "im" and not message.author.is_bot
+        mentioned = (
+            f"<@{self._workspace.bot.id}>" in message.text and kind != "im" and not message.author.is_bot
+        )
         if mentioned:
             mention = {key: value for key, value in event.items() if key not in ("channel_type", "subtype")}
             self._send("app_mention", {**mention, "type": "app_mention"}, message.author)
-        if BOT_USER_ID in message.channel.members:
+        if self._workspace.bot.id in message.channel.members:
             self._send(_MESSAGE_EVENT[kind], event, message.author)
 
     def message_changed(self, message: Message, before: Json) -> None:
@@ -101,7 +103,7 @@ class EventFeed:
             "message_ts": message.ts,
             "thread_ts": message.root_ts,
             "links": [{"domain": domain, "url": url}],
-            "is_bot_user_member": BOT_USER_ID in message.channel.members,
+            "is_bot_user_member": self._workspace.bot.id in message.channel.members,
             "unfurl_id": unfurl_id,
             "source": "conversations_history",
             "event_ts": self._workspace.new_ts(),
@@ -120,6 +122,12 @@ class EventFeed:
         }
         self._send("agent_session_stopped", event, user)
 
+    def uninstalled(self, token_owner: User) -> None:
+        """Somebody took the app away from the workspace, and its token with it."""
+        self._send("app_uninstalled", {"type": "app_uninstalled"}, token_owner)
+        tokens = {"oauth": [], "bot": [token_owner.id]}
+        self._send("tokens_revoked", {"type": "tokens_revoked", "tokens": tokens}, token_owner)
+
     def _parent(self, message: Message) -> Json:
         if message.thread_ts is None:
             return {}
@@ -133,8 +141,8 @@ class EventFeed:
         self._deliver(
             {
                 "token": "legacy-verification-token",
-                "team_id": TEAM_ID,
-                "context_team_id": TEAM_ID,
+                "team_id": self._workspace.team_id,
+                "context_team_id": self._workspace.team_id,
                 "context_enterprise_id": None,
                 "api_app_id": APP_ID,
                 "event": event,
@@ -144,8 +152,8 @@ class EventFeed:
                 "authorizations": [
                     {
                         "enterprise_id": None,
-                        "team_id": TEAM_ID,
-                        "user_id": BOT_USER_ID,
+                        "team_id": self._workspace.team_id,
+                        "user_id": self._workspace.bot.id,
                         "is_bot": True,
                         "is_enterprise_install": False,
                     }

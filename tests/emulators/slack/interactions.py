@@ -12,7 +12,7 @@ from tests.emulators.slack.payloads import DOMAIN, message_payload, person_paylo
 from tests.emulators.slack.refusals import Json, Refused
 from tests.emulators.slack.rendering import label_of
 from tests.emulators.slack.views import View, Views
-from tests.emulators.slack.workspace import APP_ID, TEAM_ID, Channel, Message, User, Workspace
+from tests.emulators.slack.workspace import APP_ID, Channel, Message, User, Workspace
 
 COMMAND_FORM = re.compile(r"/[a-z0-9_.-]{1,31}")
 
@@ -102,7 +102,7 @@ class Interactions:
         assert COMMAND_FORM.fullmatch(command), f"{command} cannot be the name of a command"
         payload = {
             "token": "legacy-verification-token",
-            "team_id": TEAM_ID,
+            "team_id": self._workspace.team_id,
             "team_domain": DOMAIN,
             "channel_id": channel.id,
             "channel_name": "privategroup" if channel.kind == "group" else _channel(channel)["name"],
@@ -161,7 +161,7 @@ class Interactions:
             "user": person_payload(self._user),
             "api_app_id": APP_ID,
             "token": "legacy-verification-token",
-            "team": team_payload(),
+            "team": team_payload(self._workspace.team_id),
             "enterprise": None,
             "is_enterprise_install": False,
         }

@@ -70,6 +70,8 @@ EVENT_SCOPES = {
     "link_shared": "links:read",
     "app_home_opened": None,
     "agent_session_stopped": None,
+    "app_uninstalled": None,
+    "tokens_revoked": None,
 }
 """Events an app can subscribe to, and the scope without which they are not sent."""
 

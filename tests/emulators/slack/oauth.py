@@ -22,13 +22,21 @@ CODE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """A workspace in which the app can be installed, and what an installation there holds."""
+    """A workspace in which the app can be installed, and what an installation there holds.
+
+    `enterprise`: the organisation it is in, empty for none. `whole_organisation`: its admin takes all of it.
+    `token_type`, `expires_in` (seconds, None: never): of the token, as the app's settings would have it.
+    """
 
     id: str
     name: str
     bot_user: str
     bot_token: str
     admin: str
+    enterprise: str = ""
+    whole_organisation: bool = False
+    token_type: str = "bot"
+    expires_in: int | None = None
 
 
 @dataclass(slots=True)
@@ -41,14 +49,15 @@ class _Code:
 
 
 class SlackOAuth:
-    """Allows the app in `team`; None means that nobody is signed in at Slack.
+    """Allows the app in `team`; None means that nobody is signed in at Slack. `allows` false: the admin
+    presses *Cancel*.
 
     `redirect_urls`: what the app's settings list; a redirect_uri has to begin with one of them.
     """
 
     def __init__(
         self,
-        redirect_urls: Iterable[str],
+        redirect_urls: Iterable[str] = (),
         *,
         known_scopes: Iterable[str],
         clock: Callable[[], float] = time.monotonic,
@@ -56,8 +65,9 @@ class SlackOAuth:
         self.client_id = "1000.emulated"
         self.client_secret = "emulated-client-secret"
         self.team: Team | None = None
+        self.allows = True
+        self.redirect_urls = list(redirect_urls)
         self.violations: list[str] = []
-        self._redirect_urls = tuple(redirect_urls)
         self._known_scopes = frozenset(known_scopes)
         self._clock = clock
         self._codes: dict[str, _Code] = {}
@@ -69,10 +79,10 @@ class SlackOAuth:
     async def authorize(self, request: web.Request) -> web.Response:
         """The page; the admin of `team` presses *Allow* at once."""
         query = request.query
-        redirect_uri = query.get("redirect_uri") or self._redirect_urls[0]
+        redirect_uri = query.get("redirect_uri") or next(iter(self.redirect_urls), "")
         if query.get("client_id") != self.client_id:
             return web.Response(status=400, text="invalid_client_id")
-        if not redirect_uri.startswith(self._redirect_urls):
+        if not redirect_uri.startswith(tuple(self.redirect_urls)):
             return web.Response(status=400, text="bad_redirect_uri")
         unknown = set(query.get("scope", "").split(",")) - self._known_scopes
         if unknown:
@@ -81,6 +91,9 @@ class SlackOAuth:
             return web.Response(status=401, text="Sign in to your workspace")
         if not query.get("state"):
             self.violations.append("authorize without state: the answer could be forged")
+        if not self.allows:
+            answer = urlencode({"error": "access_denied", "state": query.get("state", "")})
+            return web.Response(status=302, headers={"Location": f"{redirect_uri}?{answer}"})
         code = secrets.token_hex(12)
         expires_at = self._clock() + CODE_SECONDS
         self._codes[code] = _Code(self.team, query["scope"], redirect_uri, expires_at)
@@ -118,15 +131,20 @@ class SlackOAuth:
 
 
 def _installed(code: _Code) -> Json:
-    return {
+    team = code.team
+    whole = team.whole_organisation
+    answer: Json = {
         "ok": True,
         "app_id": APP_ID,
-        "access_token": code.team.bot_token,
-        "token_type": "bot",
+        "access_token": team.bot_token,
+        "token_type": team.token_type,
         "scope": code.scopes,
-        "bot_user_id": code.team.bot_user,
-        "team": {"id": code.team.id, "name": code.team.name},
-        "enterprise": None,
-        "is_enterprise_install": False,
-        "authed_user": {"id": code.team.admin},
+        "bot_user_id": team.bot_user,
+        "team": None if whole else {"id": team.id, "name": team.name},
+        "enterprise": {"id": team.enterprise, "name": team.enterprise} if team.enterprise else None,
+        "is_enterprise_install": whole,
+        "authed_user": {"id": team.admin},
     }
+    if team.expires_in is None:
+        return answer
+    return {**answer, "expires_in": team.expires_in, "refresh_token": f"xoxe-1-{team.id}"}

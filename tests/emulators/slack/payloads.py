@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.emulators.slack.refusals import Json
-from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, Channel, File, Message, User
+from tests.emulators.slack.workspace import APP_ID, BOT_ID, Channel, File, Message, User
 
 DOMAIN = "emulated"
 
@@ -101,6 +101,6 @@ def person_payload(user: User) -> Json:
     return {"id": user.id, "username": user.name.lower(), "name": user.name.lower(), "team_id": user.team_id}
 
 
-def team_payload() -> Json:
+def team_payload(team_id: str) -> Json:
     """The workspace, as interactions carry it."""
-    return {"id": TEAM_ID, "domain": DOMAIN}
+    return {"id": team_id, "domain": DOMAIN}

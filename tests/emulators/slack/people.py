@@ -12,7 +12,7 @@ from tests.emulators.slack.interactions import Interactions, Place
 from tests.emulators.slack.payloads import message_payload
 from tests.emulators.slack.refusals import Json
 from tests.emulators.slack.views import View, Views
-from tests.emulators.slack.workspace import BOT_USER_ID, Channel, File, Message, User, Workspace
+from tests.emulators.slack.workspace import Channel, File, Message, User, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class SlackPerson:
         """Write in a channel, in the thread of `thread` if given; the event is on its way on return."""
         channel.members.add(self.id)
         if mention_bot and channel.kind != "im":
-            text = f"<@{BOT_USER_ID}> {text}"
+            text = f"<@{self._workspace.bot.id}> {text}"
         root = thread.root_ts if thread else None
         uploads = [self._upload(file) for file in files]
         message = self._workspace.post(channel, self.user, text, thread_ts=root, files=uploads)

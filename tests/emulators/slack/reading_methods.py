@@ -10,7 +10,7 @@ from tests.emulators.slack.method_rules import READ, kind_scope
 from tests.emulators.slack.payloads import channel_payload, file_payload, message_payload, user_payload
 from tests.emulators.slack.refusals import Json, Refused
 from tests.emulators.slack.views import View
-from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, ChannelKind, Message
+from tests.emulators.slack.workspace import APP_ID, BOT_ID, ChannelKind, Message
 
 T = TypeVar("T")
 _KINDS: dict[str, ChannelKind] = {"public_channel": "channel", "private_channel": "group", "im": "im"}
@@ -22,7 +22,7 @@ async def auth_test(call: Call) -> Json:
         "url": "https://emulated.slack.com/",
         "team": "Emulated",
         "user": call.workspace.bot.name,
-        "team_id": TEAM_ID,
+        "team_id": call.workspace.team_id,
         "user_id": call.workspace.bot.id,
         "bot_id": BOT_ID,
         "is_enterprise_install": False,

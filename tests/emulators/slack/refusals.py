@@ -13,7 +13,7 @@ ORDINARY = frozenset(
     | {"file_not_found", "bot_not_found", "expired_trigger_id", "exchanged_trigger_id", "view_not_found"}
     | {"hash_conflict"}
     | {"unknown_method", "ratelimited", "message_not_in_streaming_state"}
-    | {"streaming_state_conflict"}
+    | {"streaming_state_conflict", "account_inactive"}
 )
 """Answers a correct client may get, because the world changed under it. All others are its own fault."""
 

@@ -87,6 +87,8 @@ class SocketMode:
         except TimeoutError as error:
             raise NotAcknowledged("timeout") from error
         except ConnectionError as error:
+            # It is on its way out: the next attempt is for another socket.
+            self._forget(connection)
             raise NotAcknowledged("connection_closed") from error
         finally:
             connection.waiting.pop(envelope_id, None)

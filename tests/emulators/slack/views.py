@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.emulators.slack.limits import VIEW_BLOCKS, check_blocks
 from tests.emulators.slack.refusals import Json, Refused
-from tests.emulators.slack.workspace import APP_ID, BOT_ID, TEAM_ID, User, Workspace
+from tests.emulators.slack.workspace import APP_ID, BOT_ID, User, Workspace
 
 TRIGGER_SECONDS = 3.0
 
@@ -37,7 +37,7 @@ class View:
         return {
             **self.content,
             "id": self.id,
-            "team_id": TEAM_ID,
+            "team_id": self.user.home,
             "app_id": APP_ID,
             "bot_id": BOT_ID,
             "root_view_id": self.id,

@@ -41,11 +41,19 @@ class Credentials:
     app_token: str
     signing_secret: str
     bot_scopes: frozenset[str]
+    revoked: set[str] = field(default_factory=set)
+
+    def is_of_bot(self, token: str) -> bool:
+        """Whether it is the bot's, or was."""
+        return token == self.bot_token or token in self.revoked
 
 
 @dataclass(slots=True)
 class WebApi:
-    """Answers `/api/<method>`. `limiter` None means that nothing is rate limited."""
+    """Answers `/api/<method>`. `limiter` None means that nothing is rate limited.
+
+    `beside`: those of other workspaces that are reached at the same address, by their tokens.
+    """
 
     workspace: Workspace
     feed: EventFeed
@@ -54,6 +62,7 @@ class WebApi:
     limiter: RateLimiter | None
     agent_surface: bool
     open_socket: Callable[[], str]
+    beside: list[WebApi] = field(default_factory=list)
     calls: list[ApiCall] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     _faults: dict[str, deque[Fault]] = field(default_factory=dict)
@@ -78,6 +87,11 @@ class WebApi:
         method = request.match_info["method"]
         args = await _arguments(request)
         token = _token(request, args)
+        owner = next((api for api in self.beside if api.credentials.is_of_bot(token)), self)
+        return await owner.perform(request, method, args, token)
+
+    async def perform(self, request: web.Request, method: str, args: Json, token: str) -> web.StreamResponse:
+        """One call of this workspace's."""
         waiting = self._faults.get(method)
         fault = waiting.popleft() if waiting else None
         if isinstance(fault, TooMany):
@@ -132,6 +146,8 @@ class WebApi:
     def _check_token(self, rule: MethodRule, token: str) -> None:
         if not token:
             raise Refused("not_authed")
+        if token in self.credentials.revoked:
+            raise Refused("account_inactive")
         if token not in (self.credentials.bot_token, self.credentials.app_token):
             raise Refused("invalid_auth")
         if rule.app_token != (token == self.credentials.app_token):

@@ -14,6 +14,7 @@ from tests.emulators.slack.rendering import label_of, render
 from tests.emulators.slack.watch import Watch
 
 TEAM_ID = "T0HOME"
+SECOND_TEAM_ID = "T0SECOND"
 STRANGER_TEAM_ID = "T0ELSEWHERE"
 APP_ID = "A0BELLHOP"
 BOT_ID = "B0BELLHOP"
@@ -33,11 +34,12 @@ class User:
     is_stranger: bool = False
     is_bot: bool = False
     email: str = ""
+    home: str = TEAM_ID
 
     @property
     def team_id(self) -> str:
         """The workspace the person belongs to."""
-        return STRANGER_TEAM_ID if self.is_stranger else TEAM_ID
+        return STRANGER_TEAM_ID if self.is_stranger else self.home
 
 
 @dataclass(eq=False, slots=True)
@@ -116,20 +118,25 @@ class AgentSession:
 
 
 class Workspace:
-    """Everything there is; each change is announced on `watch`."""
+    """Everything there is; each change is announced on `watch`.
 
-    def __init__(self, watch: Watch) -> None:
+    `beside`: another workspace in which the app is too; the two have no id in common.
+    """
+
+    def __init__(self, watch: Watch, team_id: str = TEAM_ID, beside: Workspace | None = None) -> None:
         self.watch = watch
-        self.bot = User(BOT_USER_ID, "bellhop", is_bot=True)
-        self.users: dict[str, User] = {BOT_USER_ID: self.bot}
+        self.team_id = team_id
+        own = BOT_USER_ID if team_id == TEAM_ID else f"U{team_id[1:]}BOT"
+        self.bot = User(own, "bellhop", is_bot=True, home=team_id)
+        self.users: dict[str, User] = {own: self.bot}
         self.channels: dict[str, Channel] = {}
-        self.messages: list[Message] = []
+        self.messages: list[Message] = beside.messages if beside else []
         self.files: dict[str, File] = {}
         self.custom_emoji: dict[str, str] = {}
         self.shared_links: dict[str, tuple[Message, str]] = {}
         self.agent_sessions: dict[tuple[str, str], AgentSession] = {}
         self.response_tickets: dict[str, tuple[User, Channel, Message | None]] = {}
-        self._numbers = itertools.count(1)
+        self._numbers: Iterator[int] = beside._numbers if beside else itertools.count(1)
         self._last_ts = 0.0
 
     def new_id(self, prefix: str) -> str:
@@ -158,7 +165,7 @@ class Workspace:
         for channel in self.channels.values():
             if channel.kind == "im" and user_id in channel.members:
                 return channel
-        return self.add_channel(self.name_of(user_id), "", "im", {BOT_USER_ID, user_id})
+        return self.add_channel(self.name_of(user_id), "", "im", {self.bot.id, user_id})
 
     def channel(self, channel_id: object) -> Channel:
         """The channel with that id.

@@ -1,14 +1,15 @@
-"""Slack as a chat platform."""
+"""One workspace of Slack: what is said and shown in it, and what it sends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import aiohttp
 import structlog
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 
 from bot.messages import (
     DONE,
@@ -20,21 +21,20 @@ from bot.messages import (
     Choice,
     Outgoing,
     Place,
-    Post,
     StatusCard,
     ThreadMessage,
     Tone,
 )
-from bot.platforms.protocol import Busy, Inbox, Limits, MessageGone, PlatformError, Rejected, Unreachable
+from bot.platforms.protocol import Busy, Inbox, MessageGone, PlatformError, Rejected, Unreachable
 from bot.platforms.slack.agent import AgentStatus
-from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json, SlackApi, code_of, web_client
-from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, TONE_EMOJI, render, split_post
-from bot.platforms.slack.doors import SlackDoors
+from bot.platforms.slack.api import Json, SlackApi, code_of, web_client
+from bot.platforms.slack.blocks import TONE_EMOJI, render
 from bot.platforms.slack.files import SlackFiles
 from bot.platforms.slack.gaps import missed_messages
+from bot.platforms.slack.listeners import Left, SlackListeners
 from bot.platforms.slack.mrkdwn import mrkdwn
-from bot.platforms.slack.people import SlackPeople, find_bot
-from bot.platforms.slack.reading import PLATFORM, SlackReader
+from bot.platforms.slack.people import Bot, SlackPeople, find_bot
+from bot.platforms.slack.reading import SlackReader
 from bot.platforms.slack.streams import STILL_STREAMED, CardStreams, begun, card_metadata
 from bot.platforms.slack.unfurling import Unfurling
 from bot.previews import SessionPreviews
@@ -58,71 +58,60 @@ OWN_EMOJI: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SlackAccount:
-    """How we are known to one workspace.
+class SlackWorkspace:
+    """The workspace that `token` was given out for.
 
-    `signing_secrets`: all that are valid now, for requests over HTTP (two while one is replaced).
-    `app_token`: opens Socket Mode; None waits for HTTP requests instead.
+    `repositories`: all that the menu of repositories offers. `previews`: what links to companion pages show;
+    None: nothing. `post_interval_seconds`: least time between posts in a channel.
     """
-
-    bot_token: str = field(repr=False)
-    app_token: str | None = field(default=None, repr=False)
-    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
-    api_url: str = "https://slack.com/api/"
-
-
-class SlackPlatform:
-    """One Slack workspace.
-
-    `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
-    `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
-    `post_interval_seconds`: least time between posts in a channel.
-    """
-
-    name = PLATFORM
-    limits = Limits(message_characters=MESSAGE_CHARACTERS, menu_choices=MENU_OPTIONS)
 
     def __init__(
         self,
-        account: SlackAccount,
+        token: str,
+        api_url: str,
         repositories: Sequence[Choice],
         *,
-        reactions: ReactionTable | None = None,
-        previews: SessionPreviews | None = None,
-        post_interval_seconds: float = POST_INTERVAL_SECONDS,
+        reactions: ReactionTable,
+        previews: SessionPreviews | None,
+        post_interval_seconds: float,
     ) -> None:
-        self._reactions = reactions or ReactionTable.standard()
-        self._account = account
-        self._client = web_client(account.bot_token, account.api_url)
+        self._reactions = reactions
+        self._client = web_client(token, api_url)
         self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
-        unfurling = Unfurling(self._api, previews) if previews is not None else None
-        self._doors = SlackDoors(self._client, self._api, account.signing_secrets, repositories, unfurling)
+        self._files = SlackFiles(token, api_url)
+        self._repositories = repositories
+        self._unfurling = Unfurling(self._api, previews) if previews is not None else None
         self._reader: SlackReader | None = None
+        self._listeners: SlackListeners | None = None
         self._status, self._streams = AgentStatus(self._api), CardStreams(self._api)
         self._own_emoji: frozenset[str] = frozenset()
-        self._ready = asyncio.Event()
-        self.http = self._doors.http
 
-    async def run(self, inbox: Inbox) -> None:
-        """Connect (as often as it takes), bring what was missed while we were away, then all that comes.
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Bot]:
+        """Known to Slack, after as many tries as it takes, as long as the block; gives who we are there.
 
         Raises: PlatformError, when Slack does not know our token.
         """
-        async with AsyncExitStack() as stack:
-            self._client.session = await stack.enter_async_context(aiohttp.ClientSession())
-            reader = await self._reach()
-            self._doors.open(inbox, reader)
-            stack.callback(self._doors.close)
-            self._ready.set()
-            if self._account.app_token:
-                await stack.enter_async_context(self._doors.socket(self._account.app_token))
-            await self._catch_up(inbox, reader)
-            await asyncio.Event().wait()
+        async with aiohttp.ClientSession() as session:
+            self._client.session = session
+            yield (await self._reach()).bot
 
-    async def ready(self) -> None:
-        """Return once the workspace is known and events are taken."""
-        await self._ready.wait()
+    @property
+    def bot(self) -> Bot:
+        """Who we are there. Raises: PlatformError, before it is connected."""
+        return self._known().bot
+
+    def listen(self, inbox: Inbox, left: Left) -> None:
+        """From now on what is dispatched goes to `inbox`; `left` hears that the app was taken away here."""
+        self._listeners = SlackListeners(
+            self._client, self._api, inbox, self._known(), self._repositories, self._unfurling, left
+        )
+
+    async def dispatch(self, request: AsyncBoltRequest) -> BoltResponse:
+        """The answer to a delivery for this workspace, once what it causes is on record."""
+        if self._listeners is None:
+            raise RuntimeError("a delivery came before the workspace was listened to")
+        return await self._listeners.dispatch(request)
 
     async def _reach(self) -> SlackReader:
         tries = 0
@@ -139,8 +128,7 @@ class SlackPlatform:
     async def _introduce(self) -> SlackReader:
         bot = await find_bot(self._api)
         people = SlackPeople(self._api, bot)
-        files = SlackFiles(self._account.bot_token, self._account.api_url)
-        self._reader = SlackReader(bot, people, files, self._reactions)
+        self._reader = SlackReader(bot, people, self._files, self._reactions)
         try:
             answer = await self._api.call("emoji.list")
             self._own_emoji = frozenset(answer.get("emoji") or ())
@@ -148,7 +136,9 @@ class SlackPlatform:
             _log.warning("slack.no_own_emoji", detail=str(error))
         return self._reader
 
-    async def _catch_up(self, inbox: Inbox, reader: SlackReader) -> None:
+    async def catch_up(self, inbox: Inbox) -> None:
+        """What was said to the bot while it was away is brought to `inbox`."""
+        reader = self._known()
         try:
             for event in await missed_messages(self._api, reader):
                 message = await reader.message(event, f"missed:{event['channel']}:{event['ts']}")
@@ -292,10 +282,6 @@ class SlackPlatform:
         answer = await self._api.call("chat.getPermalink", channel=place.channel, message_ts=message)
         return str(answer["permalink"])
 
-    def split(self, post: Post) -> tuple[Post, ...]:
-        """The post in pieces that each fit one message."""
-        return split_post(post)
-
     async def _replies(self, place: Place) -> list[Json]:
         messages: list[Json] = []
         cursor: str | None = None
@@ -315,5 +301,5 @@ class SlackPlatform:
 
     def _known(self) -> SlackReader:
         if self._reader is None:
-            raise PlatformError("Slack was not asked yet who we are: the platform is not running")
+            raise PlatformError("Slack was not asked yet who we are: the workspace is not connected")
         return self._reader
