@@ -207,6 +207,29 @@ async def test_a_refused_token_ends_nobody_else(rooms: Rooms, capfd: pytest.Capt
     assert said.count("slack.workspace_refused") == 1
 
 
+class ReadWrongly(OnRecord):
+    """Whose token of the second workspace cannot be read at first, in a way that nobody thought of."""
+
+    is_wrong = True
+
+    async def token(self, installation: Installation) -> str:
+        """See `Installations.token`. Raises: ValueError, the first time."""
+        if installation.team_id == SECOND and self.is_wrong:
+            self.is_wrong = False
+            raise ValueError("a row that is none")
+        return await super().token(installation)
+
+
+async def test_what_nobody_thought_of_in_one_workspace_ends_no_other(
+    rooms: Rooms, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with two_workspaces() as (home, second), bot_in(home, second, rooms, ReadWrongly(home, second)):
+        for slack in (home, second):
+            request = await slack.person("Ada").say(slack.channel("billing"), "round invoices half up")
+            await slack.wait_for_post(request, FINDING)
+    assert "ValueError: a row that is none" in "".join(capfd.readouterr())
+
+
 async def test_where_only_a_bot_token_is_set_it_is_said_that_the_app_was_taken_away(
     rooms: Rooms, capfd: pytest.CaptureFixture[str]
 ) -> None:

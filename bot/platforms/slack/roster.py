@@ -224,6 +224,12 @@ class Roster:
         except PlatformError as error:
             seat.state = "refused"
             self._refused(seat, error)
+        except Exception:
+            # The edge of a job: one workspace must not end the others.
+            if not self._installations.may_grow:
+                raise
+            seat.state = "waiting"
+            _log.exception("slack.workspace_failed", workspace=seat.name)
         self._tell()
 
     @contextmanager
