@@ -54,8 +54,8 @@ class Sent:
 class SessionFeed:
     """Tells one session's log on one platform, from a cursor on.
 
-    `interval_seconds`: least time between two edits of the card while the state only moves along; states that
-    people wait for are shown at once.
+    `interval_seconds`: least time between two edits of the card now while the state only moves along; states
+    that people wait for are shown at once.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SessionFeed:
         rooms: FeedRooms,
         posts: ThreadPosts,
         *,
-        interval_seconds: float,
+        interval_seconds: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
         self._session_id = session_id
@@ -151,7 +151,7 @@ class SessionFeed:
         sent = await self._post_once(key, card, view)
         # A card that an earlier try has sent shows what was true then: it is edited next.
         self._card, self._shown = sent.message, view.seq if sent.now else 0
-        self._next_edit = self._now() + (self._interval if sent.now else 0.0)
+        self._next_edit = self._now() + (self._interval() if sent.now else 0.0)
         await self._remember(self._card, view, "card", "", self._shown)
 
     async def _may_edit(self, view: SessionView, watch: Watch) -> bool:
@@ -173,7 +173,7 @@ class SessionFeed:
             # Asking again would not help and would hold up the thread; the next state may fit again.
             _log.error("chat.card_rejected", session_id=view.id, seq=view.seq, detail=str(error))
         self._shown = view.seq
-        self._next_edit = self._now() + self._interval
+        self._next_edit = self._now() + self._interval()
         await self._remember(message, view, "card", "", view.seq)
 
     # Messages of their own

@@ -27,7 +27,8 @@ class ThreadFeed:
     """Follows the outbox of one platform until cancelled.
 
     A session whose channel does not take messages waits by itself, longer each time (or as long as the
-    platform asked for); the others go on. `interval_seconds`: least time between two edits of one card.
+    platform asked for); the others go on. `interval_seconds`: least time between two edits of one card; it is
+    longer while more sessions move than the platform takes edits for.
     """
 
     def __init__(
@@ -73,9 +74,13 @@ class ThreadFeed:
             self._platform,
             self._rooms,
             self._posts,
-            interval_seconds=self._interval,
+            interval_seconds=self._between_edits,
             now=self._now,
         )
+
+    def _between_edits(self) -> float:
+        often = self._platform.limits.edits_per_minute
+        return max(self._interval, 60.0 * (len(self._live) - 1) / often) if often else self._interval
 
     async def _tell(self, session_id: str, feed: SessionFeed, delivered: int) -> None:
         tries = 0

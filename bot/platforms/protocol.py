@@ -51,10 +51,14 @@ class Rejected(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What fits. `message_characters`: Markdown of one post, before it is split."""
+    """What fits. `message_characters`: Markdown of one post, before it is split.
+
+    `edits_per_minute`: edits of messages that the platform takes in all; None: it does not count them.
+    """
 
     message_characters: int
     menu_choices: int
+    edits_per_minute: int | None = None
 
 
 class Inbox(Protocol):

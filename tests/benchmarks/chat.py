@@ -15,6 +15,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from tests.benchmarks import _chat_crowd
 from tests.benchmarks.report import Report
 from tests.bot.rooms import open_rooms
 from tests.bot.slack_side import slack_platform, web_server
@@ -57,6 +58,7 @@ async def run(report: Report) -> None:
     median, p95 = spent[len(spent) // 2], spent[int(len(spent) * 0.95)]
     report.add("event in to first call out, median", median, "ms", at_most=BAR_MILLISECONDS)
     report.add("event in to first call out, p95", p95, "ms", at_most=BAR_MILLISECONDS)
+    await _chat_crowd.run(report)
 
 
 async def _another_mark(slack: SlackEmulator, seen: int) -> None:

@@ -28,8 +28,9 @@ def slack_platform(
     *,
     installations: Installations | None = None,
     repositories: Sequence[Choice] = CHOICES,
+    paced: bool = False,
 ) -> SlackWorkspaces:
-    """The platform as an app of the emulated Slack knows it; nothing is paced.
+    """The platform as an app of the emulated Slack knows it.
 
     `installations` None: in the emulated workspace alone, by its token.
     """
@@ -43,7 +44,7 @@ def slack_platform(
         installations or OwnToken(slack.bot_token),
         repositories,
         previews=previews,
-        post_interval_seconds=0.0,
+        paced=paced,
         look_seconds=0.05,
     )
 

@@ -13,9 +13,11 @@ from bot.platforms.protocol import PlaceGone
 from bot.platforms.slack.installations import OwnToken
 from bot.thread_posts import repository_menu
 from session import events as e
+from session.channel_rules import WatchedWord, channel_of
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import Way, bot_on, slack_platform, web_server
 from tests.bot.test_platform_contract import Notebook
+from tests.bot.test_slack_surfaces import person_of
 from tests.emulators.faults import Dropped, ServerError
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.faults import TooMany
@@ -222,6 +224,33 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_once(rooms: Room
                 await slack.wait_for_post(request, "Finding the repository")
         assert len(await rooms.sessions()) == 1
         assert len([c for c in slack.calls_to("chat.postMessage") if c.error is None]) == 1
+
+
+async def test_replies_and_watched_words_of_the_time_away_are_taken_up_too(rooms: Rooms) -> None:
+    async with SlackEmulator(subscriptions=(), allow_unread=True) as slack:
+        ada, channel = slack.person("Ada"), slack.channel("general")
+        request = await ada.say(channel, "round invoices half up")
+        async with bot_on(slack, rooms):
+            await slack.wait_for_post(request, "Finding the repository")
+        session_id = await rooms.only_session()
+        admin = await person_of(rooms, ada)
+        await rooms.directory.set_role(admin.id, "admin")
+        here = channel_of((await rooms.log.view(session_id)).origin)
+        await rooms.customs.channels.set_words(
+            admin, here, [WatchedWord("outage", starts=True)], through="web"
+        )
+        await ada.say(channel, "and a test for it", thread=request, mention_bot=False)
+        talk = await ada.say(channel, "lunch?", mention_bot=False)
+        await ada.say(channel, "round the shop half up", thread=talk)
+        await ada.say(channel, "no outage here", thread=talk, mention_bot=False)
+        outage = await ada.say(channel, "Outage in the shop", mention_bot=False)
+        for _ in range(2):
+            async with bot_on(slack, rooms):
+                await slack.wait_for_post(outage, "Finding the repository")
+                await slack.wait_for_post(talk, "Finding the repository")
+        prompts = [item.prompt.text for item in (await rooms.log.view(session_id)).prompts]
+        assert prompts == ["round invoices half up", "and a test for it"]
+        assert len(await rooms.sessions()) == 3
 
 
 async def test_a_restart_goes_on_where_it_was(rooms: Rooms) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +14,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.platforms.protocol import Busy, MessageGone, PlaceGone, PlatformError, Rejected, Unreachable
 from bot.platforms.slack.needs import METHODS
+from bot.platforms.slack.pacing import Pacing
 
 Json = Mapping[str, Any]
-
-POST_INTERVAL_SECONDS = 1.0
-"""Least time between two posts in one channel. Source: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 _CALL_SECONDS = 20
 _WRITES = (
@@ -33,8 +30,6 @@ _WRITES = (
     "reactions.",
     "views.",
 )
-_PACED_CHANNELS_KEPT = 1_000
-
 _GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
 _NO_PLACE = frozenset(
     {
@@ -73,25 +68,22 @@ def web_client(token: str, api_url: str) -> AsyncWebClient:
 
 
 class SlackApi:
-    """The Web API of one workspace. `post_interval_seconds`: least time between two posts in a channel."""
+    """The Web API of one workspace. `pacing` None: calls do not wait for their turn."""
 
-    def __init__(
-        self, client: AsyncWebClient, *, post_interval_seconds: float = POST_INTERVAL_SECONDS
-    ) -> None:
+    def __init__(self, client: AsyncWebClient, pacing: Pacing | None) -> None:
         self._client = client
-        self._post_interval = post_interval_seconds
-        self._next_post: dict[str, float] = {}
+        self._pacing = pacing
 
     async def call(self, method: str, **arguments: object) -> Json:
-        """What Slack answers. `method` must be declared among the app's needs.
+        """What Slack answers, in the call's turn. `method` must be declared among the app's needs.
 
         Raises: PlatformError, KeyError for a method that is not declared.
         """
         if method not in METHODS:
             raise KeyError(f"{method} is not declared in needs.py, so nobody grants its scopes")
         given = {name: value for name, value in arguments.items() if value is not None}
-        if method == "chat.postMessage":
-            await self._wait_for_turn(str(given["channel"]))
+        if self._pacing is not None:
+            await asyncio.sleep(self._pacing.wait_seconds(method, str(given.get("channel", ""))))
         try:
             response = await self._send(method, given)
         except SlackApiError as error:
@@ -115,14 +107,9 @@ class SlackApi:
             return await self._client.api_call(method, json=given)
         return await self._client.api_call(method, http_verb="GET", params=given)
 
-    async def _wait_for_turn(self, channel: str) -> None:
-        now = time.monotonic()
-        if len(self._next_post) > _PACED_CHANNELS_KEPT:
-            self._next_post = {name: at for name, at in self._next_post.items() if at > now}
-        turn = max(now, self._next_post.get(channel, 0.0))
-        self._next_post[channel] = turn + self._post_interval
-        if turn > now:
-            await asyncio.sleep(turn - now)
+    def is_free(self, method: str) -> bool:
+        """Whether the method may be called without waiting for a turn."""
+        return self._pacing is None or self._pacing.is_free(method)
 
 
 def code_of(error: PlatformError) -> str:

@@ -1,4 +1,4 @@
-"""What was said to the bot while it was away.
+"""What was said while the bot was away.
 
 Slack sends an event again a few times within an hour and then never; a bot that was away longer finds nothing
 in its mailbox. So on each start the recent history is read. No cursor is kept: whatever had its effect is
@@ -8,7 +8,6 @@ claimed, and comes to nothing the second time.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from bot.platforms.catching_up import readable
 from bot.platforms.slack.api import Json, SlackApi
@@ -16,13 +15,17 @@ from bot.platforms.slack.reading import SlackReader
 
 LOOK_BACK_SECONDS = 6 * 3600.0
 MOST_CHANNELS = 50
-_MESSAGES_PER_CHANNEL = 100
+MOST_THREADS = 20
+"""Threads of a channel in which replies are looked for: those with the newest."""
+
+_MESSAGES = 100
+"""Of a channel, and of a thread. A thread that begins further back is not found."""
 
 
 async def missed_messages(api: SlackApi, reader: SlackReader) -> list[Json]:
-    """Messages of the last hours that call on the bot and carry no sign of it yet, oldest first.
+    """Messages of the last hours that carry no sign of the bot yet, those in threads too, oldest first.
 
-    Replies inside threads are not looked at. Raises: PlatformError.
+    Whether they are for the bot is not asked. Raises: PlatformError.
     """
     answer = await api.call(
         "users.conversations",
@@ -30,24 +33,28 @@ async def missed_messages(api: SlackApi, reader: SlackReader) -> list[Json]:
         exclude_archived=True,
         limit=MOST_CHANNELS,
     )
+    since = time.time() - LOOK_BACK_SECONDS
     found: list[Json] = []
     for channel in answer["channels"]:
-        found.extend(await _in_channel(api, reader, channel))
-    return sorted(found, key=lambda message: float(message["ts"]))
+        said = await _in_channel(api, str(channel["id"]), since)
+        kind = "im" if channel.get("is_im") else "channel"
+        found += [{**message, "channel": channel["id"], "channel_type": kind} for message in said]
+    missed = [message for message in found if not reader.was_answered(message)]
+    return sorted(missed, key=lambda message: float(message["ts"]))
 
 
-async def _in_channel(api: SlackApi, reader: SlackReader, channel: Json) -> list[Json]:
-    oldest = f"{time.time() - LOOK_BACK_SECONDS:.6f}"
-    answer = await readable(
-        lambda: api.call(
-            "conversations.history", channel=channel["id"], oldest=oldest, limit=_MESSAGES_PER_CHANNEL
-        ),
-        str(channel["id"]),
-    )
-    if answer is None:
-        return []
-    kind = "im" if channel.get("is_im") else "channel"
-    events: list[dict[str, Any]] = [
-        {**message, "channel": channel["id"], "channel_type": kind} for message in answer["messages"]
-    ]
-    return [event for event in events if reader.may_concern(event) and not reader.was_answered(event)]
+async def _in_channel(api: SlackApi, channel: str, since: float) -> list[Json]:
+    top = await _read(api, "conversations.history", channel)
+    said = [message for message in top if float(message["ts"]) > since]
+    lively = [message for message in top if float(message.get("latest_reply") or 0) > since]
+    lively.sort(key=lambda message: float(message["latest_reply"]), reverse=True)
+    for root in lively[:MOST_THREADS]:
+        thread = await _read(api, "conversations.replies", channel, ts=root["ts"], oldest=f"{since:.6f}")
+        # The first message comes whatever the time.
+        said += [reply for reply in thread if reply["ts"] != root["ts"]]
+    return said
+
+
+async def _read(api: SlackApi, method: str, channel: str, **which: object) -> list[Json]:
+    answer = await readable(lambda: api.call(method, channel=channel, limit=_MESSAGES, **which), channel)
+    return list(answer["messages"]) if answer is not None else []

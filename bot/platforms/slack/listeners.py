@@ -83,20 +83,11 @@ class SlackListeners:
         return app
 
     async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
-        if not self._reader.addresses_us(event) and not await self._may_be_for_us(event):
+        if not await is_for(self._inbox, self._reader, event):
             return
         message = await self._reader.message(event, str(body["event_id"]))
         if message is not None:
             await self._inbox.on_message(message)
-
-    async def _may_be_for_us(self, event: Json) -> bool:
-        """Whether a message that is not said to us is in a session's thread, or has a watched word."""
-        if self._reader.may_concern(event):
-            return await self._inbox.knows(self._reader.place(event))
-        spoken = bool(event.get("user")) and not event.get("bot_id") and bool(event.get("text"))
-        if not spoken:
-            return False
-        return await self._inbox.watches(self._reader.place(event), html.unescape(str(event["text"])))
 
     async def _on_reaction(self, body: dict[str, Any], event: dict[str, Any]) -> None:
         reaction = await self._reader.reaction(event, str(body["event_id"]))
@@ -142,3 +133,13 @@ class SlackListeners:
     async def _on_options(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         found = search(self._repositories, str(body.get("value") or ""))
         await ack(options=options(found))
+
+
+async def is_for(inbox: Inbox, reader: SlackReader, event: Json) -> bool:
+    """Whether a message may be for us: said to us, in a session's thread, or with a watched word."""
+    if reader.addresses_us(event):
+        return True
+    if reader.is_reply(event):
+        return await inbox.knows(reader.place(event))
+    spoken = bool(event.get("user")) and not event.get("bot_id") and bool(event.get("text"))
+    return spoken and await inbox.watches(reader.place(event), html.unescape(str(event["text"])))

@@ -54,9 +54,9 @@ class SlackReader:
         mention = f"<@{self.bot.user_id}" in str(event.get("text", ""))
         return mention or event.get("channel_type") == "im" or event.get("type") == "app_mention"
 
-    def may_concern(self, event: Json) -> bool:
-        """Whether the message could be for us at all: said to us, or in a thread. Asks nobody."""
-        return self.addresses_us(event) or event.get("thread_ts", event.get("ts")) != event.get("ts")
+    def is_reply(self, event: Json) -> bool:
+        """Whether the message is in a thread that another began."""
+        return bool(event.get("thread_ts", event.get("ts")) != event.get("ts"))
 
     def place(self, event: Json) -> Place:
         """The thread that the message is in or begins."""

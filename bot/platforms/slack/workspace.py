@@ -31,8 +31,9 @@ from bot.platforms.slack.api import Json, SlackApi, code_of, web_client
 from bot.platforms.slack.blocks import TONE_EMOJI, render
 from bot.platforms.slack.files import SlackFiles
 from bot.platforms.slack.gaps import missed_messages
-from bot.platforms.slack.listeners import Left, SlackListeners
+from bot.platforms.slack.listeners import Left, SlackListeners, is_for
 from bot.platforms.slack.mrkdwn import mrkdwn
+from bot.platforms.slack.pacing import Pacing
 from bot.platforms.slack.people import Bot, SlackPeople, find_bot
 from bot.platforms.slack.reading import SlackReader
 from bot.platforms.slack.streams import STILL_STREAMED, CardStreams, begun, card_metadata
@@ -62,7 +63,7 @@ class SlackWorkspace:
     """The workspace that `token` was given out for.
 
     `repositories`: all that the menu of repositories offers. `previews`: what links to companion pages show;
-    None: nothing. `post_interval_seconds`: least time between posts in a channel.
+    None: nothing. `paced`: calls wait for the turns that Slack allows.
     """
 
     def __init__(
@@ -73,11 +74,11 @@ class SlackWorkspace:
         *,
         reactions: ReactionTable,
         previews: SessionPreviews | None,
-        post_interval_seconds: float,
+        paced: bool,
     ) -> None:
         self._reactions = reactions
         self._client = web_client(token, api_url)
-        self._api = SlackApi(self._client, post_interval_seconds=post_interval_seconds)
+        self._api = SlackApi(self._client, Pacing() if paced else None)
         self._files = SlackFiles(token, api_url)
         self._repositories = repositories
         self._unfurling = Unfurling(self._api, previews) if previews is not None else None
@@ -141,6 +142,8 @@ class SlackWorkspace:
         reader = self._known()
         try:
             for event in await missed_messages(self._api, reader):
+                if not await is_for(inbox, reader, event):
+                    continue
                 message = await reader.message(event, f"missed:{event['channel']}:{event['ts']}")
                 if message is not None:
                     await inbox.on_message(message)
@@ -215,7 +218,9 @@ class SlackWorkspace:
         )
 
     async def unreact(self, place: Place, message: str, emoji: str) -> None:
-        """Our emoji is gone from under the message."""
+        """Our emoji is gone from under the message; while Slack allows no more of these, it stays."""
+        if not self._api.is_free("reactions.remove"):
+            return  # to wait would hold up the thread, and the card says what the emoji says
         await self._api.quietly(
             "reactions.remove",
             frozenset({"no_reaction"}),

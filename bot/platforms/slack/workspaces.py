@@ -14,10 +14,11 @@ from slack_bolt.response import BoltResponse
 from bot.messages import ChatMessage, Choice, Outgoing, Place, Post, ThreadMessage
 from bot.platforms.protocol import Inbox, Limits
 from bot.platforms.slack.addressees import workspaces_named
-from bot.platforms.slack.api import POST_INTERVAL_SECONDS, Json
+from bot.platforms.slack.api import Json
 from bot.platforms.slack.blocks import MENU_OPTIONS, MESSAGE_CHARACTERS, split_post
 from bot.platforms.slack.doors import SlackApp, SlackDoors
 from bot.platforms.slack.installations import Installations
+from bot.platforms.slack.pacing import PER_MINUTE
 from bot.platforms.slack.reading import PLATFORM
 from bot.platforms.slack.roster import LOOK_SECONDS, Roster
 from bot.platforms.slack.workspace import SlackWorkspace
@@ -35,12 +36,12 @@ class SlackWorkspaces:
 
     `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
     `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
-    `post_interval_seconds`: least time between posts in a channel. `look_seconds`: how often it is
+    `paced`: calls wait for the turns that Slack allows. `look_seconds`: how often it is
     looked what is installed.
     """
 
     name = PLATFORM
-    limits = Limits(message_characters=MESSAGE_CHARACTERS, menu_choices=MENU_OPTIONS)
+    limits = Limits(MESSAGE_CHARACTERS, MENU_OPTIONS, edits_per_minute=PER_MINUTE["chat.update"])
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class SlackWorkspaces:
         *,
         reactions: ReactionTable | None = None,
         previews: SessionPreviews | None = None,
-        post_interval_seconds: float = POST_INTERVAL_SECONDS,
+        paced: bool = True,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         table = reactions or ReactionTable.standard()
@@ -62,7 +63,7 @@ class SlackWorkspaces:
                 repositories,
                 reactions=table,
                 previews=previews,
-                post_interval_seconds=post_interval_seconds,
+                paced=paced,
             )
 
         self._roster = Roster(installations, make, look_seconds)

@@ -153,12 +153,22 @@ def _slice(call: Call, items: Sequence[T], default: int) -> tuple[Sequence[T], J
     return items[start:end], notes
 
 
+MOST_REPLY_USERS = 5
+
+
 def _with_replies(call: Call, message: Message) -> Json:
     payload = message_payload(message)
     replies = [m for m in call.workspace.in_thread(message.channel, message.ts) if m is not message]
     if not replies:
         return payload
-    counts = {"reply_count": len(replies), "latest_reply": replies[-1].ts, "thread_ts": message.ts}
+    authors = list(dict.fromkeys(reply.author.id for reply in replies))
+    counts = {
+        "reply_count": len(replies),
+        "reply_users_count": len(authors),
+        "reply_users": authors[:MOST_REPLY_USERS],
+        "latest_reply": replies[-1].ts,
+        "thread_ts": message.ts,
+    }
     return {**payload, **counts}
 
 
