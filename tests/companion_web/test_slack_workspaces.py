@@ -41,6 +41,13 @@ async def with_slack(directory: Path, **env: str) -> AsyncIterator[tuple[Stage, 
             yield stage, slack
 
 
+@pytest.fixture
+async def with_home(tmp_path: Path) -> AsyncIterator[tuple[Stage, SlackEmulator]]:
+    """The same for tests with a browser, which has to start after it."""
+    async with with_slack(tmp_path) as opened:
+        yield opened
+
+
 async def at_slack(client: Browserlike) -> str:
     """Press the button, follow the page to Slack, and press *Allow*: where Slack sends the browser."""
     left = await client.post("/slack/install", page="/admin/slack")
@@ -215,9 +222,10 @@ async def test_others_may_neither_look_nor_add_nor_remove(tmp_path: Path, role: 
 
 @pytest.mark.needs("chromium")
 async def test_a_browser_goes_to_slack_and_back_and_reads_the_list_on_a_phone(
-    tmp_path: Path, browser: Browser
+    with_home: tuple[Stage, SlackEmulator], browser: Browser
 ) -> None:
-    async with with_slack(tmp_path) as (stage, slack), stage.serve():
+    stage, slack = with_home
+    async with stage.serve():
         slack.oauth.team = replace(HOME, name="Home & Garden Supplies of the Whole North, Limited")
         async with visit(browser, stage, await stage.person("Ada", "admin"), size=PHONE) as page:
             await page.goto(f"{stage.url}/admin")

@@ -22,6 +22,7 @@ from session.slack_installations import SlackInstallations
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.oauth import Team
 from tests.emulators.slack.workspace import SECOND_TEAM_ID, TEAM_ID
+from tests.provision.processes import free_port
 
 REDIRECT = "https://bellhop.example.com/slack/oauth_redirect"
 FINDING = "Finding the repository"
@@ -56,18 +57,45 @@ async def processes(settings: Settings) -> AsyncIterator[tuple[Database, SlackTo
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def test_workspaces_are_served_as_admins_add_the_app(whole: dict[str, str], redis_url: str) -> None:
+@asynccontextmanager
+async def served(settings: Settings, home: SlackEmulator) -> AsyncIterator[None]:
+    """The bot runs, and where events come over HTTP the web process; both know the workspace."""
+    over_http = not settings.slack_app_token
+    names = ("bot", "web") if over_http else ("bot",)
+    running = [asyncio.create_task(wiring.PROCESSES[name](settings)) for name in names]
+    try:
+        # What each of them does as soon as it is served.
+        await home.wait_for(lambda: len(home.calls_to("users.conversations")) == len(names), 30)
+        if over_http:
+            address = f"http://127.0.0.1:{settings.web_port}/slack"
+            await home.use_http(f"{address}/events", f"{address}/interactive")
+        yield
+        assert not any(task.done() for task in running)
+    finally:
+        home.deliveries.hold()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("way", ["socket", "http"])
+async def test_workspaces_are_served_as_admins_add_the_app(
+    whole: dict[str, str], redis_url: str, way: str
+) -> None:
     async with (
         SlackEmulator(allow_unread=True) as home,
         SlackEmulator(allow_unread=True, team_id=SECOND_TEAM_ID, beside=home) as second,
     ):
         home.oauth.redirect_urls.append(REDIRECT)
+        door = {"SLACK_APP_TOKEN": home.app_token}
+        if way == "http":
+            door = {"SLACK_SIGNING_SECRET": home.signing_secret, "WEB_PORT": str(free_port())}
         settings = Settings.load(
             {
                 **whole,
+                **door,
                 "REDIS_URL": redis_url,
                 "SECRET_KEY": "a key that is long enough for a test of several workspaces",
-                "SLACK_APP_TOKEN": home.app_token,
                 "SLACK_CLIENT_ID": home.oauth.client_id,
                 "SLACK_CLIENT_SECRET": home.oauth.client_secret,
                 "SLACK_API_URL": home.api_url,
@@ -75,9 +103,8 @@ async def test_workspaces_are_served_as_admins_add_the_app(whole: dict[str, str]
         )
         async with processes(settings) as (database, tokens, admin):
             await tokens.install(await code_for(home, home), REDIRECT, admin)
-            bot = asyncio.create_task(wiring.bot(settings))
-            try:
-                await home.wait_for_connection()
+            async with served(settings, home):
+                second.deliveries.transport = home.deliveries.transport
                 request = await home.person("Ada").say(home.channel("billing"), "round invoices half up")
                 await home.wait_for_post(request, FINDING)
 
@@ -93,7 +120,4 @@ async def test_workspaces_are_served_as_admins_add_the_app(whole: dict[str, str]
                     await tokens.token(SECOND_TEAM_ID)
                 later = await home.person("Grace").say(home.channel("general"), "and the credit notes")
                 await home.wait_for_post(later, FINDING)
-                assert not bot.done()
-            finally:
-                bot.cancel()
-                await asyncio.gather(bot, return_exceptions=True)
+                await home.wait_for_delivery()

@@ -113,18 +113,8 @@ class Roster:
 
         Raises: TimeoutError, when it cannot be told yet.
         """
-        before, named = self._begun, workspaces_named(body)
-
-        def is_told() -> bool:
-            if self._addressee(body) is not None:
-                return True
-            looked = self._finished > before or not self._installations.may_grow
-            return looked and not self._may_come(named)
-
-        if self._addressee(body) is None:
-            self._asked.set()
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                await self._until(is_told)
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await self._settled(lambda: self._addressee(body) is not None, workspaces_named(body))
         name = self._addressee(body)
         return self._served[name] if name is not None else None
 
@@ -135,7 +125,7 @@ class Roster:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._until(lambda: team in self._served or not self._may_come({team}))
+                await self._settled(lambda: team in self._served, {team})
         if team in self._served:
             return self._served[team]
         if self._may_come({team}):
@@ -144,6 +134,19 @@ class Roster:
             f"Bellhop is not, or no longer, in the Slack workspace {team}: what is to be said there is said "
             "once the app is installed again"
         )
+
+    async def _settled(self, is_there: Callable[[], bool], teams: Collection[str]) -> None:
+        """Returns once it is there, or a look that begins now has found none of `teams` that may yet be."""
+        before = self._begun
+
+        def is_settled() -> bool:
+            looked = self._finished > before or not self._installations.may_grow
+            return is_there() or (looked and not self._may_come(teams))
+
+        if not is_there():
+            self._asked.set()
+            while not is_settled():
+                await self._changed.wait()
 
     def _addressee(self, body: Json) -> str | None:
         return addressee(body, {team: served.bot.user_id for team, served in self._served.items()})
@@ -269,12 +272,7 @@ class Roster:
             means = "install it again, put the new token into SLACK_BOT_TOKEN, and restart"
             _log.error("slack.uninstalled", workspace=team, means=means)
 
-    # Waiting for each other
-
     def _tell(self) -> None:
+        """Whoever waits for a workspace looks again."""
         self._changed.set()
         self._changed = asyncio.Event()
-
-    async def _until(self, is_so: Callable[[], bool]) -> None:
-        while not is_so():
-            await self._changed.wait()
