@@ -5,8 +5,9 @@ The page only leads people to Slack and back. What they come back with, the brok
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode, urljoin
 
@@ -36,7 +37,14 @@ _NO_CLIENT = "Set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET first, as docs/set-up-
 _NOT_THIS_BROWSER = (
     "That took over ten minutes, was used before, or was not begun by you in this browser. Begin again."
 )
-_DENIED = "You said no on Slack's page, so nothing was added. Begin again if that was not meant."
+_REFUSALS: Mapping[str, str] = {
+    "access_denied": "You said no on Slack's page, so nothing was added. Begin again if that was not meant.",
+    "invalid_team_for_non_distributed_app": (
+        "Slack lets the app into no other workspace than the one it was made in. Switch on “Manage "
+        "Distribution” → “Public Distribution” in the app's settings, and begin again."
+    ),
+}
+_WORD = re.compile(r"[a-z_]{1,64}")
 _NO_CODE = "Slack sent nothing to go on with. Begin again."
 
 
@@ -153,8 +161,7 @@ class SlackPage:
 
     async def _installed(self, request: Request, visitor: Visitor, code: str, error: str) -> Response:
         if error or not 0 < len(code) <= MAX_CODE_CHARACTERS:
-            sentence = _DENIED if error == "access_denied" else _NO_CODE
-            return self._told(request, visitor, 409, "Not added", sentence)
+            return self._told(request, visitor, 409, "Not added", _refusal(error))
         try:
             done = await self._slack.tokens.install(code, self._callback, visitor.person.id)
         except TROUBLES as trouble:
@@ -196,6 +203,14 @@ class SlackPage:
             **self._door.context(request, visitor),
         )
         return HTMLResponse(html, status)
+
+
+def _refusal(error: str) -> str:
+    """What Slack's word for why there is no code means; empty: there was none."""
+    if not error:
+        return _NO_CODE
+    word = f" ({error})" if _WORD.fullmatch(error) else ""
+    return _REFUSALS.get(error) or f"Slack says no{word}. Begin again, or ask an admin of the workspace."
 
 
 def _status(trouble: Trouble) -> int:

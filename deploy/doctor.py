@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import openai
 from openai import AsyncOpenAI
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.platforms.slack.needs import scopes
 from deploy.credentials import open_forge
 from deploy.doctor_of_discord import discord_finding
 from deploy.doctor_of_governance import GOVERNANCE_CHECKS
 from deploy.doctor_of_hosts import HOST_CHECKS
 from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
+from deploy.doctor_of_slack import SLACK_CHECKS
 from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
 from sandbox.forge.protocol import ForgeError
@@ -33,14 +31,6 @@ _REPOSITORY_LINE = (
 _NO_MODEL = (
     "OPENAI_API_KEY is missing, and without a model no work can be done. Set it to your provider's key, and "
     "OPENAI_BASE_URL where that is not OpenAI. To look round without one, use `bellhop demo`"
-)
-_NO_SLACK = (
-    "not set up (SLACK_BOT_TOKEN is empty), so nobody can call Bellhop from Slack. docs/set-up-slack.md says "
-    "how to get a token"
-)
-_REINSTALL = (
-    "Paste deploy/slack_manifest.yaml under 'App Manifest' at https://api.slack.com/apps, then choose "
-    "'Install App' and 'Reinstall to Workspace'"
 )
 
 
@@ -133,36 +123,6 @@ async def _model(settings: Settings) -> Finding:
     return Finding("model", True, f"answers, and offers {settings.agent_model}")
 
 
-async def _slack(settings: Settings) -> Finding:
-    if not settings.slack_bot_token:
-        return Finding("slack", None, _NO_SLACK)
-    client = AsyncWebClient(settings.slack_bot_token, base_url=settings.slack_api_url, timeout=8)
-    try:
-        answer = await client.auth_test()
-    except SlackApiError as error:
-        return Finding("slack", False, f"refuses the token: {error.response['error']}. Check SLACK_BOT_TOKEN")
-    except OSError as error:
-        wrong = f"{settings.slack_api_url} does not answer: {error}"
-        return Finding("slack", False, f"{wrong}. See whether it can be reached from here")
-    if missing := _missing_scopes(answer.headers):
-        return Finding("slack", False, f"the token lacks the scopes {', '.join(missing)}. {_REINSTALL}")
-    if not settings.slack_app_token and not settings.slack_signing_secret:
-        sentence = "needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (events over HTTP)"
-        return Finding("slack", False, sentence)
-    return Finding("slack", True, f"answers as {answer['user']} in {answer['team']}")
-
-
-def _missing_scopes(headers: Mapping[str, str]) -> list[str]:
-    """Scopes in use that the token was not granted; none, where Slack did not say what it granted.
-
-    Source: https://docs.slack.dev/authentication/installing-with-oauth (the header `X-OAuth-Scopes`)
-    """
-    said = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
-    if said is None:
-        return []
-    return sorted(scopes() - {scope.strip() for scope in said.split(",")})
-
-
 async def _forges(settings: Settings) -> Finding:
     try:
         catalogue = Catalogue.load(settings.repositories_file)
@@ -196,7 +156,7 @@ _CHECKS: dict[str, Check] = {
     **SANDBOX_CHECKS,
     "model": _model,
     "forge": _forges,
-    "slack": _slack,
+    **SLACK_CHECKS,
     "discord": discord_finding,
     **GOVERNANCE_CHECKS,
     **HOST_CHECKS,

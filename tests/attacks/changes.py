@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from companion_web.channels import channel_key
 from sandbox.broker.accounts import UserTokens
@@ -11,6 +12,7 @@ from session import events as e
 from session.channel_rules import Channel
 from session.image_requests import QUEUE_AWAY
 from session.people import Person
+from session.slack_installations import SlackInstallation
 from tests.companion_web import story
 from tests.companion_web.stage import Stage
 
@@ -75,6 +77,8 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
     channel = Channel("slack", "T1", "C1", "billing")
     await stage.customs.channels.set_repository(ada, channel, "acme/web", through="web")
     here = {"channel": channel_key(channel)}
+    home = SlackInstallation("T0HOME", "Home", None, "U0BOT", (), ada.id, datetime.now(UTC))
+    await stage.slack.installations.put(home)
     for path, fields in {
         "/sessions": text,
         API: text,
@@ -86,6 +90,8 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
         "/admin/channels/forget": here,
         "/admin/secrets": SECRET,
         "/admin/secrets/delete": SECRET,
+        "/slack/install": {},
+        "/admin/slack/remove": {"team": home.team_id},
         "/admin/stop": {"reason": "a joke"},
         "/admin/resume": {},
         "/sign-in/link": {"ticket": await stage.directory.issue_ticket("sign-in", ada.id, 900.0)},

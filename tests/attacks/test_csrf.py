@@ -141,7 +141,7 @@ async def victim(stage: Stage, person: Person) -> AsyncIterator[Victim]:
 
 
 async def test_no_other_site_changes_anything(tmp_path: Path) -> None:
-    async with open_stage(tmp_path) as stage:
+    async with open_stage(tmp_path, {"SLACK_CLIENT_ID": "123.456"}) as stage:
         ada = await stage.person("Ada", "admin")
         async with victim(stage, ada) as hers, victim(stage, ada) as elsewhere:
             own = {"Origin": stage.url, "Sec-Fetch-Site": "same-origin"}

@@ -159,10 +159,16 @@ async def test_what_went_wrong_is_said_with_what_to_do(tmp_path: Path) -> None:
             foreign = await client.get(await at_slack(client))
             assert foreign.status_code == 409
             assert "Home &amp; Garden (T0HOME) is not among the workspaces of SLACK_TEAMS" in foreign.text
-            slack.oauth.allows = False
-            denied = await client.get(await at_slack(client))
-            assert (denied.status_code, "You said no on Slack" in denied.text) == (409, True)
-            slack.oauth.allows = True
+            for word, said in (
+                ("access_denied", "You said no on Slack"),
+                ("invalid_team_for_non_distributed_app", "Public Distribution"),
+                ("other_word", "Slack says no (other_word)"),
+                ("<b>no</b>", "Slack says no. "),
+            ):
+                slack.oauth.refusal = word
+                denied = await client.get(await at_slack(client))
+                assert (denied.status_code, said in denied.text) == (409, True), denied.text
+            slack.oauth.refusal = ""
             empty = httpx.URL(await at_slack(client)).copy_remove_param("code")
             assert "Slack sent nothing to go on with" in (await client.get(str(empty))).text
             long = httpx.URL(await at_slack(client)).copy_set_param("code", "x" * 501)

@@ -49,8 +49,8 @@ class _Code:
 
 
 class SlackOAuth:
-    """Allows the app in `team`; None means that nobody is signed in at Slack. `allows` false: the admin
-    presses *Cancel*.
+    """Allows the app in `team`; None means that nobody is signed in at Slack. `refusal`: the word with
+    which Slack sends people back instead, `access_denied` where the admin presses *Cancel*.
 
     `redirect_urls`: what the app's settings list; a redirect_uri has to begin with one of them.
     """
@@ -65,7 +65,7 @@ class SlackOAuth:
         self.client_id = "1000.emulated"
         self.client_secret = "emulated-client-secret"
         self.team: Team | None = None
-        self.allows = True
+        self.refusal = ""
         self.redirect_urls = list(redirect_urls)
         self.violations: list[str] = []
         self._known_scopes = frozenset(known_scopes)
@@ -91,8 +91,8 @@ class SlackOAuth:
             return web.Response(status=401, text="Sign in to your workspace")
         if not query.get("state"):
             self.violations.append("authorize without state: the answer could be forged")
-        if not self.allows:
-            answer = urlencode({"error": "access_denied", "state": query.get("state", "")})
+        if self.refusal:
+            answer = urlencode({"error": self.refusal, "state": query.get("state", "")})
             return web.Response(status=302, headers={"Location": f"{redirect_uri}?{answer}"})
         code = secrets.token_hex(12)
         expires_at = self._clock() + CODE_SECONDS
