@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from session.audit import AuditEntry
 from session.database import Database
 from session.people import Identity
 from session.secret_rows import SecretRows
+from session.slack_installations import SlackInstallation
 from tests.attacks.browsing import signed_in
 from tests.attacks.frame import Control, refuted
 from tests.attacks.poison import everything, poisoned
@@ -180,10 +182,13 @@ async def test_sixty_payloads_in_files_checks_and_the_admins_page(tmp_path: Path
         )
         verified = e.VerificationFinished(turn_id="t1", head_sha="x", verdict="failed", checks=checks)
         await stage.session("s", [*story.opening(), *story.start(), *files, changed, verified])
+        now = datetime.now(UTC)
         for number, payload in enumerate(PAYLOADS):
             await stage.broker.audit.write(audited(payload))
             account = Identity(platform="slack", workspace="T1", account=f"U{number}", name=payload)
             await stage.directory.link(ada.id, account)
+            workspace = SlackInstallation(f"T{number}", payload, None, "U0", (payload,), ada.id, now)
+            await stage.slack.installations.put(workspace)
         await stage.governance.switch.engage(ada, PAYLOADS[0])
         async with await Database.open(stage.settings.database_address) as database:
             for payload in PAYLOADS:
@@ -197,6 +202,7 @@ async def test_sixty_payloads_in_files_checks_and_the_admins_page(tmp_path: Path
                 "/account",
                 "/admin",
                 "/admin?before=12",
+                "/admin/slack",
             ):
                 await watched.look(path)
             for made in files[1:3]:

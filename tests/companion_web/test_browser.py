@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from session import events as e
 from session.audit import AuditEntry
 from session.channel_rules import Channel, WatchedWord
+from session.slack_installations import SlackInstallation
 from tests.companion_web import story
 from tests.companion_web.browser import DESK, PHONE, visit
 from tests.companion_web.payloads import XSS
@@ -270,10 +272,14 @@ async def test_pages_fit_and_can_be_read(
     channel = Channel("slack", "T1", "C1", "channel-with-a-rather-long-name-" + "x" * 48)
     await stage.customs.channels.set_words(ada, channel, [WatchedWord("w" * 64, starts=True)], through="web")
     await stage.customs.people.set_branch(ada, "acme/infrastructure", "release/" + "9" * 60, through="web")
+    workspace = "Workspace-" + "x" * 120
+    installed = SlackInstallation("T0" + "X" * 30, workspace, None, "U0BOT", (), ada.id, datetime.now(UTC))
+    await stage.slack.installations.put(installed)
     look = "dark" if scheme == "dark" else "light"
     async with stage.serve(), visit(browser, stage, ada, size=size, scheme=look) as page:  # type: ignore[arg-type]
         of_session = ("/s/s", "/s/s/changes", "/s/s/checks", "/s/s/artifacts", "/s/s/log")
-        for path in ("/", *of_session, "/account", "/admin", "/admin/stop", "/admin/channels"):
+        of_admins = ("/admin/channels", "/admin/slack")
+        for path in ("/", *of_session, "/account", "/admin", "/admin/stop", *of_admins):
             await page.goto(f"{stage.url}{path}")
             name = path.strip("/").replace("/", "-") or "list"
             await page.screenshot(path=pictures / f"{name}-{size[0]}-{look}.png")
