@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bot.messages import Press
 from bot.platforms.console.people import CHANNEL, PLATFORM, WORKSPACE, identity
 from bot.platforms.console.platform import ConsolePlatform
@@ -53,7 +55,8 @@ async def test_each_gets_a_session_at_the_word_of_who_asked(rooms: Rooms) -> Non
         assert "Only Ada or an approver" in refused.text
         assert await rooms.sessions() == [session_id]
 
-        await console.people.press(EACH)
+        # Two press at once: each repository still has one session, and one thread.
+        await asyncio.gather(console.people.press(EACH), console.people.press(EACH))
         other_id = await began(rooms, session_id)
         settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 5)
         assert "picked by Ada" in settled.text
