@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bot import sentences
 from bot.counter import Counter
+from bot.each_repository import EachRepository
 from bot.messages import Press, Reaction
 from bot.platforms.protocol import PlaceGone
 from bot.reactions import Intent
@@ -30,6 +31,7 @@ class Decisions:
     def __init__(self, counter: Counter, requests: Requests) -> None:
         self._counter = counter
         self._requests = requests
+        self._each = EachRepository(counter)
 
     async def reacted(self, reaction: Reaction) -> None:
         """What the reaction table says."""
@@ -143,6 +145,8 @@ class Decisions:
                 await commands.pick_repository(
                     session_id, press.value, person, instead_of=press.ref, claim=claim
                 )
+            case "pick_each":
+                await self._each.begin(press, person, claim)
             case "wrong_repository":
                 await self._wrong_repository(press, person, claim)
             case "open_page":

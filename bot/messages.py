@@ -13,7 +13,15 @@ MessageKind = Literal[
     "card", "approval", "question", "repository", "answer", "update", "failure", "notice", "request"
 ]
 Action = Literal[
-    "stop", "retry", "approve", "refuse", "answer", "pick_repository", "wrong_repository", "open_page"
+    "stop",
+    "retry",
+    "approve",
+    "refuse",
+    "answer",
+    "pick_repository",
+    "pick_each",
+    "wrong_repository",
+    "open_page",
 ]
 Tone = Literal["waiting", "working", "done", "failed", "stopped", "quiet"]
 

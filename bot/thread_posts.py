@@ -6,7 +6,8 @@ Pure: the feed carries out what comes from here. The card is not among it; see `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from bot.card import session_url
 from bot.long_text import one_line
@@ -102,8 +103,10 @@ class ThreadPosts:
             case e.PromptQueued(prompt=prompt) if not prompt.message and record.seq > 2:
                 return [Say(Post("notice", sid, turns.from_page(prompt.author.name, prompt.text), seq))]
             case e.RepositoryAsked() as asked:
-                text = questions.ask_repository(asked)
-                return [Say(repository_menu(sid, text, asked.candidates, self.repositories))]
+                menu = repository_menu(
+                    sid, questions.ask_repository(asked), asked.candidates, self.repositories
+                )
+                return [Say(replace(menu, buttons=(*menu.buttons, *_each_button(asked))))]
             case e.RepositoryChosen(by=by) as chosen if by is not None or (before and before.asked):
                 text = questions.repository_settled(chosen)
                 steps: list[Step] = [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
@@ -269,6 +272,16 @@ def repository_menu(
         menu=menu if menu.choices else None,
         tone="waiting",
     )
+
+
+def _each_button(asked: e.RepositoryAsked) -> tuple[Button, ...]:
+    """The choice of all candidates, where they seem to be meant together."""
+    return (Button("pick_each", questions.EACH, value=together_digest(asked)),) if asked.together else ()
+
+
+def together_digest(asked: e.RepositoryAsked) -> str:
+    """Ties a press to the repositories that were shown; short, since there is little room in a button."""
+    return sha256("\n".join(c.slug for c in asked.candidates).encode()).hexdigest()[:12]
 
 
 def _question(sid: str, asked: e.QuestionAsked) -> Post:

@@ -17,10 +17,7 @@ from session.picks import Pick
 CONFIDENT = 0.7
 """Below this the person is asked: a wrong repository costs more than a question."""
 
-SEVERAL = (
-    "This seems to be about several repositories, and a session works in one: pick where I begin, and "
-    "mention me in a new message for each of the others."
-)
+SEVERAL = "This seems to be about several repositories, and a session works in one: pick where I begin."
 
 MOST_CANDIDATES = 20
 """So many repositories at most are described in the model's prompt."""
@@ -28,6 +25,8 @@ MOST_CANDIDATES = 20
 MOST_OTHERS = 200
 """So many more at most are named there: no words have to agree for the model to know a name's meaning."""
 
+MOST_ASKED = 5
+"""So many likely repositories at most stand in the question to a person."""
 
 MOST_EXAMPLES = 4
 """So many earlier picks at most stand in the model's prompt."""
@@ -59,7 +58,7 @@ class Classifier:
         if len(outright) == 1:
             return Classification(outright[0].slug, "named", "you named it")
         if len(outright) > 1:
-            return _ask("you named more than one repository", outright)
+            return _ask("you named more than one repository", outright, together=True)
         useless = self._named_in_vain(request.text)
         if useless is not None:
             return self._by_name(useless)
@@ -139,7 +138,7 @@ def _from_opinion(
 ) -> Classification:
     others = [by_slug[slug] for slug in opinion.alternatives]
     if opinion.kind == "several":
-        return _ask(f"{SEVERAL} {opinion.reason}", others or candidates)
+        return _ask(f"{SEVERAL} {opinion.reason}", others or candidates, together=bool(others))
     if opinion.kind == "unknown" or opinion.repository is None:
         return _ask(opinion.reason, others or candidates)
     chosen = by_slug[opinion.repository]
@@ -150,8 +149,14 @@ def _from_opinion(
     )
 
 
-def _ask(reason: str, repositories: Sequence[Repository], confidence: float = 0.0) -> Classification:
-    return Classification(None, None, reason, confidence, tuple(_candidate(r) for r in repositories[:5]))
+def _ask(
+    reason: str, repositories: Sequence[Repository], confidence: float = 0.0, *, together: bool = False
+) -> Classification:
+    """The question with the likely ones; more than it can show are not offered together."""
+    distinct = tuple({repository.slug: _candidate(repository) for repository in repositories}.values())
+    shown = distinct[:MOST_ASKED]
+    together = together and 1 < len(distinct) <= MOST_ASKED
+    return Classification(None, None, reason, confidence, shown, together=together)
 
 
 def _candidate(repository: Repository) -> Candidate:

@@ -40,7 +40,8 @@ class Classification:
     """The decision: `slug` and how it came about, or None, and then the person is asked.
 
     `reason` is a sentence that people may read. `confidence` runs from 0 to 1. `alternatives` holds at most
-    five other candidates, best first. `examples` are the earlier picks that the model was shown.
+    five other candidates, best first; `together`: all of them seem to be meant. `examples` are the earlier
+    picks that the model was shown.
     """
 
     slug: str | None
@@ -49,3 +50,4 @@ class Classification:
     confidence: float = 1.0
     alternatives: tuple[Candidate, ...] = ()
     examples: tuple[Pick, ...] = ()
+    together: bool = False

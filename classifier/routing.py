@@ -68,7 +68,9 @@ class Routing:
 
     async def _tell(self, view: SessionView, decision: Classification) -> None:
         if decision.slug is None or decision.how is None:
-            asked = RepositoryAsked(reason=decision.reason, candidates=decision.alternatives)
+            asked = RepositoryAsked(
+                reason=decision.reason, candidates=decision.alternatives, together=decision.together
+            )
             await self._commands.ask_repository(view.id, asked)
             return
         repository = self._catalogue.get(decision.slug)

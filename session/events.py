@@ -209,7 +209,7 @@ class PromptSteered(Event):
 
 class RepositoryChosen(Event):
     """The repository is known. `how` names the step that decided; `by` the person who picked, if one did.
-    A session that moves leaves behind in `former` what `dropped` names."""
+    A session that moves leaves behind in `former` what `dropped` names. In `beside` others do the same."""
 
     slug: str
     branch: str
@@ -220,13 +220,18 @@ class RepositoryChosen(Event):
     by: Person | None = None
     former: str = ""
     dropped: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class RepositoryAsked(Event):
-    """Nobody can tell which repository is meant, so the requester is asked; `candidates`: the top picks."""
+    """Nobody can tell which repository is meant, so the requester is asked; `candidates`: the top picks.
+
+    together: all candidates seem to be meant, so a session in each of them is offered too.
+    """
 
     reason: str
     candidates: tuple[Candidate, ...]
+    together: bool = False
 
 
 class RoutingFailed(Event):

@@ -34,6 +34,8 @@ async def remember(transaction: Transaction, before: SessionView, records: Seque
         chosen = record.event
         if not isinstance(chosen, RepositoryChosen) or chosen.by is None or not before.prompts:
             continue
+        if chosen.beside:  # the request was about several, so it is no example for one
+            continue
         origin = before.origin
         channel = (origin.platform, origin.workspace, origin.channel)
         words = before.prompts[0].prompt.text[:LONGEST_WORDS]

@@ -50,6 +50,7 @@ class RepositoryCommands(Desk):
         by: Person,
         *,
         instead_of: str | None = None,
+        beside: tuple[str, ...] = (),
         claim: Claim | None = None,
     ) -> SessionView:
         """A person says which repository is meant. Work in another one that was just stopped is saved first.
@@ -57,7 +58,8 @@ class RepositoryCommands(Desk):
         Emits: RepositoryChosen; RetryRequested after a stop.
 
         instead_of: the session's repository as the person saw it, empty for none; whoever picks from the same
-        question later is told what was picked. None: whatever it is now.
+        question later is told what was picked. None: whatever it is now. beside: the repositories in which
+        other sessions do the same.
         """
         actor = await self._actor(by)
         await self._let_go(session_id)
@@ -77,7 +79,7 @@ class RepositoryCommands(Desk):
                 raise NotNow(
                     f"I am already at work in {_here(view)}. Stop me with 🛑 first, then pick again."
                 )
-            return moved(view, repository, by, branch)
+            return moved(view, repository, by, branch, beside)
 
         return await self._record(session_id, decide, claim)
 
@@ -127,10 +129,12 @@ def check_movable(view: SessionView) -> None:
         )
 
 
-def moved(view: SessionView, repository: Repository, by: Person, branch: str = "") -> list[Event]:
+def moved(
+    view: SessionView, repository: Repository, by: Person, branch: str = "", beside: tuple[str, ...] = ()
+) -> list[Event]:
     """The session goes on in that repository, with what it was asked for there. No turn is open.
 
-    branch: where it starts from; empty for the repository's default.
+    branch: where it starts from; empty for the repository's default. beside: where others do the same.
     """
     before = view.repository
     chosen = RepositoryChosen(
@@ -141,6 +145,7 @@ def moved(view: SessionView, repository: Repository, by: Person, branch: str = "
         by=by,
         dropped=left_behind(view),
         former=before.slug if before and before.slug != repository.slug else "",
+        beside=beside,
     )
     waiting = view.waiting_prompts or [item for item in view.prompts if item.state != "cancelled"][-1:]
     if view.state in ("stopped", "failed", "idle") and waiting:

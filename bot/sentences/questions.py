@@ -6,6 +6,7 @@ from bot.long_text import one_line
 from session import events as e
 
 WRONG_REPOSITORY = "**Sorry about that! Which repository is it?** I start anew as soon as you pick."
+EACH = "Each of them"
 NEARLY_A_REPOSITORY = "**No repository is called quite so. Is it one of these?**"
 
 
@@ -15,13 +16,32 @@ def ask_repository(asked: e.RepositoryAsked) -> str:
     if asked.reason:
         lines.append(asked.reason)
     lines.append("Pick one below, or just write its name.")
+    if asked.together:
+        lines.append(f"“{EACH}” begins one session a repository; the others get threads of their own.")
     return "\n\n".join(lines)
 
 
 def repository_settled(chosen: e.RepositoryChosen) -> str:
     """What the question turns into once it is answered."""
     who = f", picked by {chosen.by.name}" if chosen.by else ""
-    return f"Repository: **{chosen.slug}**{who}."
+    others = ", ".join(f"**{slug}**" for slug in chosen.beside)
+    beside = f" The same for {others}: see the new threads here." if others else ""
+    return f"Repository: **{chosen.slug}**{who}.{beside}"
+
+
+def begun_for(slug: str, request: str, requester: str, link: str | None) -> str:
+    """The first message of one repository's thread, when several were meant. link: to the request."""
+    where = f"[a request]({link})" if link else "a request"
+    part = f"Part of {where} of {requester} about several repositories."
+    return f"**{slug}**: {one_line(request, 200)}\n\n{part}"
+
+
+def no_thread_for(slug: str) -> str:
+    """Why not each of them has a session."""
+    return (
+        f"I cannot begin a thread for {slug} here at the moment. What has begun goes on; press again in a "
+        "minute, or pick one repository."
+    )
 
 
 def question(asked: e.QuestionAsked) -> str:

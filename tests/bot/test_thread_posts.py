@@ -65,8 +65,14 @@ QUESTION = e.QuestionAsked(
 FROM_PAGE = prompt(3, "and the\ncredit notes", GRACE).model_copy(update={"message": ""})
 RUNNING = (CHOSEN, STARTED, READY)
 
+BOTH = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
+
 STORIES: dict[str, Sequence[e.Event]] = {
     "a repository is asked for and picked": (ASKED, PICKED),
+    "several are meant, and each gets a session": (
+        ASKED.model_copy(update={"candidates": BOTH, "together": True}),
+        PICKED.model_copy(update={"beside": ("acme/web",)}),
+    ),
     "green, approved, merged": (
         *RUNNING,
         CHANGES,

@@ -255,6 +255,10 @@ async def test_earlier_picks_that_are_alike_are_worked_examples(
 
 async def test_several_are_never_chosen_in_silence(classifier: Classifier, replies: Replies) -> None:
     replies.says(kind="several", reason="Both send mails.", alternatives=["acme/web", "acme/notify"])
+    replies.says(kind="several", reason="All of it.", alternatives=["acme/web"])
     decision = await classifier.classify(RoutingRequest("bump the mail library everywhere"))
     assert (decision.slug, [c.slug for c in decision.alternatives]) == (None, ["acme/web", "acme/notify"])
     assert decision.reason == f"{SEVERAL} Both send mails."
+    assert decision.together
+    assert not (await classifier.classify(RoutingRequest("bump everything"))).together
+    assert (await classifier.classify(RoutingRequest("acme/web and acme/notify need a logo"))).together

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
+from typing import get_args
 
 from bot.messages import Action, ChatMessage, Place, Press, Reaction, ThreadMessage
 from bot.platforms.slack.api import Json
@@ -21,9 +22,7 @@ _USER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#([CG][A-Z0-9]+)(?:\|([^>]*))?>")
 _SPECIAL = re.compile(r"<!(\w+)[^>]*>")
 _LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
-_ACTIONS: frozenset[Action] = frozenset(
-    {"stop", "retry", "approve", "refuse", "answer", "pick_repository", "wrong_repository", "open_page"}
-)
+_ACTIONS: frozenset[Action] = frozenset(get_args(Action))
 
 
 def said_at(ts: str) -> datetime:
