@@ -136,6 +136,7 @@ def _values(
     return {
         "common": {
             "GITHUB_CLIENT_ID": github.app.client_id,
+            "SLACK_CLIENT_ID": slack.oauth.client_id,
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "REPOSITORIES_FILE": str(root / "etc" / "repositories.yaml"),
@@ -156,6 +157,7 @@ def _values(
             "GITHUB_APP_ID": str(github.app.id),
             "GITHUB_APP_PRIVATE_KEY": str(root / "etc" / "app.pem"),
             "GITHUB_CLIENT_SECRET": github.app.client_secret,
+            "SLACK_CLIENT_SECRET": slack.oauth.client_secret,
             "BROKER_CLIENTS": ",".join(f"{name}:{ACCOUNTS[name].uid}" for name in PROCESSES[1:]),
             "AUDIT_ANCHORS": str(root / "anchors" / "audit-anchors.jsonl"),
         },

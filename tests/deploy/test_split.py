@@ -9,12 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 from functools import partial
 
+import httpx
 import pytest
 
 from session.database import Database
 from tests.deploy.accounts import BOT, BROKER, STRANGER, WEB, WORKER, Account
 from tests.deploy.split import ACCOUNTS, Split, split_house
 from tests.deploy.traces import held, readable
+from tests.emulators.slack.oauth import Team
 from tests.journeys.house import AGENT, BILLING
 from tests.journeys.steps import WHOLE
 from tests.provision.places import CHECKOUT
@@ -22,6 +24,9 @@ from tests.provision.places import CHECKOUT
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes as other users")
 
 ROLE = "bellhop_split"
+OF_CLIENTS = ("GITHUB_CLIENT_SECRET", "SLACK_CLIENT_SECRET")
+REDIRECT = "https://bellhop.example.com/slack/oauth_redirect"
+ACME = Team("T0ACME", "Acme", "U0BOT", "xoxb-canary-of-acme", "U0ADA")
 VAULTED = "canary-" + "f3a9c1d27b58e640"
 
 ASK = """
@@ -29,15 +34,20 @@ import asyncio, sys
 from pathlib import Path
 from session.broker import Broker, BrokerDown, BrokerRefused, Nothing
 from session.broker_accounts import StoredSecrets
+from session.broker_slack import SlackTokens
 from sandbox.broker.presence import who_am_i
 
-async def main(path, what):
+async def main(path, what, *words):
     async with Broker(Path(path)) as broker:
         try:
             if what == "who":
                 print(*sorted(await who_am_i(broker)))
             elif what == "store":
                 await StoredSecrets(broker).set("PLANTED", "x")
+            elif what == "install":
+                print((await SlackTokens(broker).install(*words)).team_name)
+            elif what == "token":
+                print(await SlackTokens(broker).token(*words))
             else:
                 await broker.call(what, Nothing(), Nothing)
         except BrokerRefused as error:
@@ -76,9 +86,9 @@ def listed(account: Account, *words: str) -> list[str]:
     return ended.stdout.splitlines()
 
 
-async def asked(split: Split, account: Account, what: str) -> str:
+async def asked(split: Split, account: Account, *what: str) -> str:
     """How the broker answers a process of that account."""
-    words = account.command(sys.executable, "-c", ASK, split.values["common"]["BROKER_SOCKET"], what)
+    words = account.command(sys.executable, "-c", ASK, split.values["common"]["BROKER_SOCKET"], *what)
     run = partial(subprocess.run, capture_output=True, text=True, check=True, cwd=CHECKOUT)
     return str((await asyncio.to_thread(run, words)).stdout).strip()
 
@@ -127,7 +137,7 @@ def assert_only_the_broker_holds_credentials(split: Split) -> None:
         if name != "broker":
             assert found - {"DATABASE_URL"} == set(), name
     kept = held(split.programs["broker"].pid, secrets)
-    assert kept >= {"SECRET_KEY", "OPENAI_API_KEY", "GITHUB_CLIENT_SECRET", "GITHUB_APP_PRIVATE_KEY"}
+    assert kept >= {"SECRET_KEY", "OPENAI_API_KEY", "GITHUB_APP_PRIVATE_KEY", *OF_CLIENTS}
     assert any(name.startswith("ghs_") for name in kept)
     assert any(name.startswith("ghu_") for name in kept)
     places = [split.root / name for name in ("state", "run", "etc", "anchors")]
@@ -145,7 +155,7 @@ def credentials(split: Split) -> dict[str, str]:
     github = split.house.github
     _, *body, _ = github.app.private_key.strip().splitlines()
     tokens = {value[:12]: value for value in [*github.world.tokens, *github.world.refresh_tokens]}
-    settings = ("SECRET_KEY", "FORMER_SECRET_KEYS", "OPENAI_API_KEY", "GITHUB_CLIENT_SECRET")
+    settings = ("SECRET_KEY", "FORMER_SECRET_KEYS", "OPENAI_API_KEY", *OF_CLIENTS)
     return {
         **{name: given[name] for name in settings},
         "GITHUB_APP_PRIVATE_KEY": body[len(body) // 2],
@@ -206,10 +216,30 @@ async def test_the_broker_goes_by_the_user_at_the_other_end(split: Split) -> Non
         assert await asked(split, account, "secret.names") == "not_yours"
     for account in (BOT, WEB, WORKER):
         assert await asked(split, account, "secret.rotate") == "not_yours"
-    for account in (WEB, WORKER):
-        assert await asked(split, account, "slack.token") == "not_yours"
-    for account in (BOT, WORKER):
-        assert await asked(split, account, "slack.install") == "not_yours"
-    assert await asked(split, WORKER, "slack.forget") == "not_yours"
-    assert await asked(split, BOT, "slack.token") == "malformed", "it may, and has to say of which workspace"
     assert (await split.command("secrets", "list")).printed == "No secrets are stored.\n"
+
+
+async def test_a_workspace_is_installed_by_the_web_and_its_token_given_to_the_bot_alone(split: Split) -> None:
+    await (await split.start("broker")).says("event=serving")
+    slack = split.house.slack
+    ada = await (await split.house.member("Ada", role="admin")).person()
+    slack.oauth.redirect_urls.append(REDIRECT)
+    slack.oauth.team = ACME
+    query = {
+        "client_id": slack.oauth.client_id,
+        "scope": "chat:write",
+        "redirect_uri": REDIRECT,
+        "state": "s",
+    }
+    async with httpx.AsyncClient() as http:
+        back = await http.get(f"{slack.base_url}/oauth/v2/authorize", params=query)
+    code = httpx.URL(back.headers["location"]).params["code"]
+    for account in (BOT, WORKER):
+        assert await asked(split, account, "install", code, REDIRECT, ada.id) == "not_yours"
+    assert await asked(split, WEB, "install", code, REDIRECT, ada.id) == "Acme"
+    for account in (WEB, WORKER):
+        assert await asked(split, account, "token", ACME.id) == "not_yours"
+    assert await asked(split, WORKER, "slack.forget") == "not_yours"
+    assert await asked(split, BOT, "token", ACME.id) == ACME.bot_token
+    places = [split.root / name for name in ("state", "run", "etc", "logs")]
+    assert readable(BROKER, places, {"token": ACME.bot_token, "client": slack.oauth.client_secret}) == set()
