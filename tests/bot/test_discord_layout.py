@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.card import status_card
-from bot.messages import Button, Choice, Outgoing, PlanLine, Post, StatusCard
+from bot.messages import Button, Choice, Menu, Outgoing, PlanLine, Post, StatusCard
 from bot.platforms.discord.keys import (
     SEARCH,
     Carried,
@@ -101,6 +101,7 @@ def acceptable(content: Outgoing) -> None:
 @example(
     Post("answer", "s1", "a" * 40_000, footer=("*" * 2_000,) * 8, buttons=(Button("stop", "🎉" * 200),) * 12)
 )
+@example(Post("answer", "s1", "Which?", menu=Menu("pick_repository", "Pick…", (Choice("\x85", "odd"),))))
 def test_no_post_is_refused_or_rings_anybody(post: Post) -> None:
     for part in split_post(post):
         acceptable(part)

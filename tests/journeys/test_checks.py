@@ -23,7 +23,7 @@ async def test_red_goes_back_to_the_agent_and_is_never_shown_to_people(open_hous
         await ada.reacts("white_check_mark", asked)
         answer = await thread.hears("Half a cent is now rounded up.")
         head = house.github.pull(BILLING, 1).head_sha
-        assert f"Checks passed on {head[:10]}" in answer.shown
+        assert f"Checks passed on {head[:7]}" in answer.shown
         await thread.holds_only("card", "approval", "answer")
 
 

@@ -31,7 +31,7 @@ async def test_what_keeps_the_work_in_is_said_in_the_thread_without_the_secret(o
         notice = await thread.hears("Nothing has left the sandbox, and the work is saved.")
         held = await thread.event(e.WorkHeldBack)
         assert isinstance(held.event, e.WorkHeldBack)
-        commit = held.event.holds[0].commit[:12]
+        commit = held.event.holds[0].commit[:7]
         assert f"`deploy.env` in commit {commit} holds what looks like an AWS access key." in notice.shown
         assert "tell me here how to go on" in notice.shown
         assert "please replace it where it is in use" in notice.shown

@@ -8,6 +8,8 @@ claimed, and comes to nothing the second time.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from bot.platforms.catching_up import readable
 from bot.platforms.slack.api import Json, SlackApi
@@ -44,17 +46,27 @@ async def missed_messages(api: SlackApi, reader: SlackReader) -> list[Json]:
 
 
 async def _in_channel(api: SlackApi, channel: str, since: float) -> list[Json]:
-    top = await _read(api, "conversations.history", channel)
+    top = await _messages(channel, partial(_history, api, channel))
     said = [message for message in top if float(message["ts"]) > since]
     lively = [message for message in top if float(message.get("latest_reply") or 0) > since]
     lively.sort(key=lambda message: float(message["latest_reply"]), reverse=True)
     for root in lively[:MOST_THREADS]:
-        thread = await _read(api, "conversations.replies", channel, ts=root["ts"], oldest=f"{since:.6f}")
+        thread = await _messages(channel, partial(_replies, api, channel, str(root["ts"]), since))
         # The first message comes whatever the time.
         said += [reply for reply in thread if reply["ts"] != root["ts"]]
     return said
 
 
-async def _read(api: SlackApi, method: str, channel: str, **which: object) -> list[Json]:
-    answer = await readable(lambda: api.call(method, channel=channel, limit=_MESSAGES, **which), channel)
+async def _history(api: SlackApi, channel: str) -> Json:
+    return await api.call("conversations.history", channel=channel, limit=_MESSAGES)
+
+
+async def _replies(api: SlackApi, channel: str, root: str, since: float) -> Json:
+    return await api.call(
+        "conversations.replies", channel=channel, ts=root, oldest=f"{since:.6f}", limit=_MESSAGES
+    )
+
+
+async def _messages(channel: str, read: Callable[[], Awaitable[Json]]) -> list[Json]:
+    answer = await readable(read, channel)
     return list(answer["messages"]) if answer is not None else []
