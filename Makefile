@@ -4,7 +4,7 @@ ROOMS := session skills classifier bot companion_web sandbox deploy tests
 # Variables people set: REPO (demo), NAME (attacks-prove, bench), TESTS, JOBS and PYTEST_ARGS (test), UPGRADE (lock), PYTHON (venv).
 TESTS ?= tests
 # Test processes side by side, each with servers of its own. Most of them wait most of the time.
-JOBS ?= 4
+JOBS ?= 6
 PICTURES := thread-slack thread-discord session-390 session-1280 session-1280-dark sessions-1280
 
 # Where this is set, each test process compiles every test anew, which takes longer than importing it.

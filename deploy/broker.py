@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, slack_oauth, vault_over
@@ -39,6 +39,7 @@ from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.slack_desk import SLACK_KINDS, SlackDesk
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import Vault, VaultError
+from sandbox.certificates import model_authorities, system_authorities
 from session.anchors import Anchors
 from session.log import NoSuchSession
 from session.saved_work import SavedWork
@@ -94,6 +95,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
                 api_key=settings.openai_api_key,
                 max_retries=0,
                 timeout=CLIP_SECONDS,
+                http_client=DefaultAsyncHttpxClient(verify=model_authorities()),
             )
         )
         on_servers, refusals = _tool_servers(core, secrets)
@@ -221,14 +223,15 @@ def trust(settings: Settings) -> ssl.SSLContext:
 
     Raises: SettingsError.
     """
+    if settings.egress_authorities is None:
+        return system_authorities()
     context = ssl.create_default_context()
-    if settings.egress_authorities is not None:
-        try:
-            context.load_verify_locations(settings.egress_authorities)
-        except OSError as error:
-            raise SettingsError(
-                f"EGRESS_AUTHORITIES: {settings.egress_authorities} holds no certificates that can be read "
-                f"({error.strerror or error}). Name a file of PEM certificates, such as "
-                "EGRESS_AUTHORITIES=/etc/bellhop/company-ca.pem"
-            ) from error
+    try:
+        context.load_verify_locations(settings.egress_authorities)
+    except OSError as error:
+        raise SettingsError(
+            f"EGRESS_AUTHORITIES: {settings.egress_authorities} holds no certificates that can be read "
+            f"({error.strerror or error}). Name a file of PEM certificates, such as "
+            "EGRESS_AUTHORITIES=/etc/bellhop/company-ca.pem"
+        ) from error
     return context

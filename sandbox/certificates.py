@@ -6,12 +6,19 @@ import ssl
 from functools import cache
 
 import httpx
+import httpx2
 
 
 @cache
 def bundled_authorities() -> ssl.SSLContext:
     """Those that come with httpx, or those of `SSL_CERT_FILE`. It is everybody's: nobody may change it."""
     return httpx.create_ssl_context()
+
+
+@cache
+def model_authorities() -> ssl.SSLContext:
+    """Those of this machine, or of `SSL_CERT_FILE`. It is everybody's: nobody may change it."""
+    return httpx2.create_ssl_context()
 
 
 @cache

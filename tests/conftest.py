@@ -21,7 +21,7 @@ import redis
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from tests.provision import base_image as base_images
-from tests.provision import docker_engine, parts, places, processes
+from tests.provision import docker_engine, forks, parts, places, processes
 from tests.provision.databases import migrate
 from tests.provision.lent_database import LentDatabase
 from tests.provision.postgres import PostgresServer, reachable_parent
@@ -33,7 +33,9 @@ _DATABASES = ("sqlite", "postgres")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers of this suite."""
+    """Declare the markers of this suite; where several processes are to run it, one forks for them all."""
+    if config.getoption("numprocesses", None):
+        forks.share()
     config.addinivalue_line(
         "markers", "needs(*parts): skip (fail under CI=true) where a real part is missing"
     )

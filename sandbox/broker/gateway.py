@@ -26,6 +26,7 @@ from sandbox.broker.budgets import BudgetDesk
 from sandbox.broker.operations import CALLER, Caller
 from sandbox.broker.passage import Passage, failure
 from sandbox.broker.usage_meter import UsageMeter, estimated_input
+from sandbox.certificates import model_authorities
 from session.audit import Audit, AuditDown, AuditEntry, Outcome
 from session.broker import PURPOSE_HEADER, SESSION_HEADER
 from session.database import DatabaseDown
@@ -95,6 +96,7 @@ class ModelGateway:
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+            verify=model_authorities(),
         )
 
     async def __aenter__(self) -> ModelGateway:

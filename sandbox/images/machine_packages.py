@@ -49,7 +49,7 @@ def write_settings(tree: Path, release: str | None) -> None:
     `release` is that of the Debian in the box, whose apt can do nothing with the sources of another; None
     when the box has this machine's own apt.
     """
-    written = dict(_python_and_npm_settings())
+    written = dict(python_and_npm_settings())
     if release is None or f"VERSION_CODENAME={release}" in _read(Path("/etc/os-release")).splitlines():
         written |= apt_settings(Path("/"))
     for path, text in written.items():
@@ -85,8 +85,9 @@ def _apt_keys(settings: Mapping[str, str]) -> Sequence[Path]:
 
 
 @lru_cache(maxsize=1)
-def _python_and_npm_settings() -> Mapping[str, str]:
-    """Asked once in the life of a program: each of the two takes half a second."""
+def python_and_npm_settings() -> Mapping[str, str]:
+    """What pip and npm are told on this machine, by file. Asked once in the life of a program: each of the two
+    takes half a second."""
     written = {PIP_FILE: _pip_settings(), NPM_FILE: _npm_settings()}
     return {path: text for path, text in written.items() if text}
 

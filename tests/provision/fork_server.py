@@ -1,4 +1,4 @@
-"""A process that has imported Bellhop and becomes a `bellhop` command whenever it is asked to.
+"""A process that has imported Bellhop and becomes a `bellhop` command, or a program, when it is asked to.
 
 Importing takes a second and a half of processor time, which most of what a test starts would spend before it
 does anything. A fork has it behind it, and is otherwise a process like any: its own memory, environment,
@@ -18,9 +18,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from deploy.command import main as bellhop
+from sandbox.images.machine_packages import python_and_npm_settings
 
 ROOMS = ("session", "skills", "classifier", "bot", "companion_web", "sandbox", "deploy")
 MOST_BYTES = 1_000_000
@@ -30,11 +32,13 @@ Program = Callable[[], int]
 
 
 def import_rooms() -> None:
-    """Everything that a `bellhop` command may import later."""
+    """Everything that a `bellhop` command may import, and ask this machine, later."""
     for room in map(importlib.import_module, ROOMS):
         for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
             if not found.name.endswith(".__main__"):
                 importlib.import_module(found.name)
+    # Whatever opens a local box asks pip and npm for it, which takes longer than most of what is tested.
+    python_and_npm_settings()
     gc.collect()
     # What was imported is not touched any more, so forks share it.
     gc.freeze()
@@ -100,8 +104,16 @@ def _become(words: list[str], environment: dict[str, str], directory: str, strea
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
+    if words[0] == "-c":
+        sys.argv[:] = ["-c", *words[2:]]
+        return partial(_run, words[1])
     sys.argv[:] = ["bellhop", *words]
     return bellhop
+
+
+def _run(program: str) -> int:
+    exec(compile(program, "-c", "exec"), {"__name__": "__main__"})
+    return 0
 
 
 def main() -> int:
@@ -109,9 +121,10 @@ def main() -> int:
     import_rooms()
     path = Path(sys.argv[1])
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
+    new = path.with_suffix(".new")
+    listener.bind(str(new))
     listener.listen(64)
-    print("ready", flush=True)
+    new.rename(path)  # whoever sees it there finds it listening
     program = serve(listener)
     return program()
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from tests.provision.places import CHECKOUT, temporary_home
+
+START_SECONDS = 60.0
+POLL_SECONDS = 0.02
 
 
 class Fork:
@@ -52,6 +56,17 @@ class Fork:
         return self.returncode
 
 
+async def run_program(program: str, *arguments: str) -> str:
+    """What the program printed and complained, in a process of its own, once that has ended well."""
+    with TemporaryFile() as output:
+        process = await bellhop("-c", program, *arguments, environment={}, output=output)
+        code = await process.wait()
+        output.seek(0)
+        said = output.read().decode()
+    assert code == 0, said
+    return said
+
+
 async def bellhop(
     *words: str,
     environment: Mapping[str, str],
@@ -59,51 +74,69 @@ async def bellhop(
     errors: IO[bytes] | None = None,
     stdin: IO[bytes] | None = None,
 ) -> Fork:
-    """`bellhop <words>` in the checkout, in a session of its own, with that environment and no other.
+    """`bellhop <words>` in the checkout, in a session of its own, with that environment and no other; or the
+    program that stands after `-c`, as of `python -c`.
 
     The files stay the caller's. `errors` None: to `output` too; `stdin` None: there is nothing to read.
     """
     message = json.dumps([words, dict(environment), str(CHECKOUT)]).encode()
     with TemporaryFile() as nothing:
         streams = [stdin or nothing, output, errors or output]
-        asked = _server().ask(message + b"\n", [each.fileno() for each in streams])
+        asked = await asyncio.to_thread(_ask, message + b"\n", [each.fileno() for each in streams])
     reader, writer = await asyncio.open_unix_connection(sock=asked)
     return Fork(int(await reader.readline()), reader, writer)
+
+
+SHARED = "BELLHOP_TEST_FORKS"
+"""The variable that names the socket of a process that forks for several test processes."""
+
+
+def share() -> None:
+    """Start the process that forks for all test processes that this one starts from now on."""
+    os.environ[SHARED] = str(_server(temporary_home()).path)
 
 
 class _Server:
     """The process that forks, for as long as this one lives: it ends when its standard input does."""
 
     def __init__(self, home: Path) -> None:
-        self._path = home / "forks"
+        self.path = home / "forks"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.provision.fork_server", str(self._path)],
+            [sys.executable, "-m", "tests.provision.fork_server", str(self.path)],
             cwd=CHECKOUT,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
         )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the process that forks `bellhop` commands did not start")
-
-    def ask(self, message: bytes, descriptors: Sequence[int]) -> socket.socket:
-        """A connection that tells the new process's number, and its exit code when it has ended."""
-        asked = socket.socket(socket.AF_UNIX)
-        asked.connect(str(self._path))
-        sent = socket.send_fds(asked, [message], list(descriptors))
-        asked.sendall(message[sent:])
-        asked.setblocking(False)
-        return asked
 
     def end(self) -> None:
         """It is gone, and so is what it forked."""
         with suppress(BrokenPipeError):
             self._process.communicate()
-        shutil.rmtree(self._path.parent, ignore_errors=True)
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def _ask(message: bytes, descriptors: Sequence[int]) -> socket.socket:
+    """A connection that tells the new process's number, and its exit code when it has ended."""
+    asked = socket.socket(socket.AF_UNIX)
+    asked.connect(_listening())
+    sent = socket.send_fds(asked, [message], list(descriptors))
+    asked.sendall(message[sent:])
+    asked.setblocking(False)
+    return asked
 
 
 @functools.cache
-def _server() -> _Server:
-    server = _Server(temporary_home())
+def _listening() -> str:
+    """The socket of the process that forks, as soon as it listens."""
+    path = Path(os.environ.get(SHARED) or _server(temporary_home()).path)
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the process that forks `bellhop` commands did not start")
+        time.sleep(POLL_SECONDS)
+    return str(path)
+
+
+def _server(home: Path) -> _Server:
+    server = _Server(home)
     atexit.register(server.end)
     return server

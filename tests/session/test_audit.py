@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from session.audit_check import verify
 from session.database import Database, DatabaseDown
 from session.roles import RoleRefused, grant
 from tests.provision import places, processes
-from tests.provision.places import CHECKOUT
+from tests.provision.forks import run_program
 from tests.provision.postgres import PostgresServer, reachable_parent
 
 NO_ANCHORS = Path("/nowhere")
@@ -143,16 +142,8 @@ async def test_what_a_database_cannot_keep_takes_no_other_entry_with_it(audit: A
 
 
 async def test_three_processes_make_one_chain(audit: Audit, database_url: str) -> None:
-    async def process(name: str) -> None:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", WRITER, database_url, name, "12"),
-            cwd=CHECKOUT,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, errors = await child.communicate()
-        assert child.returncode == 0, errors.decode()
-
-    await asyncio.gather(process("one"), process("two"), process("three"), written(audit, 20))
+    processes = (run_program(WRITER, database_url, name, "12") for name in ("one", "two", "three"))
+    await asyncio.gather(*processes, written(audit, 20))
     verdict = await verify(audit, NO_ANCHORS)
     assert verdict.ok
     assert verdict.rows == 3 * 60 + 20

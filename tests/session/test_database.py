@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from session.database import TORTOISE_ORM, Database, DatabaseDown, Transaction
 from session.people import Person
 from session.snapshots import Snapshots
 from tests.provision import places, processes
-from tests.provision.places import CHECKOUT
+from tests.provision.forks import run_program
 from tests.provision.postgres import PostgresServer, reachable_parent
 from tests.session.room import Room
 
@@ -40,18 +39,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def process(url: str, session_id: str = "", number: int = 0) -> None:
     """Another process that migrates and then writes."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        WRITER,
-        url,
-        session_id,
-        str(number),
-        cwd=CHECKOUT,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await child.communicate()
-    assert child.returncode == 0, errors.decode()
+    await run_program(WRITER, url, session_id, str(number))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -66,8 +66,9 @@ def read_custom_id(text: str) -> Carried:
 
 
 def short_value(value: str) -> str:
-    """The value of a choice, short enough for a menu or a button whatever its length, and never blank."""
-    if len(value) <= 40 and value.isprintable() and value.strip() and not value.startswith(_DIGEST):
+    """The value of a choice, short enough for a menu or a button whatever its length; never only blanks."""
+    fits = len(value) <= 40 and value.isprintable() and not value.isspace()
+    if fits and not value.startswith(_DIGEST):
         return value
     return _DIGEST + hashlib.sha256(value.encode()).hexdigest()[:16]
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sandbox.broker.door.addresses import Network, Resolver, resolve
 from sandbox.broker.door.handlers import GitHandler
+from sandbox.certificates import system_authorities
 from session.audit import Audit
 from session.catalogue import Catalogue
 from session.halt import KillSwitch
@@ -57,7 +58,7 @@ class DoorParts:
     networks: Sequence[Network] = ()
     git: GitHandler | None = None
     spend: Spend | None = None
-    ssl_context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    ssl_context: ssl.SSLContext = field(default_factory=system_authorities)
     resolver: Resolver = resolve
     idle_seconds: float = 120.0
     connect_seconds: float = 10.0
