@@ -86,8 +86,7 @@ def _apt_keys(settings: Mapping[str, str]) -> Sequence[Path]:
 
 @lru_cache(maxsize=1)
 def python_and_npm_settings() -> Mapping[str, str]:
-    """What pip and npm are told on this machine, by file. Asked once in the life of a program: each of the two
-    takes half a second."""
+    """What pip and npm are told here, by file. Asked once, since each of the two takes half a second."""
     written = {PIP_FILE: _pip_settings(), NPM_FILE: _npm_settings()}
     return {path: text for path, text in written.items() if text}
 
