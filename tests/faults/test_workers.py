@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 import pytest
 
 from session import events as e
 from tests.emulators.model.turns import Held, tool
 from tests.faults.processes import MODEL, House
-from tests.faults.standstill import standstill
+from tests.faults.standstill import Standstill, standstill
 from tests.faults.waiting import until
 from tests.faults.work import COMMAND, FINISH, PROPOSE, assert_done_once, reached, work
 
@@ -53,14 +54,24 @@ async def test_a_worker_killed_during_a_command_is_replaced_and_the_command_runs
     assert await house.holder(session_id) is not killed
 
 
+async def opened_to_stand_still(house: House, still: Standstill, points: Sequence[str]) -> dict[str, str]:
+    """A session for each point before which it stands still, by its id."""
+    for program in house.programs:
+        program.send(signal.SIGSTOP)  # or it might be past the point before anybody can say so
+    sessions = {await house.opened(f"Fix the total of invoices ({point})"): point for point in points}
+    await still.hold(sessions)
+    for program in house.programs:
+        program.send(signal.SIGCONT)
+    return sessions
+
+
 @pytest.mark.parametrize("points", [BEFORE_APPROVAL, AFTER_APPROVAL], ids=["before", "after"])
 async def test_a_worker_may_die_before_any_record(one_worker: House, points: tuple[str, ...]) -> None:
     house = one_worker
     house.model.play(MODEL, work)
     async with standstill(house.environment["DATABASE_URL"]) as still:
         # Each session stands still before another of the points; then the worker of all is killed at once.
-        sessions = {await house.opened(f"Fix the total of invoices ({point})"): point for point in points}
-        await still.hold(sessions)
+        sessions = await opened_to_stand_still(house, still, points)
         if points is AFTER_APPROVAL:
             for session_id in sessions:
                 await house.approve(session_id)
@@ -96,8 +107,7 @@ async def test_a_worker_frozen_in_the_middle_of_a_write_holds_nobody_up(two_work
     house = two_workers
     house.model.play(MODEL, work)
     async with standstill(house.environment["DATABASE_URL"]) as still:
-        session_id = await house.opened()
-        await still.hold({session_id: "ToolCalled"})
+        (session_id,) = await opened_to_stand_still(house, still, ["ToolCalled"])
         await still.reached(1)
         frozen = await house.holder(session_id)
         frozen.send(signal.SIGSTOP)
@@ -114,8 +124,7 @@ async def test_a_cut_connection_to_the_database_does_not_fail_a_turn(one_worker:
     house = one_worker
     house.model.play(MODEL, work)
     async with standstill(house.environment["DATABASE_URL"]) as still:
-        session_id = await house.opened()
-        await still.hold({session_id: "ToolReturned"})
+        (session_id,) = await opened_to_stand_still(house, still, ["ToolReturned"])
         await still.reached(1)
         await still.cut()
         await house.programs[0].says("turn left until the database answers")

@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Page, expect
 import companion_web
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.world import THREAD_STARTER
+from tests.faults.waiting import until
 from tests.journeys.house import House
 from tests.journeys.stages import DiscordStage, served
 from tests.journeys.thread import Thread
@@ -98,10 +99,15 @@ async def take_phone(page: Page, session: str, others: story.Others) -> None:
     await take(page, "changes-390")
     await page.goto(session)
     await take(page, "session-top-390")
-    await page.locator("article", has_text=story.FOLLOW_UP).evaluate(
-        "asked => window.scrollTo(0, window.scrollY + asked.getBoundingClientRect().top - 14)"
-    )
-    assert await page.get_by_role("button", name="Approve").evaluate(UNCOVERED)
+
+    async def can_be_pressed() -> bool:
+        # What is still arriving moves what is there already.
+        await page.locator("article", has_text=story.FOLLOW_UP).evaluate(
+            "asked => window.scrollTo(0, window.scrollY + asked.getBoundingClientRect().top - 14)"
+        )
+        return bool(await page.get_by_role("button", name="Approve").evaluate(UNCOVERED))
+
+    await until(can_be_pressed, "the button that approves is in view")
     await take(page, "session-390")
     for name, thread in (("merged", others.merged), ("failed", others.failed), ("asked", others.asked)):
         await page.goto(session.replace(session.rsplit("/", 1)[1], await thread.session()))
