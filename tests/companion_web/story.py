@@ -65,7 +65,7 @@ def start(turn: str = "t1", prompt_id: str = "pr1", epoch: int = 1) -> list[e.Ev
         e.TurnStarted(turn_id=turn, prompt_id=prompt_id, model="gpt-5.1-codex", epoch=epoch),
         e.SandboxReady(
             backend="docker",
-            isolation="Container, no network, no privileges",
+            isolation="A container of its own: no network, no privileges.",
             box="b1",
             image="bellhop-box:1",
         ),
