@@ -32,6 +32,8 @@ ARGUMENTS = (
     "--no-first-run",
     "--hide-scrollbars",
     "--mute-audio",
+    # Who connects waits for the pages that are there; of its own it would have one that still begins.
+    "--no-startup-window",
 )
 START_SECONDS = 60.0
 # It is found at once, except on a machine where everything waits for the processor.
