@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from companion_web.admins_page import AdminsPage
 from companion_web.door import Door, Form
 from companion_web.fragments import Fragments
 from companion_web.governance import Governance
 from companion_web.visitors import Visitor
-from session.access import reaches
 from session.audit import AuditDown, Audited
 from session.broker import BrokerDown, BrokerRefused
-from session.refusals import NotAllowed, NotNow
+from session.refusals import NotNow
 
 ROWS = 50
 MAX_REASON_CHARACTERS = 300
@@ -54,13 +54,15 @@ class _Asked:
         return "/admin?" + urlencode({key: value for key, value in query.items() if value}) + "#audit"
 
 
-class AdminPage:
+class AdminPage(AdminsPage):
     """Everything under `/admin`. Values of secrets go in and are never shown."""
+
+    admins_only = _ADMINS_ONLY
 
     def __init__(self, governance: Governance, fragments: Fragments, door: Door) -> None:
         self._governance = governance
         self._fragments = fragments
-        self._door = door
+        super().__init__(door)
 
     def routes(self) -> list[Route]:
         """Where it is."""
@@ -74,29 +76,16 @@ class AdminPage:
             Route("/admin/secrets/delete", action(self.delete_secret, refused), methods=["POST"]),
         ]
 
-    async def show(self, request: Request, visitor: Visitor) -> Response:
-        """The page."""
-        _require_admin(visitor)
-        return await self._page(request, visitor)
-
-    async def refused(
-        self, request: Request, visitor: Visitor, form: Form, sentence: str, status: int
-    ) -> Response:
-        """The page with a sentence; of what was typed nothing comes back, since it may be a secret."""
-        if not reaches(visitor.role, "admin"):
-            return self._door.message(request, visitor, status, "Not done", sentence)
-        return await self._page(request, visitor, said=sentence, status=status)
-
     async def confirm(self, request: Request, visitor: Visitor) -> Response:
         """The question before everything is stopped."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         return HTMLResponse(
             self._fragments.page("admin_stop.html", **self._door.context(request, visitor)),
         )
 
     async def stop(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Stops all work of the installation."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         reason = form.text("reason")[:MAX_REASON_CHARACTERS]
         try:
             await self._governance.standstill.stop(visitor.person, reason)
@@ -106,13 +95,13 @@ class AdminPage:
 
     async def resume(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Lets work go on."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         await self._governance.standstill.resume(visitor.person)
         return "/admin"
 
     async def set_secret(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Keeps a secret in the broker, which puts it on record."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         try:
             await self._governance.secrets.set(form.text("name"), form.text("value"), visitor.person.id)
         except ValueError:
@@ -121,7 +110,7 @@ class AdminPage:
 
     async def delete_secret(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Has the broker forget a secret, which puts it on record."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         await self._governance.secrets.delete(form.text("name"), visitor.person.id)
         return "/admin#secrets"
 
@@ -154,11 +143,6 @@ class AdminPage:
             return await self._governance.secrets.names(), ""
         except (BrokerDown, BrokerRefused) as error:
             return (), str(error)
-
-
-def _require_admin(visitor: Visitor) -> None:
-    if not reaches(visitor.role, "admin"):
-        raise NotAllowed(_ADMINS_ONLY)
 
 
 def _word(text: str) -> str:

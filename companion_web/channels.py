@@ -8,25 +8,27 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from companion_web.admins_page import AdminsPage
 from companion_web.door import Door, Form
 from companion_web.fragments import Fragments
 from companion_web.visitors import Visitor
-from session.access import reaches
 from session.channel_rules import Channel, ChannelRuleBook, described, read_word
-from session.refusals import NotAllowed, NotNow
+from session.refusals import NotNow
 
 _ADMINS_ONLY = "What holds for a whole channel is set by admins. Ask one of them."
 _NO_CHANNEL = "Choose a channel first."
 _MENTIONS: dict[str, bool | None] = {"": None, "on": True, "off": False}
 
 
-class ChannelsPage:
+class ChannelsPage(AdminsPage):
     """Everything under `/admin/channels`."""
+
+    admins_only = _ADMINS_ONLY
 
     def __init__(self, book: ChannelRuleBook, fragments: Fragments, door: Door) -> None:
         self._book = book
         self._fragments = fragments
-        self._door = door
+        super().__init__(door)
 
     def routes(self) -> list[Route]:
         """Where it is."""
@@ -37,22 +39,9 @@ class ChannelsPage:
             Route("/admin/channels/forget", action(self.forget, self.refused), methods=["POST"]),
         ]
 
-    async def show(self, request: Request, visitor: Visitor) -> Response:
-        """The page."""
-        _require_admin(visitor)
-        return await self._page(request, visitor)
-
-    async def refused(
-        self, request: Request, visitor: Visitor, form: Form, sentence: str, status: int
-    ) -> Response:
-        """The page with a sentence."""
-        if not reaches(visitor.role, "admin"):
-            return self._door.message(request, visitor, status, "Not done", sentence)
-        return await self._page(request, visitor, said=sentence, status=status)
-
     async def save(self, request: Request, visitor: Visitor, form: Form) -> str:
         """The rules of one channel, as far as they are others than before."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         channel = await self._channel(form)
         words = tuple(read_word(word) for word in form.text("words").split(",") if word.strip())
         repository, required = form.text("repository") or None, _MENTIONS.get(form.text("mentions"))
@@ -68,7 +57,7 @@ class ChannelsPage:
 
     async def forget(self, request: Request, visitor: Visitor, form: Form) -> str:
         """Nothing special holds in the channel any more."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         await self._book.forget(visitor.person, await self._channel(form), through="web")
         return "/admin/channels"
 
@@ -100,8 +89,3 @@ class ChannelsPage:
 def channel_key(channel: Channel) -> str:
     """The channel in one field of a form."""
     return json.dumps(channel.key, separators=(",", ":"))
-
-
-def _require_admin(visitor: Visitor) -> None:
-    if not reaches(visitor.role, "admin"):
-        raise NotAllowed(_ADMINS_ONLY)

@@ -15,16 +15,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from companion_web.admins_page import AdminsPage
 from companion_web.door import Door, Form
 from companion_web.fragments import Fragments
 from companion_web.trouble import TROUBLES, Trouble, trouble_status
 from companion_web.visitors import FLOW_SECONDS, SignedCookie, Visitor
-from session.access import reaches
 from session.broker import BrokerRefused
 from session.broker_slack import MAX_CODE_CHARACTERS, SLACK_AWAY, SlackTokens
 from session.directory import Directory
 from session.people import Declared
-from session.refusals import NotAllowed, NotNow
+from session.refusals import NotNow
 from session.settings import Settings
 from session.slack_installations import SlackInstallation, SlackInstallations
 
@@ -70,8 +70,10 @@ class _Flow(Declared):
     state: str
 
 
-class SlackPage:
+class SlackPage(AdminsPage):
     """`/admin/slack`, and the way over Slack's own page."""
+
+    admins_only = _ADMINS_ONLY
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class SlackPage:
         self._slack = slack
         self._directory = directory
         self._fragments = fragments
-        self._door = door
+        super().__init__(door)
 
     def routes(self) -> list[Route]:
         """Where it is."""
@@ -102,23 +104,10 @@ class SlackPage:
             Route(f"{PAGE}/remove", action(self.remove, self.refused), methods=["POST"]),
         ]
 
-    async def show(self, request: Request, visitor: Visitor) -> Response:
-        """The list."""
-        _require_admin(visitor)
-        return await self._page(request, visitor)
-
-    async def refused(
-        self, request: Request, visitor: Visitor, form: Form, sentence: str, status: int
-    ) -> Response:
-        """The list with a sentence."""
-        if not reaches(visitor.role, "admin"):
-            return self._door.message(request, visitor, status, "Not done", sentence)
-        return await self._page(request, visitor, said=sentence, status=status)
-
     async def leave(self, request: Request, visitor: Visitor, form: Form) -> Response:
         """Off to Slack. A page that goes on by itself: as an answer to a form, browsers hold a redirect, and
         all that follow it, against the pages' policy."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         if not self._client_id:
             raise NotNow(_NO_CLIENT)
         state = await self._directory.issue_ticket(_PURPOSE, visitor.person.id, FLOW_SECONDS)
@@ -136,7 +125,7 @@ class SlackPage:
 
     async def come_back(self, request: Request, visitor: Visitor) -> Response:
         """Back from Slack: the broker takes the code, and the page says what came of it."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         given = request.query_params
         if not await self._begun_here(request, visitor, given.get("state", "")):
             return self._told(request, visitor, 403, "Not added", _NOT_THIS_BROWSER)
@@ -146,7 +135,7 @@ class SlackPage:
 
     async def remove(self, request: Request, visitor: Visitor, form: Form) -> str:
         """The broker forgets the workspace, and puts that on record."""
-        _require_admin(visitor)
+        self._require_admin(visitor)
         known = {installation.team_id for installation in await self._slack.installations.all()}
         if form.text("team") in known:
             await self._slack.tokens.forget(form.text("team"), by=visitor.person.id)
@@ -217,8 +206,3 @@ def _status(trouble: Trouble) -> int:
     if isinstance(trouble, BrokerRefused) and trouble.kind == SLACK_AWAY:
         return _AWAY_STATUS
     return trouble_status(trouble)
-
-
-def _require_admin(visitor: Visitor) -> None:
-    if not reaches(visitor.role, "admin"):
-        raise NotAllowed(_ADMINS_ONLY)
