@@ -13,7 +13,7 @@ from shlex import quote
 from uuid import uuid4
 
 from sandbox.environments.protocol import SandboxFailed
-from sandbox.environments.runner_client import ExecResult, OnOutput, RunnerClient, RunnerError
+from sandbox.environments.runner_client import ExecResult, OnOutput, RunnerClient, RunnerError, RunnerGone
 from session.people import Person
 
 GIT_SECONDS = 300.0
@@ -57,6 +57,23 @@ LEFT_BEHIND = (
 """Never part of a change, also where a repository forgot to ignore it. What is tracked stays tracked."""
 
 LEAVE_BEHIND = f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude"
+LOCKED = "locked"
+UNLOCK_TRIES = 100
+UNLOCK = f"""
+busy() {{
+  for process in /proc/[0-9]*; do
+    read -r name <"$process/comm" && [ "$name" = git ] && return 0
+  done 2>/dev/null
+  return 1
+}}
+tries=0
+while busy && [ $tries -lt {UNLOCK_TRIES} ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+busy || [ ! -d .git ] || find .git -name '*.lock' -delete
+"""
+"""A git that was killed leaves its locks, which say nothing of whether anybody holds them."""
 NOTED = ".git/bellhop-noted"
 LISTED_BYTES = 40_000
 
@@ -64,14 +81,15 @@ LISTED_BYTES = 40_000
 @dataclass(frozen=True, slots=True)
 class BoxState:
     """How far a box has come: whose repository lies in it (its slug, empty in a new box), the commits that
-    are checked out and that the base branch is at (empty: none is known), and whether it was `laid_out` and
-    `prepared`."""
+    are checked out and that the base branch is at (empty: none is known), whether it was `laid_out` and
+    `prepared`, and whether some git has `locked` it, which may be long gone."""
 
     repository: str = ""
     head: str = ""
     base_sha: str = ""
     laid_out: bool = False
     prepared: bool = False
+    locked: bool = False
 
 
 def set_up_call(number: int, command: str, attempt: int) -> str:
@@ -99,11 +117,20 @@ class BoxGit:
         said = await self._exec(
             "exec 2>/dev/null; git config bellhop.repository || echo; "
             "git rev-parse --verify --quiet HEAD || echo; "
-            f"git for-each-ref --format='%(refname) %(objectname)' {READY_REF} {PREPARED_REF} {quote(origin)}"
+            "git for-each-ref --format='%(refname) %(objectname)' "
+            f"{READY_REF} {PREPARED_REF} {quote(origin)}; "
+            f"[ -z \"$(find .git -maxdepth 1 -name '*.lock')\" ] || echo {LOCKED}"
         )
-        repository, head, *references = (*said.output.splitlines(), "", "")
-        known = {name: sha for name, _, sha in (line.partition(" ") for line in references)}
-        return BoxState(repository, head, known.get(origin, ""), READY_REF in known, PREPARED_REF in known)
+        repository, head, *rest = (*said.output.splitlines(), "", "")
+        known = {name: sha for name, _, sha in (line.partition(" ") for line in rest)}
+        return BoxState(
+            repository,
+            head,
+            known.get(origin, ""),
+            laid_out=READY_REF in known,
+            prepared=PREPARED_REF in known,
+            locked=LOCKED in known,
+        )
 
     async def fetch_base(self, base_bundle: str) -> None:
         """The base branch as the bundle has it, under `origin/`; nothing is checked out. Raises:
@@ -142,11 +169,9 @@ class BoxGit:
         return tuple(found.output.splitlines())
 
     async def unlock(self) -> None:
-        """What git locked when it was cut off is free again; nothing else may be running there. Raises:
-        SandboxFailed."""
-        await self._must(
-            "[ ! -d .git ] || find .git -name '*.lock' -delete", "clearing up after a start that was cut off"
-        )
+        """What git locked before it was cut off is free again. A git that still runs is waited for, for some
+        seconds; should it run on, all stays locked. Raises: SandboxFailed."""
+        await self._exec(UNLOCK)
 
     async def note_files(self) -> None:
         """What is in the workspace now is what `drop_newer` leaves there. Raises: SandboxFailed."""
@@ -240,14 +265,24 @@ class BoxGit:
 
         Raises: SandboxFailed, RunnerError.
         """
-        await self._runner.checkpoint(
-            "Checkpoint", author_name=plain(author.name), author_email=plain(author.commit_email)
-        )
+        try:
+            await self._take_checkpoint(author)
+        except RunnerGone:
+            raise
+        except RunnerError:
+            # As in `_must`.
+            await self.unlock()
+            await self._take_checkpoint(author)
         origin = quote(f"refs/remotes/origin/{base_branch}")
         await self._must(
             f"git bundle create --quiet {OUT_BUNDLE} {CHECKPOINT_REF} --not {origin}", "saving the workspace"
         )
         return await self._read_bundle()
+
+    async def _take_checkpoint(self, author: Person) -> None:
+        await self._runner.checkpoint(
+            "Checkpoint", author_name=plain(author.name), author_email=plain(author.commit_email)
+        )
 
     async def run(
         self, command: str, timeout_seconds: float, on_output: OnOutput | None = None
@@ -284,6 +319,11 @@ class BoxGit:
 
     async def _must(self, script: str, doing: str, env: Mapping[str, str] | None = None) -> ExecResult:
         result = await self._exec(script, env)
+        if result.exit_code not in (0, None):
+            # A lock may have been in the way, of the agent's git or of a worker's that is gone. Whatever else
+            # it was fails again.
+            await self.unlock()
+            result = await self._exec(script, env)
         if result.exit_code != 0:
             said = result.output.strip()[-500:] or result.cause or "it said nothing"
             raise SandboxFailed(f"{doing} in the sandbox failed: {said}")

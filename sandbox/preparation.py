@@ -80,10 +80,11 @@ class Preparation:
 
         What of the session's earlier work came back, in words. Raises: SandboxFailed, GitFailed.
         """
+        if self._state.locked:
+            # Cut off by a stop, or by the end of a worker: the agent would stand before it too.
+            await self._git.unlock()
         if self._state.laid_out:
             return await self._from_snapshot()
-        if self._box.origin != "created":
-            await self._git.unlock()
         has_work = await self._parts.quarantine.resolve(CHECKPOINT_REF) is not None
         if self._state.head and not has_work:
             # An image's files, perhaps older than the base: `complete` brings them up to it.

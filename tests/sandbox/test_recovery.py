@@ -148,6 +148,51 @@ async def test_a_lost_box_is_rebuilt_with_all_that_was_in_it() -> None:
         assert shown.output.split("\n") == ["half a thought", "Mine", " D README.md", "?? draft.md"]
 
 
+LOCKS = "mkdir -p .git/refs/bellhop; touch .git/index.lock .git/config.lock .git/refs/bellhop/checkpoint.lock"
+"""What a git leaves that is killed at its work."""
+
+
+async def test_locks_of_a_git_that_was_killed_keep_nobody_from_anything() -> None:
+    async with household(verify=()) as house:
+        house.model.script(MODEL, tool("bash", command=LOCKS), FIX, PROPOSE)
+        session_id = await house.opened()
+        view = await house.run(session_id)
+        assert (view.state, view.failure, view.degraded) == ("awaiting_approval", None, ())
+        await house.commands.refuse(session_id, view.open_approvals[0].request.approval_id, house.ada)
+        async with await house.environment.open(spec(house, session_id)) as box:
+            await box.runner.exec("killed", LOCKS, timeout_seconds=20)
+        house.model.script(
+            MODEL,
+            tool("bash", command="echo more >>README.md && git commit -qam Mine && git log -1 --format=%s"),
+            FINISH,
+        )
+        view = await house.run(session_id)
+        assert (view.state, view.failure, view.degraded) == ("idle", None, ())
+        returned = [event for event in await house.events(session_id) if isinstance(event, e.ToolReturned)]
+        assert [event.output for event in returned if event.tool == "bash"][-1] == "Mine"
+
+
+async def test_a_git_that_still_works_is_waited_for() -> None:
+    async with household(verify=()) as house:
+        house.model.script(MODEL, FINISH)
+        session_id = await house.opened()
+        await house.run(session_id)
+        async with await house.environment.open(spec(house, session_id)) as box:
+            at_work = "mkfifo ~/gate; echo more >>README.md; GIT_EDITOR='cat ~/gate >' git commit -qa"
+            commit = asyncio.create_task(box.runner.exec("commit", at_work, timeout_seconds=60))
+            await box.runner.exec("locked", "until [ -e .git/index.lock ]; do :; done", timeout_seconds=20)
+            house.model.script(MODEL, FIX, PROPOSE)
+            await house.prompt(session_id, "Go on")
+            running = asyncio.create_task(house.run(session_id))
+            waits = "until grep -qx sleep /proc/[0-9]*/comm 2>/dev/null; do :; done; echo By hand >~/gate"
+            assert (await box.runner.exec("waited for", waits, timeout_seconds=20)).exit_code == 0
+            assert (await commit).exit_code == 0
+            view = await running
+            assert (view.state, view.failure) == ("awaiting_approval", None)
+            said = await box.runner.exec("log", "git log --format=%s", timeout_seconds=20)
+        assert said.output.splitlines()[:2] == ["Sum invoice lines rightly", "By hand"]
+
+
 async def test_a_model_outage_pauses_and_the_next_drive_goes_on() -> None:
     async with household() as house:
         house.model.script(MODEL, FIX, OUTAGE, OUTAGE)

@@ -140,10 +140,12 @@ async def _until_count(house: Household, session_id: str, kind: type[e.Event], c
 
 async def test_a_stop_ends_the_set_up_and_what_a_dead_worker_began_is_waited_for() -> None:
     async with household(setup=("echo first >>~/runs", SET_UP), verify=()) as house:
-        house.model.script(MODEL, Held(FINISH))
+        held = Held(FINISH)
+        house.model.script(MODEL, held)
         session_id = await house.opened()
         running = asyncio.create_task(house.run(session_id))
         async with box_of(house, session_id) as box:
+            await asyncio.wait_for(held.reached.wait(), 30)
             await by_hand(box, "begun", "until grep -q began ~/runs; do :; done")
             await house.commands.stop(session_id, house.grace)
             assert (await running).state == "stopped"
