@@ -57,6 +57,8 @@ class SnapshotKeeper:
         self._snapshots = snapshots
         self._keeping = keeping or Keeping()
         self._finished: asyncio.Queue[Finished] = asyncio.Queue()
+        self._taking = False
+        self._strays: set[str] = set()
         self.taken = asyncio.Event()
         """Set by each new snapshot: there is something to share."""
 
@@ -147,7 +149,6 @@ class SnapshotKeeper:
         """
         if not self._environment.forgetful:
             return 0
-        # Listed before the record is read: one that is being taken is recorded right after it is there.
         here = await self._environment.snapshots()
         kept = dropped = 0
         place = await self._environment.place()
@@ -159,10 +160,7 @@ class SnapshotKeeper:
             else:
                 await self.drop(snapshot)
                 dropped += 1
-        for reference in set(here) - {snapshot.reference for snapshot in known}:
-            # Its worker died between taking it and writing it down.
-            await self._environment.remove_snapshot(reference)
-            dropped += 1
+        dropped += await self._sweep_strays(set(here) - {snapshot.reference for snapshot in known})
         return dropped + await self._sweep_registry(place, now)
 
     async def oldest_first(self) -> Sequence[Snapshot]:
@@ -187,6 +185,19 @@ class SnapshotKeeper:
         if view is None or view.archived:
             return False
         return not any(_overtakes(other, snapshot) for other in await self._snapshots.of(snapshot.session_id))
+
+    async def _sweep_strays(self, strays: set[str]) -> int:
+        """How many are gone of those not on record: their worker died between taking and writing it down.
+
+        One that was just taken, perhaps by another worker of this host, is not on record yet either. So they
+        are left until the next sweep finds them too.
+        """
+        if self._taking:
+            return 0
+        lost, self._strays = strays & self._strays, strays
+        for reference in lost:
+            await self._environment.remove_snapshot(reference)
+        return len(lost)
 
     async def _sweep_registry(self, place: str, now: datetime) -> int:
         """How many are gone of those that other hosts have shared, and perhaps do not look after any more."""
@@ -241,11 +252,14 @@ class SnapshotKeeper:
             await self._snapshots.unshare(shared)
 
     async def _take_quietly(self, finished: Finished) -> None:
+        self._taking = True
         try:
             await self._take(finished)
         except (EnvironmentUnavailable, SandboxFailed, DatabaseDown) as error:
             # The checkpoint has the work: what is lost is the way back that takes less time.
             log.warning("no snapshot", session_id=finished.session_id, error=str(error))
+        finally:
+            self._taking = False
 
     async def _take(self, finished: Finished) -> None:
         if await self._moved_on(finished):

@@ -31,10 +31,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def room(database: Database, redis_url: str) -> AsyncIterator[Room]:
-    """The whole room; leases last a second, the reconciler leaves nothing alone."""
+    """The whole room; the reconciler leaves nothing alone."""
     async with Pulse(None) as pulse, Queue(redis_url) as queue:
         log = Log(database, pulse)
-        leases = Leases(database, lease_seconds=1.0)
+        leases = Leases(database, lease_seconds=60.0)
         directory = Directory(database)
         yield Room(
             database=database,
