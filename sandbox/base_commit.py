@@ -6,11 +6,12 @@ Never from a workspace: an agent's own change must not decide which checks it ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.agent.instructions import INSTRUCTION_FILE, FolderInstructions
 from sandbox.broker.git import run_git
+from sandbox.broker.git_objects import read_objects
 from sandbox.environments.service import WantedServices
 from sandbox.forge.protocol import ForgeRepository, Mirror
 from sandbox.images.compose_file import compose_services
@@ -38,7 +39,8 @@ class BaseCommit:
     `setup` and `verify` come from the catalogue, else from the repository's own configuration. `skills` has
     one source for each folder the repository keeps skills in. `rules` and `protected_paths` are those of the
     catalogue and the repository's own, which can only add to them; `repository` is the catalogue's alone.
-    `services` are those of the repository's own configuration, else those beside its devcontainer.
+    `services` are those of the repository's own configuration, else those beside its devcontainer. `files`
+    are the paths of all its files.
     """
 
     repository: Repository
@@ -52,6 +54,7 @@ class BaseCommit:
     skills: tuple[SkillSource, ...]
     rules: CommandRules
     protected_paths: tuple[str, ...]
+    files: frozenset[str] = field(repr=False)
     services: WantedServices = NO_SERVICES
 
 
@@ -61,9 +64,9 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
     Raises: BadBase, with what to correct.
     """
     sha = await _head(repository, mirror.path, branch)
-    names = await run_git(mirror.path, "ls-tree", "-r", "-z", "--name-only", sha)
-    paths = [path for path in names.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
-    config = await _config(mirror.path, sha, paths)
+    paths = await _paths(mirror.path, sha)
+    files = frozenset(paths)
+    config = await _config(mirror.path, sha, files)
     return BaseCommit(
         repository=repository,
         forge_repository=ForgeRepository(repository.slug, repository.url, repository.default_branch),
@@ -80,14 +83,14 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
         ),
         protected_paths=(*repository.protected_paths, *config.protected_paths),
         skills=tuple([await _skills(mirror.path, sha, paths, folder) for folder in REPOSITORY_FOLDERS]),
-        services=await _services(repository, config, mirror.path, sha, paths),
+        files=files,
+        services=await _services(repository, config, mirror.path, sha, files),
     )
 
 
 async def file_at(base: BaseCommit, path: str) -> str | None:
     """The text of that file at the base commit, cut at 256 KiB; None when there is none."""
-    found = await run_git(base.mirror, "cat-file", "-t", f"{base.sha}:{path}", accept=(0, 128))
-    if found.text != "blob":
+    if path not in base.files:
         return None
     return (await _read(base.mirror, base.sha, path)).decode("utf-8", "replace")
 
@@ -102,8 +105,16 @@ async def _head(repository: Repository, mirror: Path, branch: str) -> str:
     return found.text
 
 
-async def _config(mirror: Path, sha: str, paths: list[str]) -> RepositoryConfig:
-    if CONFIG_FILE not in paths:
+async def _paths(mirror: Path, sha: str) -> list[str]:
+    """All files, without submodules, which have no content here."""
+    listed = await run_git(mirror, "ls-tree", "-r", "-z", sha)
+    lines = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+    entries = (line.partition("\t") for line in lines)
+    return [path for kind, _, path in entries if " blob " in kind]
+
+
+async def _config(mirror: Path, sha: str, files: frozenset[str]) -> RepositoryConfig:
+    if CONFIG_FILE not in files:
         return RepositoryConfig()
     content = await _read(mirror, sha, CONFIG_FILE)
     try:
@@ -113,7 +124,7 @@ async def _config(mirror: Path, sha: str, paths: list[str]) -> RepositoryConfig:
 
 
 async def _services(
-    repository: Repository, config: RepositoryConfig, mirror: Path, sha: str, paths: list[str]
+    repository: Repository, config: RepositoryConfig, mirror: Path, sha: str, files: frozenset[str]
 ) -> WantedServices:
     if config.services:
         return WantedServices(tuple(service.wanted() for service in config.services))
@@ -121,25 +132,36 @@ async def _services(
         return NO_SERVICES
 
     async def read_file(path: str) -> str | None:
-        return (await _read(mirror, sha, path)).decode("utf-8", "replace") if path in paths else None
+        return (await _read(mirror, sha, path)).decode("utf-8", "replace") if path in files else None
 
     return await compose_services(read_file)
 
 
 async def _instructions(mirror: Path, sha: str, paths: list[str]) -> FolderInstructions:
     found = [path for path in paths if path == INSTRUCTION_FILE or path.endswith(f"/{INSTRUCTION_FILE}")]
-    texts = {
-        path.rpartition("/")[0]: (await _read(mirror, sha, path)).decode("utf-8", "replace")
-        for path in sorted(found, key=lambda path: path.count("/"))[:MAX_INSTRUCTION_FILES]
-    }
-    return FolderInstructions(texts)
+    nearest = sorted(found, key=lambda path: path.count("/"))[:MAX_INSTRUCTION_FILES]
+    texts = await _read_all(mirror, sha, nearest)
+    return FolderInstructions(
+        {path.rpartition("/")[0]: text.decode("utf-8", "replace") for path, text in texts.items()}
+    )
 
 
 async def _skills(mirror: Path, sha: str, paths: list[str], folder: str) -> SkillSource:
     prefix = f"{folder}/"
     found = [path for path in paths if path.startswith(prefix)][:MAX_SKILL_FILES]
-    files: Mapping[str, bytes] = {path.removeprefix(prefix): await _read(mirror, sha, path) for path in found}
+    contents = await _read_all(mirror, sha, found)
+    files: Mapping[str, bytes] = {path.removeprefix(prefix): content for path, content in contents.items()}
     return SkillSource("repository", files, prefix)
+
+
+async def _read_all(mirror: Path, sha: str, paths: list[str]) -> dict[str, bytes]:
+    """The files, each cut at 256 KiB, mostly from one run of git."""
+    listed = {f"{sha}:{path}": path for path in paths if "\n" not in path}
+    found = {listed[name]: content for name, content in (await read_objects(mirror, [*listed])).items()}
+    return {
+        path: found[path][:MAX_FILE_BYTES] if path in found else await _read(mirror, sha, path)
+        for path in paths
+    }
 
 
 async def _read(mirror: Path, sha: str, path: str) -> bytes:

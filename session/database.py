@@ -43,6 +43,10 @@ _APPS = {
 TORTOISE_ORM: dict[str, dict[str, Any]] = {"connections": {"default": "sqlite://:memory:"}, "apps": _APPS}
 """For writing migrations: `python -m tortoise -c session.database.TORTOISE_ORM makemigrations`."""
 
+_FEWEST = {"session": {"models": ["session.pick_table"], "default_connection": "default"}}
+"""What a connection needs. Statements are SQL and migrations say all they need themselves, so the models would
+only be described for nobody, which takes longer than connecting; Tortoise insists on one."""
+
 _MIGRATION_LOCK = 0x62656C6C686F70
 """Key of PostgreSQL's advisory lock under which tables are changed: "bellhop" in ASCII."""
 
@@ -134,7 +138,7 @@ class Database:
         context = TortoiseContext()
         variables = contextvars.copy_context()
         variables.run(context.__enter__)
-        config = {"connections": {"default": connection}, "apps": _APPS}
+        config = {"connections": {"default": connection}, "apps": _FEWEST}
         await asyncio.create_task(context.init(config), context=variables.copy())
         database = cls(context, variables, url)
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox.broker.git import MEBIBYTE, megabytes, run_git
+from sandbox.broker.git_objects import lines, read_objects
 from sandbox.broker.patch_scan import secrets_in_messages, secrets_in_patch
 from sandbox.broker.protected_paths import ProtectedPaths
 
@@ -73,8 +74,9 @@ async def inspect_commits(
     paths = ProtectedPaths(protected)
     entries = await _entries(repository, commits, given)
     findings = [finding for entry in entries for finding in _by_path_and_mode(entry, paths)]
-    findings += await _large_files(repository, entries, max_file_bytes, given)
-    findings += await _outside_symlinks(repository, entries, given)
+    sizes = await _sizes(repository, entries, given)
+    findings += _large_files(entries, sizes, max_file_bytes)
+    findings += await _outside_symlinks(repository, entries, sizes, given)
     findings += await _secrets(repository, commits, given)
     order = {commit: position for position, commit in enumerate(commits)}
     return tuple(sorted(findings, key=lambda finding: (order[finding.commit], finding.path, finding.kind)))
@@ -84,7 +86,7 @@ async def _entries(repository: Path, commits: Sequence[str], variables: Mapping[
     listed = await run_git(
         repository, "diff-tree", "--stdin", "-r", "-z", "-c", "--root", "--raw", "--no-renames",
         "--no-abbrev",
-        stdin=_lines(commits), variables=variables,
+        stdin=lines(commits), variables=variables,
     )  # fmt: skip
     # What is found travels as JSON and is read by people, who need no byte-exact names.
     fields = listed.stdout.decode("utf-8", "replace").split("\0")
@@ -105,11 +107,6 @@ async def _entries(repository: Path, commits: Sequence[str], variables: Mapping[
     return entries
 
 
-def _lines(names: Sequence[str]) -> bytes:
-    # Each with its line end: git leaves a last line without one unread, and with it the last commit.
-    return "".join(f"{name}\n" for name in names).encode()
-
-
 def _by_path_and_mode(entry: _Entry, paths: ProtectedPaths) -> list[Finding]:
     findings = []
     if SUBMODULE_MODE in entry.modes:
@@ -121,63 +118,42 @@ def _by_path_and_mode(entry: _Entry, paths: ProtectedPaths) -> list[Finding]:
     return findings
 
 
-async def _large_files(
-    repository: Path, entries: Sequence[_Entry], limit: int, variables: Mapping[str, str]
-) -> list[Finding]:
-    files = [entry for entry in entries if entry.is_file]
-    sizes = await _sizes(repository, {entry.blob for entry in files}, variables)
-    what = f"is larger than the {megabytes(limit)} that one file may have"
-    return [
-        Finding("large_file", file.commit, file.path, f"{sizes[file.blob]} bytes, over {limit}", True, what)
-        for file in files
-        if sizes[file.blob] > limit
-    ]
-
-
-async def _sizes(repository: Path, blobs: set[str], variables: Mapping[str, str]) -> dict[str, int]:
+async def _sizes(repository: Path, entries: Sequence[_Entry], variables: Mapping[str, str]) -> dict[str, int]:
+    """The bytes of each file and link, by blob."""
+    blobs = sorted({entry.blob for entry in entries if entry.is_file or entry.mode == SYMLINK_MODE})
+    if not blobs:
+        return {}
     answer = await run_git(
-        repository,
-        "cat-file",
-        "--batch-check=%(objectname) %(objectsize)",
-        stdin="".join(f"{blob}\n" for blob in sorted(blobs)).encode(),
-        variables=variables,
-    )
+        repository, "cat-file", "--batch-check=%(objectname) %(objectsize)",
+        stdin=lines(blobs), variables=variables,
+    )  # fmt: skip
     return {blob: int(size) for blob, size in (line.split(" ") for line in answer.text.splitlines())}
 
 
+def _large_files(entries: Sequence[_Entry], sizes: Mapping[str, int], limit: int) -> list[Finding]:
+    what = f"is larger than the {megabytes(limit)} that one file may have"
+    return [
+        Finding("large_file", file.commit, file.path, f"{sizes[file.blob]} bytes, over {limit}", True, what)
+        for file in entries
+        if file.is_file and sizes[file.blob] > limit
+    ]
+
+
 async def _outside_symlinks(
-    repository: Path, entries: Sequence[_Entry], variables: Mapping[str, str]
+    repository: Path, entries: Sequence[_Entry], sizes: Mapping[str, int], variables: Mapping[str, str]
 ) -> list[Finding]:
     links = [entry for entry in entries if entry.mode == SYMLINK_MODE]
-    sizes = await _sizes(repository, {link.blob for link in links}, variables)
-    targets = await _targets(
-        repository, [blob for blob, size in sizes.items() if size <= MAX_LINK_BYTES], variables
-    )
+    short = sorted({link.blob for link in links if sizes[link.blob] <= MAX_LINK_BYTES})
+    targets = await read_objects(repository, short, variables=variables)
     findings = []
     for link in links:
-        target = targets.get(link.blob)
+        held = targets.get(link.blob)
+        target = None if held is None else held.decode("utf-8", "replace")
         if target is None or _leads_outside(link.path, target):
             detail = "its target is too long" if target is None else f"points to {target[:200]}"
             what = "is a link that leads out of the repository"
             findings.append(Finding("outside_symlink", link.commit, link.path, detail, True, what))
     return findings
-
-
-async def _targets(repository: Path, blobs: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
-    """What the links' blobs hold, all from one run of git: there may be thousands."""
-    answer = await run_git(
-        repository, "cat-file", "--batch=%(objectname) %(objectsize)",
-        stdin=_lines(blobs), variables=variables,
-    )  # fmt: skip
-    targets = {}
-    position = 0
-    while position < len(answer.stdout):
-        end = answer.stdout.index(b"\n", position)
-        blob, size = answer.stdout[position:end].decode().split(" ")
-        content = answer.stdout[end + 1 : end + 1 + int(size)]
-        targets[blob] = content.decode("utf-8", "replace")
-        position = end + 1 + int(size) + 1
-    return targets
 
 
 def _leads_outside(path: str, target: str) -> bool:
@@ -188,7 +164,7 @@ def _leads_outside(path: str, target: str) -> bool:
 
 
 async def _secrets(repository: Path, commits: Sequence[str], variables: Mapping[str, str]) -> list[Finding]:
-    listed = _lines(commits)
+    listed = lines(commits)
     patch = await run_git(
         repository, "diff-tree", "--stdin", "-r", "--cc", "--root", "-p", "-U0", "--text", "--no-renames",
         "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from sandbox.broker.bundle_header import BadBundle, BundleHeader, read_header
 from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, megabytes, run_git
 from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.forge.locks import file_lock
@@ -24,7 +25,6 @@ SAFE_REFERENCE = re.compile(r"refs/bellhop/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 RECEIVE_TIMEOUT_SECONDS = 120.0
 MAX_REFERENCES = 64
 PACK_AFTER = 200
-MAX_HEADER_LINE_BYTES = 4096
 
 
 class QuarantineRefused(Exception):
@@ -101,15 +101,16 @@ class Quarantine:
 
         Raises: `QuarantineRefused` when the bundle is too large, damaged, has other refs, or fails fsck.
         """
-        receipt = uuid4().hex
-        incoming = self.path / f"incoming-{receipt}"
+        incoming = self.path / f"incoming-{uuid4().hex}"
         try:
             self._copy_in(bundle, incoming)
-            brought = await self._listed(incoming)
-            await self._unpack(incoming, brought, receipt)
+            header = self._header(incoming)
+            brought = dict(header.references)
+            await self._unpack(incoming, header)
             commits = await self._new_commits(brought.values())
+            await self._check_commits({name: sha for name, sha in brought.items() if sha not in commits})
             findings = await inspect_commits(self.path, commits, max_file_bytes=self.limits.file_bytes)
-            await self._point(brought)
+            await change_references(self.path, brought, ())
         except OSError as error:
             raise QuarantineRefused(f"The changes cannot be kept: {error}.") from error
         except GitTimeout as failure:
@@ -122,7 +123,6 @@ class Quarantine:
             ) from failure
         finally:
             incoming.unlink(missing_ok=True)
-            await self._drop(receipt)
         return Received(brought, commits, findings)
 
     async def inspect(self, base: str, head: str, *, protected: tuple[str, ...] = ()) -> tuple[Finding, ...]:
@@ -177,30 +177,30 @@ class Quarantine:
                 "sandbox at once; hand over fewer or smaller files."
             )
 
-    async def _listed(self, incoming: Path) -> dict[str, str]:
+    def _header(self, incoming: Path) -> BundleHeader:
         try:
-            await run_git(self.path, "bundle", "verify", "--quiet", str(incoming))
-            heads = (await run_git(self.path, "bundle", "list-heads", str(incoming))).text.splitlines()
-        except GitFailed as failure:
-            raise QuarantineRefused(
-                f"The bundle cannot be used: {failure.stderr.strip()[-300:]}"
-            ) from failure
-        brought = {name: sha for sha, name in (line.split(" ", 1) for line in heads)}
-        for name in brought:
+            header = read_header(incoming)
+        except BadBundle as error:
+            raise QuarantineRefused(f"The bundle cannot be used: {error}.") from error
+        for name in header.references:
             if not SAFE_REFERENCE.fullmatch(name) or ".." in name:
                 raise QuarantineRefused(
                     f"The bundle has the ref {name}; only {SESSION_REFERENCES}* may be handed over."
                 )
-        if not 1 <= len(brought) <= MAX_REFERENCES:
-            raise QuarantineRefused(f"The bundle has {len(brought)} refs; it may have 1 to {MAX_REFERENCES}.")
-        return brought
+        if not 1 <= len(header.references) <= MAX_REFERENCES:
+            raise QuarantineRefused(
+                f"The bundle has {len(header.references)} refs; it may have 1 to {MAX_REFERENCES}."
+            )
+        return header
 
-    async def _unpack(self, incoming: Path, brought: dict[str, str], receipt: str) -> None:
-        """Take the bundle's objects in, each checked by fsck, and see that nothing they need is missing."""
-        # Unbuffered, so that git goes on reading where the header ended.
+    async def _unpack(self, incoming: Path, header: BundleHeader) -> None:
+        """Take the bundle's objects in, each checked by fsck, and see that nothing they need is missing.
+
+        No ref holds them yet: nothing that is in a quarantine is ever pruned.
+        """
+        # Unbuffered, so that git goes on reading exactly where the header ended.
         with incoming.open("rb", buffering=0) as file:
-            while file.readline(MAX_HEADER_LINE_BYTES) not in (b"\n", b""):
-                pass
+            file.seek(header.pack_offset)
             # `git fetch` does not run fsck on a bundle before git 2.46; index-pack always does when told.
             await run_git(
                 self.path, "index-pack", "--stdin", "--fix-thin", "--strict",
@@ -208,13 +208,13 @@ class Quarantine:
                 stdin=file, timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
             )  # fmt: skip
         await run_git(
-            self.path, "rev-list", "--objects", "--quiet", *set(brought.values()), "--not", "--all",
+            self.path, "rev-list", "--objects", "--quiet", *set(header.references.values()), "--not", "--all",
             timeout_seconds=RECEIVE_TIMEOUT_SECONDS,
         )  # fmt: skip
-        await self._check_commits(brought)
-        await self._point({f"refs/incoming/{receipt}/{name}": sha for name, sha in brought.items()})
 
-    async def _check_commits(self, brought: dict[str, str]) -> None:
+    async def _check_commits(self, brought: Mapping[str, str]) -> None:
+        if not brought:
+            return
         listed = "".join(f"{sha}\n" for sha in brought.values()).encode()
         kinds = await run_git(self.path, "cat-file", "--batch-check=%(objecttype)", stdin=listed)
         for name, kind in zip(brought, kinds.text.splitlines(), strict=True):
@@ -232,13 +232,6 @@ class Quarantine:
                 f"There are more than {self.limits.commits} new commits; squash them, or build on the base."
             )
         return commits
-
-    async def _point(self, wanted: dict[str, str]) -> None:
-        await change_references(self.path, wanted, ())
-
-    async def _drop(self, receipt: str) -> None:
-        left = await references(self.path, f"refs/incoming/{receipt}/")
-        await change_references(self.path, {}, left)
 
 
 async def references(repository: Path, *prefixes: str) -> dict[str, str]:

@@ -96,7 +96,8 @@ class Mirrors:
     async def _head(self, path: Path, repository: ForgeRepository) -> str:
         reference = f"refs/heads/{repository.default_branch}"
         try:
-            await run_git(path, "symbolic-ref", "HEAD", reference)
+            if (path / "HEAD").read_text() != f"ref: {reference}\n":
+                await run_git(path, "symbolic-ref", "HEAD", reference)
             return (await run_git(path, "rev-parse", "--verify", "--quiet", reference)).text
         except GitFailed as failure:
             raise ForgeRefused(
