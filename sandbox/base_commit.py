@@ -63,7 +63,8 @@ async def read_base(repository: Repository, mirror: Mirror, branch: str) -> Base
 
     Raises: BadBase, with what to correct.
     """
-    sha = await _head(repository, mirror.path, branch)
+    known = mirror.head_sha if branch == repository.default_branch else ""
+    sha = known or await _head(repository, mirror.path, branch)
     paths = await _paths(mirror.path, sha)
     files = frozenset(paths)
     config = await _config(mirror.path, sha, files)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from sandbox.agent.tool import Suspended, ToolOutcome, ToolResult
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.broker.changes import FileChange, changes, diff_stat, merge_base
+from sandbox.broker.changes import FileChange, changes
 from sandbox.broker.client import BrokerForge
 from sandbox.broker.inspection import Finding
 from sandbox.broker.publishing import PublishRefused
@@ -189,17 +189,16 @@ class Publication:
         head_sha = await self._workspace.hand_over(message)
         if head_sha is None or (view.changes is not None and view.changes.head_sha == head_sha):
             return head_sha
-        files = await changes(self._quarantine.path, self._base.sha, head_sha)
-        size = await diff_stat(self._quarantine.path, self._base.sha, head_sha)
+        found = await changes(self._quarantine.path, self._base.sha, head_sha)
         artifact = await self._parts.artifacts.put(
-            self._turn.session_id, "diff", "changes.json", "application/json", _diff_content(files)
+            self._turn.session_id, "diff", "changes.json", "application/json", _diff_content(found.files)
         )
         recorded = e.ChangesRecorded(
-            base_sha=await merge_base(self._quarantine.path, self._base.sha, head_sha),
+            base_sha=found.start,
             head_sha=head_sha,
-            files=size.files,
-            insertions=size.insertions,
-            deletions=size.deletions,
+            files=found.size.files,
+            insertions=found.size.insertions,
+            deletions=found.size.deletions,
             diff_artifact=artifact.artifact_id,
         )
         await self._turn.append(artifact, recorded)

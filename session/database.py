@@ -44,8 +44,8 @@ TORTOISE_ORM: dict[str, dict[str, Any]] = {"connections": {"default": "sqlite://
 """For writing migrations: `python -m tortoise -c session.database.TORTOISE_ORM makemigrations`."""
 
 _FEWEST = {"session": {"models": ["session.pick_table"], "default_connection": "default"}}
-"""What a connection needs. Statements are SQL and migrations say all they need themselves, so the models would
-only be described for nobody, which takes longer than connecting; Tortoise insists on one."""
+"""What a connection needs. Statements are SQL, and migrations say all they need themselves: the models would
+be described for nobody, which takes longer than connecting. Tortoise insists on one."""
 
 _MIGRATION_LOCK = 0x62656C6C686F70
 """Key of PostgreSQL's advisory lock under which tables are changed: "bellhop" in ASCII."""

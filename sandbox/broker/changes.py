@@ -47,75 +47,84 @@ class DiffStat:
     deletions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a branch changes since `start`, where it grew out of its base: all of its size, and at most
+    `MAX_FILES` files, patches within the caps."""
+
+    start: str
+    size: DiffStat
+    files: list[FileChange]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    status: FileStatus
+    old_path: str | None
+    path: str
+
+
 async def merge_base(repository: Path, base: str, head: str) -> str:
     """The commit from which `head` grew out of `base`; `base` itself where they share none."""
     found = await run_git(repository, "merge-base", "--end-of-options", base, head, accept=(0, 1))
     return found.text.split("\n")[0] or base
 
 
-async def diff_stat(repository: Path, base: str, head: str) -> DiffStat:
-    """How much `head` changes since it grew out of `base`."""
-    counts = await _counts(repository, await merge_base(repository, base, head), head)
-    return DiffStat(
-        files=len(counts),
-        insertions=sum(added or 0 for added, _ in counts),
-        deletions=sum(removed or 0 for _, removed in counts),
-    )
-
-
-async def changes(repository: Path, base: str, head: str) -> list[FileChange]:
-    """What `head` changes since it grew out of `base`: at most `MAX_FILES` files, patches within the caps."""
+async def changes(repository: Path, base: str, head: str) -> Changes:
+    """What `head` changes since it grew out of `base`."""
     start = await merge_base(repository, base, head)
-    entries = await _entries(repository, start, head)
-    counts = await _counts(repository, start, head)
+    entries, counts = await _summary(repository, start, head)
     patches = _patches(await _patch_text(repository, start, head))
-    result = []
-    for (status, old_path, path), (added, removed) in zip(entries, counts, strict=True):
+    files = []
+    for entry, (added, removed) in zip(entries, counts, strict=True):
         patch = next(patches, None)
-        if status == "type_changed":
+        if entry.status == "type_changed":
             # git shows it as a deletion and an addition: two patches for one entry.
             second = next(patches, None)
             patch = patch + second if patch is not None and second is not None else None
         if patch is not None and len(patch) > MAX_FILE_PATCH_CHARACTERS:
             patch = None
-        result.append(FileChange(path, old_path, status, added, removed, patch))
-    return result[:MAX_FILES]
+        files.append(FileChange(entry.path, entry.old_path, entry.status, added, removed, patch))
+    size = DiffStat(
+        files=len(files),
+        insertions=sum(added or 0 for added, _ in counts),
+        deletions=sum(removed or 0 for _, removed in counts),
+    )
+    return Changes(start, size, files[:MAX_FILES])
 
 
-async def _entries(repository: Path, base: str, head: str) -> list[tuple[FileStatus, str | None, str]]:
-    fields = iter(await _records(repository, base, head, "--raw"))
-    entries: list[tuple[FileStatus, str | None, str]] = []
-    for field in fields:
-        status = STATUSES[field.split(" ")[4][0]]
-        path = next(fields)
-        if status in ("renamed", "copied"):
-            entries.append((status, path, next(fields)))
-        else:
-            entries.append((status, None, path))
-    return entries
-
-
-async def _counts(repository: Path, base: str, head: str) -> list[tuple[int | None, int | None]]:
-    fields = iter(await _records(repository, base, head, "--numstat"))
+async def _summary(
+    repository: Path, base: str, head: str
+) -> tuple[list[_Entry], list[tuple[int | None, int | None]]]:
+    """Each file's entry, and how many lines it gained and lost, in the same order."""
+    listed = await run_git(
+        repository, "diff-tree", "-r", "-z", "--raw", "--numstat", *DIFF_OPTIONS,
+        "--end-of-options", base, head,
+    )  # fmt: skip
+    fields = iter(listed.stdout.decode("utf-8", "replace").split("\0")[:-1])
+    entries: list[_Entry] = []
     counts = []
     for field in fields:
+        if field.startswith(":"):
+            entries.append(_entry(STATUSES[field.split(" ")[4][0]], fields))
+            continue
         added, removed, path = field.split("\t", 2)
         if not path:  # a rename: its two names follow as fields of their own
             next(fields)
             next(fields)
         counts.append((_number(added), _number(removed)))
-    return counts
+    return entries, counts
+
+
+def _entry(status: FileStatus, names: Iterator[str]) -> _Entry:
+    path = next(names)
+    return (
+        _Entry(status, path, next(names)) if status in ("renamed", "copied") else _Entry(status, None, path)
+    )
 
 
 def _number(word: str) -> int | None:
     return None if word == "-" else int(word)
-
-
-async def _records(repository: Path, base: str, head: str, form: str) -> list[str]:
-    listed = await run_git(
-        repository, "diff-tree", "-r", "-z", form, *DIFF_OPTIONS, "--end-of-options", base, head
-    )
-    return listed.stdout.decode("utf-8", "replace").split("\0")[:-1]
 
 
 async def _patch_text(repository: Path, base: str, head: str) -> str:

@@ -66,13 +66,14 @@ class Quarantine:
         Objects are borrowed from the mirror (alternates), so this costs no copy however large it is.
         """
         quarantine = cls(path, limits or QuarantineLimits())
-        if not (path / "HEAD").exists():
+        is_new = not (path / "HEAD").exists()
+        if is_new:
             path.parent.mkdir(parents=True, exist_ok=True)
             await run_git(None, "init", "--quiet", "--bare", "--template=", str(path))
-        await quarantine.seed(mirror)
+        await quarantine.seed(mirror, is_new=is_new)
         return quarantine
 
-    async def seed(self, mirror: Path) -> None:
+    async def seed(self, mirror: Path, *, is_new: bool = False) -> None:
         """Take the mirror's branches and tags as they are now; what the forge has counts as seen."""
         alternates = self.path / "objects" / "info" / "alternates"
         alternates.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ class Quarantine:
         fresh.replace(alternates)
         async with self.writing():
             theirs = await references(mirror, "refs/heads/", "refs/tags/")
-            ours = await references(self.path, "refs/heads/", "refs/tags/")
+            ours = {} if is_new else await references(self.path, "refs/heads/", "refs/tags/")
             await change_references(
                 self.path,
                 {name: sha for name, sha in theirs.items() if ours.get(name) != sha},

@@ -16,7 +16,6 @@ import yaml
 
 from deploy.boxes import open_environment
 from deploy.core import open_core
-from deploy.demo.samples import SAMPLES
 from session.catalogue import Catalogue
 from session.settings import Settings
 from tests.deploy.accounts import BOT, BROKER, PROGRAMS, SHARED_GROUP, WEB, WORKER, Account
@@ -31,7 +30,7 @@ from tests.journeys.house import BILLING, VERIFY, House
 from tests.journeys.house import WEB as SITE
 from tests.provision.places import temporary_home
 from tests.provision.processes import free_port
-from tests.sandbox.workbench import Workbench
+from tests.sandbox.workbench import sample_repository
 
 ACCOUNTS: Mapping[str, Account] = {"broker": BROKER, "bot": BOT, "web": WEB, "worker": WORKER}
 NOT_OVER_HTTP = {"SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"}
@@ -213,13 +212,7 @@ def _places(root: Path, github: GitHubEmulator) -> None:
 async def _repositories(root: Path, github: GitHubEmulator) -> None:
     entries = []
     for slug, sample in ((BILLING, "billing"), (SITE, "web")):
-        source = Workbench.new(root / "sources" / sample)
-        ignore = shutil.ignore_patterns("__pycache__")
-        await asyncio.to_thread(
-            shutil.copytree, SAMPLES / sample, source.path, dirs_exist_ok=True, ignore=ignore
-        )
-        source.commit_all(f"Start {sample}")
-        await github.add_repository(slug, source.path)
+        await github.add_repository(slug, sample_repository(sample))
         entry = {"slug": slug, "forge": "github", "url": github.clone_url(slug), "channels": [sample]}
         entries.append({**entry, "verify": [VERIFY]})
     await asyncio.to_thread((root / "etc" / "repositories.yaml").write_text, yaml.safe_dump(entries))

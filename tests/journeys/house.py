@@ -18,7 +18,6 @@ from deploy.boxes import open_environment
 from deploy.broker import broker
 from deploy.core import Core, open_core
 from deploy.credentials import github_accounts
-from deploy.demo.samples import SAMPLES
 from deploy.web_server import listen
 from deploy.work import work
 from sandbox.broker.accounts import UserTokens
@@ -39,7 +38,7 @@ from tests.emulators.slack.workspace import TEAM_ID, Channel, Message
 from tests.journeys.thread import Thread
 from tests.provision.databases import tables_at
 from tests.provision.places import temporary_home
-from tests.sandbox.workbench import Workbench
+from tests.sandbox.workbench import sample_repository
 
 AGENT = str(Settings.model_fields["agent_model"].default)
 CLASSIFIER = str(Settings.model_fields["classifier_model"].default)
@@ -279,11 +278,7 @@ async def _repositories(
         (WEB, "web", {"description": "the public site"}),
         (ATTIC, "notify", {"description": "messages as they were sent before", "archived": True}),
     ):
-        source = Workbench.new(home / "sources" / sample)
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(SAMPLES / sample, source.path, dirs_exist_ok=True, ignore=ignore)
-        source.commit_all(f"Start {sample}")
-        await github.add_repository(slug, source.path)
+        await github.add_repository(slug, sample_repository(sample))
         basic = {"slug": slug, "forge": "github", "url": github.clone_url(slug), "verify": [VERIFY]}
         entries.append({**basic, **extra, **more.get(slug, {})})
     path = home / "repositories.yaml"

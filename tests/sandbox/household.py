@@ -311,8 +311,7 @@ async def household(
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         if beside is None:
-            upstream = Workbench.new(home / "upstream")
-            upstream.commit("Add billing", {**FILES, **(files or {})})
+            upstream = Workbench.begun(home / "upstream", "Add billing", {**FILES, **(files or {})})
             repository = Repository(
                 slug="acme/billing",
                 forge="local",

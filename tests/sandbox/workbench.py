@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+from deploy.demo.samples import SAMPLES
 
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Ada",
@@ -47,12 +50,18 @@ class Workbench:
         return cls(path)
 
     @classmethod
+    def begun(cls, path: Path, message: str, files: Mapping[str, str | bytes | None]) -> Workbench:
+        """A new repository with a second commit, of those files."""
+        shutil.copytree(_begun(message, tuple(files.items())), path)
+        return cls(path)
+
+    @classmethod
     def clone(cls, source: Path, path: Path) -> Workbench:
         """A copy of a repository."""
         git(source, "clone", "--quiet", "--template=", "--no-local", str(source), str(path))
         return cls(path)
 
-    def commit(self, message: str, files: dict[str, str | bytes | None]) -> str:
+    def commit(self, message: str, files: Mapping[str, str | bytes | None]) -> str:
         """Write (None: delete) files and commit; gives the commit."""
         for name, content in files.items():
             target = self.path / name
@@ -74,17 +83,10 @@ class Workbench:
         return git(self.path, "rev-parse", "HEAD")
 
     def bare(self, path: Path) -> Path:
-        """A bare copy at `path`."""
-        git(
-            self.path,
-            "clone",
-            "--quiet",
-            "--bare",
-            "--template=",
-            "--no-hardlinks",
-            str(self.path),
-            str(path),
-        )
+        """A bare copy at `path`, made without git, which would take several processes."""
+        shutil.copytree(self.path / ".git", path, ignore=shutil.ignore_patterns("index", "logs", "remotes"))
+        config = path / "config"
+        config.write_text(config.read_text().replace("bare = false", "bare = true"))
         return path
 
     def bundle(self, path: Path, *, without: str | None = "origin/main", reference: str = "work") -> Path:
@@ -98,9 +100,32 @@ class Workbench:
 @cache
 def _started() -> Path:
     """The repository that every other one begins as: to copy it is far quicker than to run git four times."""
-    kept = tempfile.TemporaryDirectory(prefix="bellhop-workbench-")
-    atexit.register(kept.cleanup)
-    path = Path(kept.name)
+    path = _kept()
     git(path, "init", "--quiet", "--template=", "--initial-branch=main")
     Workbench(path).commit("Start", {"README.md": "# Billing\n", "app.py": "print('hello')\n"})
     return path
+
+
+@cache
+def _begun(message: str, files: tuple[tuple[str, str | bytes | None], ...]) -> Path:
+    """One that many tests begin with."""
+    path = _kept() / "repository"
+    Workbench.new(path).commit(message, dict(files))
+    return path
+
+
+@cache
+def sample_repository(name: str) -> Path:
+    """A sample of the demo as a repository, for those who copy it."""
+    source = Workbench.new(_kept() / name)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SAMPLES / name, source.path, dirs_exist_ok=True, ignore=ignore)
+    source.commit_all(f"Start {name}")
+    return source.path
+
+
+def _kept() -> Path:
+    """A directory for as long as this process lives."""
+    kept = tempfile.TemporaryDirectory(prefix="bellhop-workbench-")
+    atexit.register(kept.cleanup)
+    return Path(kept.name)

@@ -131,9 +131,7 @@ class GitHubEmulator:
     ) -> Repository:
         """A repository with a copy of the git repository at `source`; its owner becomes an organisation."""
         path = self._root / "repositories" / f"{slug}.git"
-        await repositories.clone_bare(source, path)
-        await repositories.git(path, "symbolic-ref", "HEAD", f"refs/heads/{default_branch}")
-        await repositories.git(path, "config", "http.receivepack", "true")
+        await repositories.clone_bare(source, path, default_branch)
         repository = Repository(
             id=self.world.next_id(),
             slug=slug,

@@ -23,13 +23,17 @@ async def git(path: Path, *arguments: str, stdin: bytes = b"", author: str | Non
     return output.decode().strip() if code == 0 else None
 
 
-async def clone_bare(source: Path, target: Path) -> None:
-    """A bare copy of a repository, independent of it."""
+async def clone_bare(source: Path, target: Path, branch: str) -> None:
+    """A bare copy of a repository, independent of it, to which can be pushed. `branch` is its default."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["git", "clone", "--quiet", "--bare", "--template=", "--no-local", str(source), str(target)]
+    command = [
+        "git", "clone", "--quiet", "--bare", "--template=", "--no-hardlinks", "--config",
+        "http.receivepack=true", str(source), str(target),
+    ]  # fmt: skip
     code, _, errors = await _run(command, _environment(), b"")
     if code != 0:
         raise ValueError(f"{source} cannot be copied: {errors.decode()}")
+    await asyncio.to_thread((target / "HEAD").write_text, f"ref: refs/heads/{branch}\n")
 
 
 async def head(path: Path, branch: str) -> str | None:

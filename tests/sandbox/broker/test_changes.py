@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from sandbox.broker import changes as module
-from sandbox.broker.changes import DiffStat, FileChange, changes, diff_stat, merge_base
+from sandbox.broker.changes import Changes, DiffStat, FileChange, changes
 from sandbox.broker.quarantine import Quarantine
 from tests.sandbox.workbench import Workbench, git
 
@@ -17,7 +17,8 @@ async def taken(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> str:
 
 
 async def by_path(quarantine: Quarantine, head: str) -> dict[str, FileChange]:
-    return {change.path: change for change in await changes(quarantine.path, "refs/heads/main", head)}
+    found = await changes(quarantine.path, "refs/heads/main", head)
+    return {change.path: change for change in found.files}
 
 
 async def test_every_kind_of_change(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
@@ -69,9 +70,9 @@ async def test_what_came_to_the_base_meanwhile_is_not_the_branchs_change(
     other.commit("Theirs", {"theirs.txt": "1\n"})
     git(other.path, "push", "--quiet", str(mirror), "HEAD:main")
     await quarantine.seed(mirror)
-    assert list(await by_path(quarantine, head)) == ["ours.txt"]
-    assert await diff_stat(quarantine.path, "refs/heads/main", head) == DiffStat(1, 2, 0)
-    assert await merge_base(quarantine.path, "refs/heads/main", head) == base
+    found = await changes(quarantine.path, "refs/heads/main", head)
+    assert [change.path for change in found.files] == ["ours.txt"]
+    assert (found.size, found.start) == (DiffStat(1, 2, 0), base)
 
 
 async def test_a_large_patch_is_left_out_and_still_counted(
@@ -84,7 +85,7 @@ async def test_a_large_patch_is_left_out_and_still_counted(
     found = await by_path(quarantine, head)
     assert found["large-000.txt"].insertions == 900
     assert len(found["large-000.txt"].patch or "") < module.MAX_FILE_PATCH_CHARACTERS
-    assert (await diff_stat(quarantine.path, "refs/heads/main", head)).files == 31
+    assert (await changes(quarantine.path, "refs/heads/main", head)).size.files == 31
     box.commit("Larger", {"larger.txt": lines * 3})
     found = await by_path(quarantine, await taken(quarantine, box, tmp_path))
     assert found["larger.txt"].patch is None
@@ -93,7 +94,8 @@ async def test_a_large_patch_is_left_out_and_still_counted(
 
 
 async def test_nothing_changed(quarantine: Quarantine, box: Workbench, tmp_path: Path) -> None:
+    base = box.head()
     box.commit("Empty", {})
     head = await taken(quarantine, box, tmp_path)
-    assert await changes(quarantine.path, "refs/heads/main", head) == []
-    assert await diff_stat(quarantine.path, "refs/heads/main", head) == DiffStat(0, 0, 0)
+    found = await changes(quarantine.path, "refs/heads/main", head)
+    assert found == Changes(base, DiffStat(0, 0, 0), [])
