@@ -163,6 +163,10 @@ async def test_workspaces_come_and_go_while_the_others_are_served(
             await second.wait_for_delivery()
             await platform.post(place, Post("notice", session_id, "Still here."), "k1")
             await second.wait_for_post(request, "Still here.")
+            # As when an admin removes it on the page: off the record first, and then Slack tells.
+            record.tokens = {i: token for i, token in record.tokens.items() if i.team_id == HOME}
+            second.uninstall()
+            await second.wait_for_delivery()
         assert {call.error for call in second.calls_to("auth.test")} == {None}
     said = "".join(capfd.readouterr())
     assert said.count("slack.uninstalled") == 1

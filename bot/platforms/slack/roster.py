@@ -265,7 +265,7 @@ class Roster:
             _log.warning("slack.uninstalled", workspace=team, means=means)
             self._stored -= {team}
             self._asked.set()
-        elif team in self._stored:
+        elif any(found.team_id == team for found in await self._installations.wanted()):
             _log.info("slack.installed_since", workspace=team)
         elif team == self._own_team and not self._own_left:
             self._own_left = True
