@@ -138,7 +138,10 @@ class SlackEmulator:
             home=self.workspace.team_id,
         )
         self.workspace.users[user.id] = user
-        return SlackPerson(user, self.workspace, self._feed, self.deliveries, self._views, self.base_url)
+        scopes = self._api.credentials.bot_scopes
+        return SlackPerson(
+            user, self.workspace, self._feed, self.deliveries, self._views, self.base_url, scopes
+        )
 
     def channel(
         self, name: str, *, topic: str = "", kind: ChannelKind = "channel", with_bot: bool = True
