@@ -125,6 +125,12 @@ async def test_workspaces_are_served_as_admins_add_the_app(
 
                 assert await tokens.remove(TEAM_ID, admin) == ""
                 await home.wait_for_delivery()
+                told = [sent.payload["event"]["type"] for sent in home.sent]
+                assert (told.count("app_uninstalled"), told.count("tokens_revoked")) == (2, 2)
+                async with httpx.AsyncClient() as http:
+                    bearer = {"Authorization": f"Bearer {home.bot_token}"}
+                    answer = await http.post(f"{home.api_url}auth.test", headers=bearer)
+                assert answer.json()["error"] == "account_inactive"
                 assert await SlackInstallations(database).all() == ()
                 rows = [row.entry for row in await Audit(database).page(None, 50)]
                 ended = [(entry.action, entry.target) for entry in rows if entry.action == "slack.forget"]
