@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -102,6 +103,11 @@ class ChatInbox:
     async def knows(self, place: Place) -> bool:
         """Whether a session lives in that thread."""
         return await self._counter.session_in(place) is not None
+
+    async def lively_threads(self, workspace: str, within: timedelta, most: int) -> Sequence[Place]:
+        """The threads there whose sessions moved lately, the latest first. Raises: DatabaseDown."""
+        found = await self._counter.log.threads(self._counter.platform.name, workspace, within, most)
+        return [Place(workspace, channel, thread) for channel, thread in found]
 
     async def watches(self, place: Place, text: str) -> bool:
         """Whether a message with this text is a request in that channel, although it mentions nobody."""

@@ -87,16 +87,17 @@ class Routing:
     async def _request(self, view: SessionView) -> RoutingRequest:
         prompts = [item.prompt for item in view.waiting_prompts]
         named = [prompt.repository for prompt in prompts if prompt.repository]
+        channel = channel_of(view.origin)
         return RoutingRequest(
             text="\n\n".join(prompt.text for prompt in prompts),
             named=named[-1] if named else None,
             context=prompts[0].context,
             channel_name=view.origin.channel_name,
             channel_topic=view.origin.channel_topic,
-            channel_rules=await self._channels.of(channel_of(view.origin)),
+            channel_rules=await self._channels.of(channel),
             recent=await self._recent(view),
             session_id=view.id,
-            picks=await self._picks.of(view.origin),
+            picks=await self._picks.of(channel),
         )
 
     async def _recent(self, view: SessionView) -> tuple[str, ...]:

@@ -133,13 +133,15 @@ class SlackPage(AdminsPage):
         self._flow.clear(response)
         return response
 
-    async def remove(self, request: Request, visitor: Visitor, form: Form) -> str:
-        """The broker forgets the workspace, and puts that on record."""
+    async def remove(self, request: Request, visitor: Visitor, form: Form) -> str | Response:
+        """The broker has the app taken away and forgets the workspace; the page says what is left to do."""
         self._require_admin(visitor)
-        known = {installation.team_id for installation in await self._slack.installations.all()}
-        if form.text("team") in known:
-            await self._slack.tokens.forget(form.text("team"), by=visitor.person.id)
-        return PAGE
+        known = {found.team_id: found.team_name for found in await self._slack.installations.all()}
+        team = form.text("team")
+        left = await self._slack.tokens.remove(team, visitor.person.id) if team in known else ""
+        if not left:
+            return PAGE
+        return self._told(request, visitor, 200, "Removed", f"{known[team]} is answered no longer. {left}")
 
     async def _begun_here(self, request: Request, visitor: Visitor, state: str) -> bool:
         """Whether this browser began that, as this person, within ten minutes; true once."""

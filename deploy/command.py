@@ -14,9 +14,8 @@ from deploy.demo.samples import NoRepository
 from deploy.logs import configure
 from sandbox.environments.protocol import EnvironmentUnavailable
 from sandbox.forge.protocol import ForgeError
-from session.catalogue import Catalogue, CatalogueError
+from session.catalogue import CatalogueError
 from session.database import Database, DatabaseDown
-from session.picks import Pick, Picks
 from session.settings import Settings, SettingsError
 
 _SAID = (
@@ -95,34 +94,10 @@ async def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _classify(arguments: argparse.Namespace, settings: Settings) -> int:
-    from classifier.decision import Classifier
-    from classifier.request import RoutingRequest
-    from deploy.work import fast_model
+    from deploy.classify_command import Said, classify
 
-    catalogue = Catalogue.load(settings.repositories_file)
-    request = RoutingRequest(
-        text=arguments.text,
-        channel_name=arguments.channel,
-        picks=await _picks(settings, arguments.channel) if arguments.channel else (),
-    )
-    async with fast_model(settings) as model:
-        decision = await Classifier(catalogue, model).classify(request)
-    print(decision.slug or "unknown: the person would be asked")
-    if arguments.explain:
-        print(f"  because: {decision.reason}")
-        print(f"  decided by: {decision.how or 'nobody'}, confidence {decision.confidence:.2f}")
-        for candidate in decision.alternatives:
-            print(f"  could also be: {candidate.slug} ({candidate.description})")
-        for pick in decision.examples:
-            print(f"  like an earlier pick here: {pick.slug} for “{' '.join(pick.words.split())}”")
-    return 0
-
-
-async def _picks(settings: Settings, channel: str) -> tuple[Pick, ...]:
-    """What people picked in channels of that name."""
-    async with await Database.open(settings.database_address) as database:
-        await database.migrate()
-        return await Picks(database).named(channel)
+    said = Said(arguments.text, arguments.channel, arguments.workspace)
+    return await classify(settings, said, explain=arguments.explain)
 
 
 async def _evaluate(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -209,7 +184,10 @@ def _parser() -> argparse.ArgumentParser:
     demo_.add_argument("--repo", metavar="PATH_OR_URL", help="work on a copy of this repository")
     classify = add("classify", _classify, "say which repository a text is about")
     classify.add_argument("text")
-    classify.add_argument("--channel", default="", help="name of the channel it was said in")
+    classify.add_argument("--channel", default="", help="name or id of the channel it was said in")
+    classify.add_argument(
+        "--workspace", default="", help="id of the channel's, where several have one so called"
+    )
     classify.add_argument("--explain", action="store_true", help="say why")
     evaluate = add("evaluate", _evaluate, "measure how well repositories are found, over labelled requests")
     evaluate.add_argument("cases", nargs="?", type=Path, help="YAML file of them; left out: those of Bellhop")

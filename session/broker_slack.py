@@ -48,11 +48,21 @@ class OfTeam(Declared):
 
 
 class Forget(OfTeam):
-    """A workspace to be forgotten, as far as it was installed up to `at` (None: in any case). `by` goes on
-    record: who asked the part that asks the broker, by id of the person."""
+    """A workspace that the app has left, as far as it was installed up to `at` (None: in any case)."""
 
     at: datetime | None = None
-    by: str = ""
+
+
+class Remove(OfTeam):
+    """A workspace that the app is to leave. `by` is the id of the admin who says so."""
+
+    by: str
+
+
+class Removed(Declared):
+    """The workspace is off the record. `left`: what is left to do at Slack, in a sentence; empty: nothing."""
+
+    left: str
 
 
 class Token(Declared):
@@ -79,7 +89,13 @@ class SlackTokens:
         """The workspace's bot token; for the bot alone."""
         return (await self._broker.call("slack.token", OfTeam(team_id=team_id), Token)).token
 
-    async def forget(self, team_id: str, *, at: datetime | None = None, by: str = "") -> None:
-        """The workspace is off the record, and its token gone. at: only what was installed up to then, so
-        that news of an old installation's end does not end the one after it."""
-        await self._broker.call("slack.forget", Forget(team_id=team_id, at=at, by=by), Nothing)
+    async def remove(self, team_id: str, by: str) -> str:
+        """The app is out of the workspace, which is off the record with its token gone. What is left to do at
+        Slack, in a sentence, where Slack did not do its part; for admins alone."""
+        return (await self._broker.call("slack.remove", Remove(team_id=team_id, by=by), Removed)).left
+
+    async def forget(self, team_id: str, *, at: datetime | None = None) -> None:
+        """The workspace is off the record, and its token gone; for the bot alone, once Slack says that the
+        app has left. at: only what was installed up to then, so that news of an old installation's end does
+        not end the one after it."""
+        await self._broker.call("slack.forget", Forget(team_id=team_id, at=at), Nothing)

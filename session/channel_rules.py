@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from session.access import reaches
 from session.audit import Audit, AuditEntry
@@ -121,6 +121,21 @@ class ChannelRuleBook:
             _rules(row, [word for word in words if _channel(word).key == _channel(row).key]) for row in rows
         )
         return tuple(rules for rules in found if not rules.says_nothing)
+
+    async def called(self, name: str, workspace: str = "") -> tuple[ChannelRules, ...]:
+        """The channels with that name or id in which there are rules or sessions, each with its rules; of
+        that workspace alone, where one is given."""
+        known = {channel.key: channel for channel in await self.seen()}
+        rules_of = {rules.channel.key: rules for rules in await self.all()}
+        for key, rules in rules_of.items():
+            known.setdefault(key, rules.channel)
+        wanted = name.lstrip("#").lower()
+        return tuple(
+            replace(rules_of.get(key) or ChannelRules(channel), channel=channel)
+            for key, channel in known.items()
+            if wanted in (channel.channel.lower(), channel.name.lower())
+            and workspace in ("", channel.workspace)
+        )
 
     async def seen(self) -> tuple[Channel, ...]:
         """The channels that sessions were opened in and that have a name, which direct messages have not."""

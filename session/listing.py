@@ -156,6 +156,21 @@ async def find(database: Database, wanted: SessionFilter) -> list[SessionRow]:
     return [_row(row) for row in rows]
 
 
+async def threads(
+    database: Database, platform: str, workspace: str, since: datetime, limit: int
+) -> list[tuple[str, str]]:
+    """Channel and thread of the sessions there that changed since then, newest change first."""
+    rows = await database.rows(
+        "SELECT channel, thread FROM sessions WHERE platform = ? AND workspace = ? AND updated_at > ? "
+        "GROUP BY channel, thread ORDER BY MAX(updated_at) DESC LIMIT ?",
+        platform,
+        workspace,
+        since,
+        limit,
+    )
+    return [(row["channel"], row["thread"]) for row in rows]
+
+
 async def first_id(database: Database, condition: str, *parameters: object) -> str | None:
     """The id of the newest session for which `condition` (SQL of ours, never of users) holds."""
     rows = await database.rows(

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from session import listing, picks
 from session.database import Database, Transaction, marks, when
@@ -160,6 +160,14 @@ class Log:
         except AlreadyClaimed:
             return False
         return True
+
+    async def threads(
+        self, platform: str, workspace: str, within: timedelta, limit: int
+    ) -> list[tuple[str, str]]:
+        """Channel and thread of the sessions there in which something happened `within` that time until now,
+        the latest first, at most `limit`. Raises: DatabaseDown."""
+        since = await self.clock() - within
+        return await listing.threads(self._database, platform, workspace, since, limit)
 
     async def find_by_thread(self, platform: str, workspace: str, channel: str, thread: str) -> str | None:
         """The id of the session that lives in that thread."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from session.channel_rules import Channel
 from session.database import Database, Transaction
 from session.events import Recorded, RepositoryChosen
-from session.people import Origin
 from session.view import SessionView
 
 KEPT_DAYS = 180
@@ -63,17 +63,13 @@ class Picks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, origin: Origin) -> tuple[Pick, ...]:
-        """The picks of the channel that a session is in, newest first."""
-        return await self._where(
-            "platform = ? AND workspace = ? AND channel = ?",
-            origin.platform,
-            origin.workspace,
-            origin.channel,
-        )
+    async def of(self, channel: Channel) -> tuple[Pick, ...]:
+        """The picks of that channel, newest first."""
+        return await self._where("platform = ? AND workspace = ? AND channel = ?", *channel.key)
 
     async def named(self, channel_name: str) -> tuple[Pick, ...]:
-        """The picks of channels of that name, newest first: for who looks from the shell."""
+        """The picks of channels of that name, newest first: for who looks from the shell
+        where nothing else is known of one."""
         return await self._where("channel_name = ?", channel_name.lstrip("#"))
 
     async def _where(self, condition: str, *values: str) -> tuple[Pick, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from bot.home_view import Home
@@ -69,6 +71,10 @@ class Inbox(Protocol):
 
     async def knows(self, place: Place) -> bool:
         """Whether a session lives in that thread, so that what is said there may be a follow-up."""
+
+    async def lively_threads(self, workspace: str, within: timedelta, most: int) -> Sequence[Place]:
+        """The threads there in whose sessions something happened `within` that time until now, the latest
+        first. Raises: DatabaseDown."""
 
     async def watches(self, place: Place, text: str) -> bool:
         """Whether a message with this text is a request in that channel, although it mentions nobody."""

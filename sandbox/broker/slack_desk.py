@@ -1,4 +1,5 @@
-"""The broker's desk for Slack's workspaces: it takes their tokens from Slack, and hands them to the bot."""
+"""The broker's desk for Slack's workspaces: it takes their tokens from Slack, hands them to the bot, and has
+the app taken away again."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.slack_oauth import Granted, SlackAway, SlackOAuth, SlackRefused
-from sandbox.broker.vault import Vault
+from sandbox.broker.vault import Vault, VaultError
 from session import broker_slack as wire
 from session.access import reaches
 from session.audit import Audit, AuditEntry, Outcome
@@ -22,7 +23,11 @@ from session.slack_installations import SlackInstallation, SlackInstallations
 WEB: frozenset[Part] = frozenset({"web"})
 BOT: frozenset[Part] = frozenset({"bot"})
 
-_NOT_AN_ADMIN = "Only admins may add Bellhop to a workspace. Ask one of them."
+_NOT_AN_ADMIN = "Only admins may add Bellhop to a workspace, or take it away. Ask one of them."
+_BY_HAND = (
+    "if the app is still there, an admin of the workspace takes it away, under “Manage apps” → Bellhop → "
+    "“Remove app”."
+)
 
 
 class NotInstalled(Exception):
@@ -58,11 +63,12 @@ class SlackDesk:
         self._audit = audit
 
     def operations(self) -> list[Operation[Any, Any]]:
-        """The desk's operations: tokens are for the bot alone, and admins as well as Slack may end them."""
+        """The desk's operations: tokens are for the bot alone, admins may end what they began."""
         return [
             Operation("slack.install", wire.Install, WEB, self.install),
             Operation("slack.token", wire.OfTeam, BOT, self.token),
-            Operation("slack.forget", wire.Forget, WEB | BOT, self.forget),
+            Operation("slack.remove", wire.Remove, WEB, self.remove),
+            Operation("slack.forget", wire.Forget, BOT, self.forget),
         ]
 
     async def install(self, asked: wire.Install, caller: Caller) -> wire.Installed:
@@ -70,9 +76,7 @@ class SlackDesk:
 
         Raises: SlackRefused, SlackAway.
         """
-        # Read here, not believed: whoever took over the web process could name anybody.
-        if not reaches(await self._directory.role(asked.by), "admin"):
-            raise SlackRefused(_NOT_AN_ADMIN)
+        await self._require_admin(asked.by)
         granted = await self._oauth.exchange(asked.code, asked.redirect_uri)
         await self._require_allowed(granted, asked.by, caller)
         await self._audited("slack.install", granted.team_id, caller, asked.by)
@@ -90,22 +94,58 @@ class SlackDesk:
         await self._audited("slack.token", asked.team_id, caller)
         return wire.Token(token=token)
 
+    async def remove(self, asked: wire.Remove, caller: Caller) -> wire.Removed:
+        """Slack was asked to take the app away, and whatever it said, record and token are gone.
+
+        Raises: SlackRefused, for who is no admin.
+        """
+        await self._require_admin(asked.by)
+        async with self._vault.lock(_name(asked.team_id)):
+            await self._audited("slack.remove", asked.team_id, caller, asked.by)
+            why = await self._uninstalled(asked.team_id)
+            outcome: Outcome = "failed" if why else "done"
+            await self._audited("slack.uninstall", asked.team_id, caller, asked.by, outcome, why)
+            await self._gone(asked.team_id)
+        return wire.Removed(left=f"{why.removesuffix('.')}: {_BY_HAND}" if why else "")
+
     async def forget(self, asked: wire.Forget, caller: Caller) -> Nothing:
         """Neither record nor token is there any more, as far as the installation is not a later one."""
         async with self._vault.lock(_name(asked.team_id)):
-            if await self._later(asked):
-                return Nothing()
-            await self._audited("slack.forget", asked.team_id, caller, asked.by)
-            # The token first: a record without one is seen and can be removed again, the other is not.
-            await self._vault.delete(_name(asked.team_id))
-            await self._installations.remove(asked.team_id)
+            if await self._is_there(asked.team_id, asked.at):
+                await self._audited("slack.forget", asked.team_id, caller)
+                await self._gone(asked.team_id)
         return Nothing()
 
-    async def _later(self, asked: wire.Forget) -> bool:
-        """Whether the app was installed anew after what is to be forgotten."""
+    async def _uninstalled(self, team_id: str) -> str:
+        """Why Slack has not taken the app away from there, in a sentence; empty when it has."""
+        try:
+            token = await self._vault.get(_name(team_id))
+            if token is None:
+                return "There was no token with which to take the app away."
+            await self._oauth.uninstall(token)
+        except VaultError:
+            return "Its token could not be opened with the present SECRET_KEY."
+        except (SlackRefused, SlackAway) as trouble:
+            return str(trouble)
+        return ""
+
+    async def _gone(self, team_id: str) -> None:
+        # The token first: a record without one is seen and can be removed again, the other is not.
+        await self._vault.delete(_name(team_id))
+        await self._installations.remove(team_id)
+
+    async def _is_there(self, team_id: str, at: datetime | None) -> bool:
+        """Whether there is anything of the workspace that was not installed after `at`."""
         known = {installation.team_id: installation for installation in await self._installations.all()}
-        found = known.get(asked.team_id)
-        return asked.at is not None and found is not None and found.installed_at > asked.at
+        found = known.get(team_id)
+        if found is None:
+            return _name(team_id) in await self._vault.names()
+        return at is None or found.installed_at <= at
+
+    async def _require_admin(self, by: str) -> None:
+        # Read here, not believed: whoever took over the web process could name anybody.
+        if not reaches(await self._directory.role(by), "admin"):
+            raise SlackRefused(_NOT_AN_ADMIN)
 
     async def _require_allowed(self, granted: Granted, by: str, caller: Caller) -> None:
         if self._teams and granted.team_id not in self._teams:
@@ -117,10 +157,18 @@ class SlackDesk:
             )
 
     async def _audited(
-        self, action: str, target: str, caller: Caller, by: str = "", outcome: Outcome = "allowed"
+        self,
+        action: str,
+        target: str,
+        caller: Caller,
+        by: str = "",
+        outcome: Outcome = "allowed",
+        why: str = "",
     ) -> None:
         actor = f"{caller.name} for {by}" if by else caller.name
-        await self._audit.write(AuditEntry(actor=actor, action=action, target=target, outcome=outcome))
+        detail = {"why": why} if why else {}
+        entry = AuditEntry(actor=actor, action=action, target=target, outcome=outcome, detail=detail)
+        await self._audit.write(entry)
 
 
 def _installation(granted: Granted, by: str, at: datetime) -> SlackInstallation:

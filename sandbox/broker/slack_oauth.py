@@ -1,12 +1,13 @@
-"""Slack's token endpoint: what a code from its page stands for.
+"""How an installation in a workspace begins and ends at Slack: a code for a token, and the app taken away.
 
 Source: https://docs.slack.dev/authentication/installing-with-oauth,
-https://docs.slack.dev/reference/methods/oauth.v2.access
+https://docs.slack.dev/reference/methods/oauth.v2.access,
+https://docs.slack.dev/reference/methods/apps.uninstall
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -46,10 +47,12 @@ _ROTATED = (
     "Slack gave a token that ends after some hours. Switch token rotation off in the app's settings "
     "(“OAuth & Permissions”), or make a new app where Slack does not let you, and begin again."
 )
+_ENDED = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
+"""Slack's words for a token that it takes no longer."""
 
 
 class SlackRefused(Exception):
-    """The app is not installed in the workspace; the message says why and what to do."""
+    """Slack did not do it; the message says why and, where something can be done, what."""
 
 
 class SlackAway(Exception):
@@ -89,11 +92,23 @@ class _Answer(BaseModel):
     is_enterprise_install: bool = False
 
 
+class _Bearer(httpx.Auth):
+    """Calls with a workspace's token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See `httpx.Auth`."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
 class SlackOAuth:
     """The app as Slack knows it. `api_url` is that of the Web API; the client's secret stays in here."""
 
     def __init__(self, api_url: str, client_id: str, client_secret: str) -> None:
-        self._url = urljoin(api_url, "oauth.v2.access")
+        self._api_url = api_url
         self._client = (client_id, client_secret)
 
     async def exchange(self, code: str, redirect_uri: str) -> Granted:
@@ -103,16 +118,30 @@ class SlackOAuth:
         """
         if not all(self._client):
             raise SlackRefused(_NOT_SET_UP)
-        answer = await self._ask({"code": code, "redirect_uri": redirect_uri})
+        # The client goes into a header: of a form, Slack says that it warns.
+        form = {"code": code, "redirect_uri": redirect_uri}
+        answer = await self._ask("oauth.v2.access", form, httpx.BasicAuth(*self._client))
         if not answer.ok:
             raise SlackRefused(_refusal(answer.error, redirect_uri))
         return _granted(answer)
 
-    async def _ask(self, form: Mapping[str, str]) -> _Answer:
+    async def uninstall(self, token: str) -> None:
+        """The app is out of the workspace of the token, and all its tokens there end.
+
+        Raises: SlackRefused, SlackAway, with a message of one sentence.
+        """
+        if not all(self._client):
+            raise SlackRefused("SLACK_CLIENT_ID and SLACK_CLIENT_SECRET are not set.")
+        # A form, since addresses are written into logs; the header is the token's.
+        form = dict(zip(("client_id", "client_secret"), self._client, strict=True))
+        answer = await self._ask("apps.uninstall", form, _Bearer(token))
+        if not answer.ok:
+            raise SlackRefused(_why_it_stays(answer.error))
+
+    async def _ask(self, method: str, form: Mapping[str, str], auth: httpx.Auth) -> _Answer:
         try:
             async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, verify=bundled_authorities()) as client:
-                # The client goes into a header: of a form, Slack says that it warns.
-                response = await client.post(self._url, data=dict(form), auth=self._client)
+                response = await client.post(urljoin(self._api_url, method), data=dict(form), auth=auth)
         except httpx.HTTPError as error:
             raise SlackAway(f"Slack did not answer ({type(error).__name__}).") from error
         try:
@@ -130,6 +159,15 @@ def _refusal(error: str, redirect_uri: str) -> str:
             f"“Redirect URLs” in the app's settings: {redirect_uri}"
         )
     return _REFUSALS.get(error) or f"Slack says no ({error or 'without a reason'}). {_AGAIN}"
+
+
+def _why_it_stays(error: str) -> str:
+    """Why the app was not taken away, in a sentence."""
+    if error in _ENDED:
+        return "Slack does not take its token any more, so the app is most likely gone already."
+    if error in ("bad_client_secret", "client_id_token_mismatch", "invalid_client_id"):
+        return f"Slack does not know the app by SLACK_CLIENT_ID and SLACK_CLIENT_SECRET ({error})."
+    return f"Slack did not take the app away ({error or 'without a reason'})."
 
 
 def _granted(answer: _Answer) -> Granted:

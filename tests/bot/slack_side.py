@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -18,6 +19,9 @@ from bot.previews import SessionPreviews
 from tests.bot.rooms import CHOICES, PUBLIC_URL, Rooms
 from tests.emulators.slack.emulator import SlackEmulator
 
+LOOK_SECONDS = 0.05
+"""How often it is looked which workspaces are wanted."""
+
 Way = Literal["socket", "http"]
 
 
@@ -29,6 +33,7 @@ def slack_platform(
     installations: Installations | None = None,
     repositories: Sequence[Choice] = CHOICES,
     paced: bool = False,
+    now: Callable[[], float] = time.monotonic,
 ) -> SlackWorkspaces:
     """The platform as an app of the emulated Slack knows it.
 
@@ -45,7 +50,8 @@ def slack_platform(
         repositories,
         previews=previews,
         paced=paced,
-        look_seconds=0.05,
+        look_seconds=LOOK_SECONDS,
+        now=now,
     )
 
 

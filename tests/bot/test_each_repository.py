@@ -12,6 +12,7 @@ from bot.sentences.questions import EACH
 from bot.sentences.refusals import OLD_BUTTON
 from bot.thread_posts import together_digest
 from session import events as e
+from session.channel_rules import channel_of
 from session.picks import Picks
 from tests.bot.discord_side import bot_on as discord_bot
 from tests.bot.rooms import Rooms
@@ -66,7 +67,7 @@ async def test_each_gets_a_session_at_the_word_of_who_asked(rooms: Rooms) -> Non
         assert len((await rooms.log.view(other_id)).prompts) == 2
         assert {m.thread for m in console.threads} == {request.thread, thread}
         # Such a request teaches nothing about requests that are about one of them.
-        assert await Picks(rooms.database).of((await rooms.log.view(session_id)).origin) == ()
+        assert await Picks(rooms.database).of(channel_of((await rooms.log.view(session_id)).origin)) == ()
 
 
 async def test_a_button_begins_only_what_it_showed(rooms: Rooms) -> None:

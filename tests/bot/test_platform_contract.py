@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -57,6 +58,9 @@ class Notebook:
 
     async def knows(self, place: Place) -> bool:
         return True
+
+    async def lively_threads(self, workspace: str, within: timedelta, most: int) -> Sequence[Place]:
+        return ()
 
     async def watches(self, place: Place, text: str) -> bool:
         assert self.watched, "all that is said here mentions the bot"

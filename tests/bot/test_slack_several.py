@@ -15,11 +15,14 @@ import pytest
 from bot.messages import Choice, Place, Post
 from bot.platforms.protocol import PlatformError
 from bot.platforms.slack.installations import OWN, Installation
+from bot.platforms.slack.seat import Seat
 from bot.platforms.slack.workspaces import SlackWorkspaces
 from bot.thread_posts import repository_menu
+from session.database import DatabaseDown
 from session.listing import SessionFilter
 from tests.bot.rooms import Rooms
-from tests.bot.slack_side import Way, bot_on, slack_platform
+from tests.bot.slack_side import LOOK_SECONDS, Way, bot_on, slack_platform
+from tests.bot.test_platform_contract import Notebook, running
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.faults import TooMany
 from tests.emulators.slack.people import SlackPerson
@@ -163,6 +166,10 @@ async def test_workspaces_come_and_go_while_the_others_are_served(
             await second.wait_for_delivery()
             await platform.post(place, Post("notice", session_id, "Still here."), "k1")
             await second.wait_for_post(request, "Still here.")
+            # As when an admin removes it on the page: off the record first, and then Slack tells.
+            record.tokens = {i: token for i, token in record.tokens.items() if i.team_id == HOME}
+            second.uninstall()
+            await second.wait_for_delivery()
         assert {call.error for call in second.calls_to("auth.test")} == {None}
     said = "".join(capfd.readouterr())
     assert said.count("slack.uninstalled") == 1
@@ -218,6 +225,83 @@ class ReadWrongly(OnRecord):
             self.is_wrong = False
             raise ValueError("a row that is none")
         return await super().token(installation)
+
+
+class Watched(OnRecord):
+    """Counts what it is asked for."""
+
+    def __init__(self, *slacks: SlackEmulator) -> None:
+        super().__init__(*slacks)
+        self.tokens_given = 0
+        self._looked = asyncio.Event()
+
+    async def wanted(self) -> Sequence[Installation]:
+        """See `Installations.wanted`."""
+        self._looked.set()
+        return await super().wanted()
+
+    async def token(self, installation: Installation) -> str:
+        """See `Installations.token`."""
+        self.tokens_given += 1
+        return await super().token(installation)
+
+    async def looked_at(self) -> None:
+        """Return once a look that begins now is over."""
+        for _ in range(2):
+            self._looked.clear()
+            await asyncio.wait_for(self._looked.wait(), 10)
+
+
+class WithoutDatabase(Notebook):
+    """An inbox that cannot say in which threads sessions live, until `is_back`."""
+
+    failures, is_back = 0, False
+
+    async def lively_threads(self, workspace: str, within: timedelta, most: int) -> Sequence[Place]:
+        """Raises: DatabaseDown."""
+        if self.is_back:
+            return ()
+        self.failures += 1
+        raise DatabaseDown(f"away for the {self.failures}. time")
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def test_what_keeps_failing_waits_longer_each_time_and_keeps_its_token(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    clock, inbox, said = Clock(), WithoutDatabase(), ""
+    async with SlackEmulator() as slack:
+        record = Watched(slack)
+        platform = slack_platform(slack, installations=record, now=clock)
+        async with running(platform, inbox):
+            for number, wait in enumerate((LOOK_SECONDS, 2 * LOOK_SECONDS, 4 * LOOK_SECONDS), 1):
+                while f"away for the {number}. time" not in said:
+                    await record.looked_at()
+                    said += "".join(capfd.readouterr())
+                clock.seconds += 0.9 * wait
+                await record.looked_at()
+                assert inbox.failures == number
+                inbox.is_back = number == 3
+                clock.seconds += 0.2 * wait
+            await slack.person("Ada").say(slack.channel("billing"), "round invoices half up")
+            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+        assert record.tokens_given == 1
+
+    seat = Seat(OWN, HOME)
+    for wait in (5, 10, 20, 40, 60, *[60] * 2_000):
+        seat.wait(1.0, 5.0)
+        assert seat.due == 1.0 + wait
+    seat.settle()
+    seat.wait(1.0, 5.0)
+    assert seat.due == 6.0
 
 
 async def test_what_nobody_thought_of_in_one_workspace_ends_no_other(

@@ -233,6 +233,9 @@ async def test_replies_and_watched_words_of_the_time_away_are_taken_up_too(rooms
         async with bot_on(slack, rooms):
             await slack.wait_for_post(request, "Finding the repository")
         session_id = await rooms.only_session()
+        gone = await ada.say(channel, "round the credit notes half up")
+        async with bot_on(slack, rooms):
+            await slack.wait_for_post(gone, "Finding the repository")
         admin = await person_of(rooms, ada)
         await rooms.directory.set_role(admin.id, "admin")
         here = channel_of((await rooms.log.view(session_id)).origin)
@@ -240,6 +243,10 @@ async def test_replies_and_watched_words_of_the_time_away_are_taken_up_too(rooms
             admin, here, [WatchedWord("outage", starts=True)], through="web"
         )
         await ada.say(channel, "and a test for it", thread=request, mention_bot=False)
+        gone.deleted, read = True, list[str]()
+        slack.calls.clear()
+        for number in range(100):
+            slack.workspace.post(channel, ada.user, f"chatter {number}")
         talk = await ada.say(channel, "lunch?", mention_bot=False)
         await ada.say(channel, "round the shop half up", thread=talk)
         await ada.say(channel, "no outage here", thread=talk, mention_bot=False)
@@ -248,9 +255,12 @@ async def test_replies_and_watched_words_of_the_time_away_are_taken_up_too(rooms
             async with bot_on(slack, rooms):
                 await slack.wait_for_post(outage, "Finding the repository")
                 await slack.wait_for_post(talk, "Finding the repository")
+            asked = slack.calls_to("conversations.replies")
+            read = read or [call.args["ts"] for call in asked if "oldest" in call.args]
         prompts = [item.prompt.text for item in (await rooms.log.view(session_id)).prompts]
         assert prompts == ["round invoices half up", "and a test for it"]
-        assert len(await rooms.sessions()) == 3
+        assert len(await rooms.sessions()) == 4
+        assert sorted(read) == sorted([request.ts, gone.ts, talk.ts]), "each once, the one that is gone too"
 
 
 async def test_a_restart_goes_on_where_it_was(rooms: Rooms) -> None:

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from deploy.classify_command import Said, classify
 from deploy.docs import PAGES
+from session.audit import Audit
+from session.catalogue import Catalogue
+from session.channel_rules import Channel, ChannelRuleBook, read_word
 from session.database import Database
+from session.directory import Directory
+from session.people import Identity
+from session.settings import Settings
 from tests.deploy.commands import CLASSIFIER, bare_environment, bellhop, run
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.model.turns import say_json
@@ -69,6 +76,43 @@ async def test_classify_says_which_repository_and_why(
     assert "because: cents are invoices" in ended.printed
     assert "confidence 0.93" in ended.printed
     assert "acme/web" in ended.printed
+    assert "none called #finance is known here" in ended.printed
+
+
+async def test_classify_applies_the_rules_of_a_channel(
+    whole: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_another_repository(whole)
+    settings = Settings.load(whole)
+    async with await Database.open(settings.database_address) as database:
+        await database.migrate()
+        directory = Directory(database)
+        ada = await directory.resolve(Identity(platform="web", workspace="", account="ada", name="Ada"))
+        await directory.set_role(ada.id, "admin")
+        book = ChannelRuleBook(
+            database, directory, Catalogue.load(settings.repositories_file), Audit(database)
+        )
+        first, second = Channel("slack", "T1", "C1", "Finance"), Channel("slack", "T2", "C2", "finance")
+        await book.set_repository(ada, first, "acme/billing", through="web")
+        await book.set_repository(ada, second, "acme/web", through="web")
+        await book.set_words(ada, first, [read_word("basket=acme/web"), read_word("outage")], through="web")
+
+    async def told(text: str, *where: str, code: int = 0) -> tuple[str, str]:
+        assert await classify(settings, Said(text, *where), explain=True) == code
+        said = capsys.readouterr()
+        return said.out.partition("\n")[0], said.out + said.err
+
+    first_line, said = await told("off by a cent", "c1")
+    assert first_line == "acme/billing"
+    assert "decided by: rule" in said
+    assert "channel: #Finance (slack T1 C1), whose rules hold: repository acme/billing; words " in said
+    assert "basket=acme/web" in said
+    assert (await told("the basket is off", "C1"))[0] == "acme/web"
+    assert (await told("off by a cent", "#finance", "T2"))[0] == "acme/web"
+    _, many = await told("off by a cent", "#finance", code=1)
+    assert "Several channels are called #finance: " in many
+    assert "#Finance (slack T1 C1)" in many
+    assert "#finance (slack T2 C2)" in many
 
 
 async def test_classify_needs_a_model(whole: dict[str, str]) -> None:

@@ -223,7 +223,7 @@ async def test_the_key_of_the_forge_app_is_read_from_its_file(
 
 
 async def test_scopes_the_token_lacks_are_named_with_the_remedy(whole: dict[str, str]) -> None:
-    granted = scopes() - {"emoji:read", "files:read"}
+    granted = scopes() - {"commands", "emoji:read"}
     async with SlackEmulator(bot_scopes=granted) as slack:
         found = await finding(
             "slack",
@@ -235,7 +235,7 @@ async def test_scopes_the_token_lacks_are_named_with_the_remedy(whole: dict[str,
             },
         )
     assert found.ok is False
-    assert "lacks the scopes emoji:read, files:read. " in found.sentence
+    assert "lacks the scopes commands, emoji:read. " in found.sentence
     assert "Reinstall to Workspace" in found.sentence
 
 

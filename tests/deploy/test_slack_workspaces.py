@@ -12,6 +12,7 @@ import pytest
 
 from deploy import wiring
 from deploy.presence import look_for_broker
+from session.audit import Audit
 from session.broker import Broker, BrokerRefused
 from session.broker_slack import SlackTokens
 from session.database import Database
@@ -121,3 +122,16 @@ async def test_workspaces_are_served_as_admins_add_the_app(
                 later = await home.person("Grace").say(home.channel("general"), "and the credit notes")
                 await home.wait_for_post(later, FINDING)
                 await home.wait_for_delivery()
+
+                assert await tokens.remove(TEAM_ID, admin) == ""
+                await home.wait_for_delivery()
+                told = [sent.payload["event"]["type"] for sent in home.sent]
+                assert (told.count("app_uninstalled"), told.count("tokens_revoked")) == (2, 2)
+                async with httpx.AsyncClient() as http:
+                    bearer = {"Authorization": f"Bearer {home.bot_token}"}
+                    answer = await http.post(f"{home.api_url}auth.test", headers=bearer)
+                assert answer.json()["error"] == "account_inactive"
+                assert await SlackInstallations(database).all() == ()
+                rows = [row.entry for row in await Audit(database).page(None, 50)]
+                ended = [(entry.action, entry.target) for entry in rows if entry.action == "slack.forget"]
+                assert ended == [("slack.forget", SECOND_TEAM_ID)], "what the page removed was not news"

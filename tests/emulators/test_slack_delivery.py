@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.emulators.slack.deliveries import NotAcknowledged
 from tests.emulators.slack.emulator import SlackEmulator, SlackMisused
 from tests.emulators.slack.http_delivery import HttpDelivery
+from tests.emulators.slack.interactions import NotOffered
 
 
 def button(label: str, **fields: str) -> dict[str, Any]:
@@ -360,4 +361,8 @@ async def test_only_events_the_app_asked_for_and_may_see_are_sent(seen: Seen) ->
         await ada.react(said, "eyes")
         await ada.say_directly("hello")
         await seen.until_events(1)
+        with pytest.raises(NotOffered, match="lacks the scope commands"):
+            await ada.command(slack.channel("web"), "/bellhop", "hello")
+        with pytest.raises(NotOffered):
+            await ada.shortcut(said, "send")
         assert [envelope.payload["event"]["type"] for envelope in slack.sent] == ["message"]

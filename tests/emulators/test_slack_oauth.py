@@ -75,6 +75,21 @@ async def test_codes_are_for_one_workspace_one_address_one_use_and_ten_minutes()
         assert (home["access_token"], home["team"]) == ("xoxb-home", {"id": "T0HOME", "name": "Home"})
         assert (await exchange(back["code"]))["error"] == "code_already_used"
 
+        async def uninstall(token: str, **changed: str) -> str:
+            form = {"client_id": oauth.client_id, "client_secret": oauth.client_secret, **changed}
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with (
+                aiohttp.ClientSession(headers=headers) as http,
+                http.post(f"{url}/api/apps.uninstall", data=form) as answer,
+            ):
+                return str((await answer.json()).get("error", "gone"))
+
+        assert await uninstall("xoxb-home", client_secret="guessed") == "bad_client_secret"
+        assert await uninstall("xoxb-home", client_id="another") == "invalid_client_id"
+        tokens = ("", "xoxb-guessed", "xoxb-home", "xoxb-home")
+        said = [await uninstall(token) for token in tokens]
+        assert said == ["not_authed", "invalid_auth", "gone", "account_inactive"]
+
         oauth.team = AWAY
         (_, first), (_, late) = await page(), await page()
         clock.now = CODE_SECONDS - 1

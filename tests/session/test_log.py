@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -176,6 +177,11 @@ async def test_sessions_are_found_by_thread_branch_and_pull_request(room: Room, 
     await room.log.record(view.id, lambda _: [published, opened])
     assert await room.log.find_by_thread("slack", "T1", "C1", "100.1") == view.id
     assert await room.log.find_by_thread("slack", "T2", "C1", "100.1") is None
+    hour = timedelta(hours=1)
+    assert await room.log.threads("slack", "T1", hour, 5) == [("C1", "100.1")]
+    assert await room.log.threads("slack", "T1", hour, 0) == []
+    assert await room.log.threads("slack", "T1", -hour, 5) == []
+    assert await room.log.threads("slack", "T2", hour, 5) == []
     assert await room.log.find_by_pull_request("acme/web", 7) == view.id
     assert await room.log.find_by_pull_request("acme/api", 7) is None
     assert await room.log.find_by_branch("acme/web", "bellhop/x/y") == view.id

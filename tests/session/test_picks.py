@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from session import events as e
+from session.channel_rules import channel_of
 from session.people import Origin, Person
 from session.picks import KEPT_DAYS, KEPT_IN_A_CHANNEL, LONGEST_WORDS, Picks
 from tests.session.people import prompt
@@ -13,6 +16,7 @@ from tests.session.room import Room
 FINANCE = Origin(
     platform="slack", workspace="T1", channel="C1", channel_name="finance", thread="1", message="1"
 )
+CHANNEL = channel_of(FINANCE)
 
 
 @pytest.mark.databases("sqlite")
@@ -21,18 +25,18 @@ async def test_picks_are_kept_for_their_channel_and_not_for_ever(room: Room, ada
     asked = prompt(ada).model_copy(update={"text": "totals are off " * 40})
     view = await room.commands.open_session(asked, FINANCE)
     await room.commands.pick_repository(view.id, "acme/web", ada)
-    [pick] = await picks.of(FINANCE)
+    [pick] = await picks.of(CHANNEL)
     assert (pick.slug, pick.refused, pick.words) == ("acme/web", "", asked.text[:LONGEST_WORDS])
     await room.commands.pick_repository(view.id, "acme/api", ada)
-    [pick] = await picks.of(FINANCE)
+    [pick] = await picks.of(CHANNEL)
     assert (pick.slug, pick.refused) == ("acme/api", "acme/web"), "the last word counts"
     assert await picks.named("#finance") == (pick,)
-    assert await picks.of(FINANCE.model_copy(update={"channel": "C2"})) == ()
+    assert await picks.of(replace(CHANNEL, channel="C2")) == ()
     # What nobody picked is no example.
     other = await room.commands.open_session(prompt(ada), FINANCE)
     chosen = e.RepositoryChosen(slug="acme/web", branch="main", how="model", reason="so it seems")
     await room.commands.choose_repository(other.id, chosen)
-    assert len(await picks.of(FINANCE)) == 1
+    assert len(await picks.of(CHANNEL)) == 1
     # Old ones go, and those that are too many, when the next pick is kept.
     sql = (
         "INSERT INTO picks SELECT session_id || ?, platform, workspace, channel, channel_name, words, slug, "

@@ -7,9 +7,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import structlog
 
@@ -17,6 +15,7 @@ from bot.platforms.protocol import Busy, Inbox, PlaceGone, PlatformError, Unreac
 from bot.platforms.slack.addressees import addressee, workspaces_named
 from bot.platforms.slack.api import Json
 from bot.platforms.slack.installations import OWN, Installation, Installations
+from bot.platforms.slack.seat import Seat
 from bot.platforms.slack.workspace import SlackWorkspace
 from session.broker import BrokerDown, BrokerRefused
 from session.database import DatabaseDown
@@ -35,28 +34,11 @@ PATIENCE_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(eq=False, slots=True)
-class _Seat:
-    """`waiting`: begun anew at the next look. `refused`: not before it is installed anew.
-
-    `team`: its workspace, empty while only Slack knows. `said`: why it waits, as the log says already.
-    """
-
-    installation: Installation
-    team: str
-    task: asyncio.Task[None] | None = None
-    state: Literal["starting", "serving", "waiting", "refused"] = "starting"
-    said: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.team or "the one of SLACK_BOT_TOKEN"
-
-
 class Roster:
     """Serves what `installations` wants, with what `make` makes of a token.
 
-    `served` holds the workspaces by their ids. `ready` is set once there was a first one.
+    `served` holds the workspaces by their ids. `ready` is set once there was a first one. `now`: seconds that
+    only grow, by which a workspace that did not go well waits.
     """
 
     def __init__(
@@ -64,14 +46,16 @@ class Roster:
         installations: Installations,
         make: Callable[[str], SlackWorkspace],
         look_seconds: float = LOOK_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ready = asyncio.Event()
         self._installations = installations
         self._make = make
         self._look_seconds = look_seconds
+        self._now = now
         self._inbox: Inbox | None = None
         self._served: dict[str, SlackWorkspace] = {}
-        self._seats: dict[Installation, _Seat] = {}
+        self._seats: dict[Installation, Seat] = {}
         self._stored: frozenset[str] = frozenset()
         self._own_team, self._own_left = "", False
         self._over: PlatformError | None = None
@@ -170,8 +154,8 @@ class Roster:
         for seat in [seat for seat in self._seats.values() if seat.installation not in wanted]:
             await self._end(seat)
         for installation in wanted:
-            seat = self._seats.setdefault(installation, _Seat(installation, installation.team_id))
-            if seat.task is None or seat.state == "waiting":
+            seat = self._seats.setdefault(installation, Seat(installation, installation.team_id))
+            if seat.is_to_begin(self._now()):
                 seat.state = "starting"
                 seat.task = group.create_task(self._serve(seat, inbox), name=f"slack {seat.name}")
         self._finished = self._begun
@@ -190,7 +174,7 @@ class Roster:
         if self._over is None:
             await asyncio.sleep(self._looked_at + self._look_seconds / 5 - time.monotonic())
 
-    async def _end(self, seat: _Seat) -> None:
+    async def _end(self, seat: Seat) -> None:
         del self._seats[seat.installation]
         if seat.task is not None:
             seat.task.cancel()
@@ -205,9 +189,10 @@ class Roster:
             self._taking.set()
             await asyncio.Event().wait()
 
-    async def _serve(self, seat: _Seat, inbox: Inbox) -> None:
+    async def _serve(self, seat: Seat, inbox: Inbox) -> None:
         try:
-            workspace = self._make(await self._installations.token(seat.installation))
+            seat.token = seat.token or await self._installations.token(seat.installation)
+            workspace = self._make(seat.token)
             async with workspace.connected() as bot:
                 seat.team = bot.team_id
                 if seat.installation == OWN:
@@ -219,24 +204,26 @@ class Roster:
                 with self._serving(seat, workspace):
                     await self._taking.wait()
                     await workspace.catch_up(inbox)
+                    seat.settle()
                     await asyncio.Event().wait()
-        except (BrokerDown, BrokerRefused, Busy, Unreachable) as error:
+        except (BrokerDown, BrokerRefused, DatabaseDown, Busy, Unreachable) as error:
             if str(error) != seat.said:
                 _log.warning("slack.workspace_waits", workspace=seat.name, detail=str(error))
-            seat.state, seat.said = "waiting", str(error)
+            seat.said = str(error)
+            seat.wait(self._now(), self._look_seconds)
         except PlatformError as error:
-            seat.state = "refused"
+            seat.refuse()
             self._refused(seat, error)
         except Exception:
             # The edge of a job: one workspace must not end the others.
             if not self._installations.may_grow:
                 raise
-            seat.state = "waiting"
+            seat.wait(self._now(), self._look_seconds)
             _log.exception("slack.workspace_failed", workspace=seat.name)
         self._tell()
 
     @contextmanager
-    def _serving(self, seat: _Seat, workspace: SlackWorkspace) -> Iterator[None]:
+    def _serving(self, seat: Seat, workspace: SlackWorkspace) -> Iterator[None]:
         self._served[seat.team] = workspace
         seat.state = "serving"
         self.ready.set()
@@ -248,7 +235,7 @@ class Roster:
             if self._served.get(seat.team) is workspace:
                 del self._served[seat.team]
 
-    def _refused(self, seat: _Seat, error: PlatformError) -> None:
+    def _refused(self, seat: Seat, error: PlatformError) -> None:
         if not self._installations.may_grow:
             self._over = error
             self._asked.set()
@@ -265,7 +252,7 @@ class Roster:
             _log.warning("slack.uninstalled", workspace=team, means=means)
             self._stored -= {team}
             self._asked.set()
-        elif team in self._stored:
+        elif any(found.team_id == team for found in await self._installations.wanted()):
             _log.info("slack.installed_since", workspace=team)
         elif team == self._own_team and not self._own_left:
             self._own_left = True

@@ -141,7 +141,7 @@ class SlackWorkspace:
         """What was said to the bot while it was away is brought to `inbox`."""
         reader = self._known()
         try:
-            for event in await missed_messages(self._api, reader):
+            for event in await missed_messages(self._api, reader, inbox):
                 if not await is_for(inbox, reader, event):
                     continue
                 message = await reader.message(event, f"missed:{event['channel']}:{event['ts']}")

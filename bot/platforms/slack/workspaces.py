@@ -5,7 +5,8 @@ Feeds, inbox and outbox know one platform, "slack"; the place of a message says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import structlog
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -37,7 +38,7 @@ class SlackWorkspaces:
     `repositories`: all that the menu of repositories offers. `http` is the ASGI application for
     `/slack/events` and `/slack/interactive`. `previews`: what links to companion pages show; None: nothing.
     `paced`: calls wait for the turns that Slack allows. `look_seconds`: how often it is
-    looked what is installed.
+    looked what is installed. `now`: seconds that only grow, by which a workspace waits that did not go well.
     """
 
     name = PLATFORM
@@ -53,6 +54,7 @@ class SlackWorkspaces:
         previews: SessionPreviews | None = None,
         paced: bool = True,
         look_seconds: float = LOOK_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         table = reactions or ReactionTable.standard()
 
@@ -66,7 +68,7 @@ class SlackWorkspaces:
                 paced=paced,
             )
 
-        self._roster = Roster(installations, make, look_seconds)
+        self._roster = Roster(installations, make, look_seconds, now)
         self._doors = SlackDoors(app, self._deliver)
         self._strangers: set[frozenset[str]] = set()
         self.http = self._doors.http

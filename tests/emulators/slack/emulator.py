@@ -84,7 +84,7 @@ class SlackEmulator:
         if beside is not None:
             self.deliveries.transport = beside.deliveries.transport
             beside._api.beside.append(self._api)
-        self.oauth = SlackOAuth(known_scopes=ALL_BOT_SCOPES)
+        self.oauth = SlackOAuth(known_scopes=ALL_BOT_SCOPES, take_away=self._api.take_away)
         self._ack_seconds = ack_seconds
         self._allow_unread = allow_unread
         self._stack = AsyncExitStack()
@@ -103,8 +103,7 @@ class SlackEmulator:
 
     def uninstall(self) -> None:
         """An admin takes the app away: its token is refused, and the app is told."""
-        self._api.credentials.revoked.add(self.bot_token)
-        self._feed.uninstalled(self.workspace.bot)
+        self._api.uninstall()
 
     def install_again(self) -> str:
         """An admin allows the app once more; the new token. The one before is refused from now on."""
@@ -139,7 +138,10 @@ class SlackEmulator:
             home=self.workspace.team_id,
         )
         self.workspace.users[user.id] = user
-        return SlackPerson(user, self.workspace, self._feed, self.deliveries, self._views, self.base_url)
+        scopes = self._api.credentials.bot_scopes
+        return SlackPerson(
+            user, self.workspace, self._feed, self.deliveries, self._views, self.base_url, scopes
+        )
 
     def channel(
         self, name: str, *, topic: str = "", kind: ChannelKind = "channel", with_bot: bool = True

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from tests.emulators.slack.deliveries import Deliveries
 from tests.emulators.slack.limits import TEXT_CHARS, check_blocks, elements_of
+from tests.emulators.slack.method_rules import COMMANDS_SCOPE
 from tests.emulators.slack.payloads import DOMAIN, message_payload, person_payload, team_payload
 from tests.emulators.slack.refusals import Json, Refused
 from tests.emulators.slack.rendering import label_of
@@ -20,17 +21,28 @@ Place = Message | View
 """Where buttons and menus are found."""
 
 
+class NotOffered(AssertionError):
+    """The workspace did not grant `commands`, so Slack shows nobody a command or a shortcut of the app."""
+
+
 class Interactions:
-    """The hands of one person."""
+    """The hands of one person. `scopes`: what the workspace granted the app."""
 
     def __init__(
-        self, user: User, workspace: Workspace, deliveries: Deliveries, views: Views, base_url: str
+        self,
+        user: User,
+        workspace: Workspace,
+        deliveries: Deliveries,
+        views: Views,
+        base_url: str,
+        scopes: frozenset[str],
     ) -> None:
         self._user = user
         self._workspace = workspace
         self._deliveries = deliveries
         self._views = views
         self._base_url = base_url
+        self._scopes = scopes
 
     async def press(self, place: Place, button: str) -> None:
         """Press a button."""
@@ -80,7 +92,8 @@ class Interactions:
         return {}
 
     async def shortcut(self, message: Message, callback_id: str) -> None:
-        """Choose a message shortcut."""
+        """Choose a message shortcut. Raises: NotOffered."""
+        self._need_commands(callback_id)
         payload = {
             **self._base("message_action"),
             "callback_id": callback_id,
@@ -97,8 +110,10 @@ class Interactions:
         """Type a slash command. What the app answers at once is checked as Slack would.
 
         Raises:
+            NotOffered: the workspace has no such command.
             Refused: the answer is none that Slack would show.
         """
+        self._need_commands(command)
         assert COMMAND_FORM.fullmatch(command), f"{command} cannot be the name of a command"
         payload = {
             "token": "legacy-verification-token",
@@ -116,6 +131,10 @@ class Interactions:
             "trigger_id": self._views.new_trigger(self._user),
         }
         return _shown(await self._deliveries.interaction("slash_commands", payload))
+
+    def _need_commands(self, name: str) -> None:
+        if COMMANDS_SCOPE not in self._scopes:
+            raise NotOffered(f"{name} is not there: the app lacks the scope {COMMANDS_SCOPE}")
 
     async def _act(self, place: Place, block: Json, element: Json, action: Json) -> None:
         shared = {

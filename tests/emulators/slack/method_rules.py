@@ -75,8 +75,15 @@ EVENT_SCOPES = {
 }
 """Events an app can subscribe to, and the scope without which they are not sent."""
 
+COMMANDS_SCOPE = "commands"
+"""Without it, a workspace has none of the app's slash commands and shortcuts.
+
+Source: https://docs.slack.dev/reference/scopes/commands
+"""
+
 ALL_BOT_SCOPES = frozenset(
-    {"app_mentions:read", "assistant:write", "chat:write", "channels:history", "channels:read", "commands"}
+    {"app_mentions:read", "assistant:write", "chat:write", "channels:history", "channels:read"}
+    | {COMMANDS_SCOPE}
     | {"emoji:read", "files:read", "groups:history", "groups:read", "im:history", "im:read", "im:write"}
     | {"links:read", "links:write", "reactions:read", "reactions:write", "users:read"}
     | {"users:read.email"}

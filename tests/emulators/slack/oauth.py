@@ -1,6 +1,7 @@
-"""The emulated Slack's OAuth: a page on which an admin allows the app, and `oauth.v2.access`.
+"""The emulated Slack's OAuth: a page on which an admin allows the app, `oauth.v2.access`, `apps.uninstall`.
 
-Source: https://docs.slack.dev/authentication/installing-with-oauth
+Source: https://docs.slack.dev/authentication/installing-with-oauth,
+https://docs.slack.dev/reference/methods/apps.uninstall
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class SlackOAuth:
     """Allows the app in `team`; None means that nobody is signed in at Slack. `refusal`: the word with
     which Slack sends people back instead, `access_denied` where the admin presses *Cancel*.
 
-    `redirect_urls`: what the app's settings list; a redirect_uri has to begin with one of them.
+    `redirect_urls`: what the app's settings list; a redirect_uri has to begin with one of them. `take_away`:
+    takes the app from the workspace whose token that is; gives Slack's error, empty once it is gone, and None
+    where it is no such token. Tokens of a `team` that is no emulated workspace end here.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class SlackOAuth:
         *,
         known_scopes: Iterable[str],
         clock: Callable[[], float] = time.monotonic,
+        take_away: Callable[[str], str | None] = lambda token: None,
     ) -> None:
         self.client_id = "1000.emulated"
         self.client_secret = "emulated-client-secret"
@@ -71,10 +75,17 @@ class SlackOAuth:
         self._known_scopes = frozenset(known_scopes)
         self._clock = clock
         self._codes: dict[str, _Code] = {}
+        self._take_away = take_away
+        self._granted: dict[str, bool] = {}
+        """Whether each token that was given out still counts."""
 
     def routes(self) -> list[web.RouteDef]:
-        """Both addresses of Slack."""
-        return [web.get("/oauth/v2/authorize", self.authorize), web.post("/api/oauth.v2.access", self.access)]
+        """All addresses of Slack's that are about it."""
+        return [
+            web.get("/oauth/v2/authorize", self.authorize),
+            web.post("/api/oauth.v2.access", self.access),
+            web.post("/api/apps.uninstall", self.uninstall),
+        ]
 
     async def authorize(self, request: web.Request) -> web.Response:
         """The page; the admin of `team` presses *Allow* at once."""
@@ -108,7 +119,27 @@ class SlackOAuth:
             return web.json_response({"ok": False, "error": error})
         code = self._codes[form["code"]]
         code.spent = True
+        self._granted[code.team.bot_token] = True
         return web.json_response(_installed(code))
+
+    async def uninstall(self, request: web.Request) -> web.Response:
+        """`apps.uninstall`: the app leaves the workspace of the token."""
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        error = self._token_error(token) or self._client_error(request, form) or self._ended(token)
+        return web.json_response({"ok": False, "error": error} if error else {"ok": True})
+
+    def _token_error(self, token: str) -> str:
+        if not token:
+            return "not_authed"
+        return "" if self._granted.get(token, True) else "account_inactive"
+
+    def _ended(self, token: str) -> str:
+        error = self._take_away(token)
+        if error is None and token not in self._granted:
+            return "invalid_auth"
+        self._granted[token] = False
+        return error or ""
 
     def _client_error(self, request: web.Request, form: Json) -> str:
         client, secret = form.get("client_id", ""), form.get("client_secret", "")

@@ -35,13 +35,14 @@ class SlackPerson:
         deliveries: Deliveries,
         views: Views,
         base_url: str,
+        scopes: frozenset[str],
     ) -> None:
         self.user = user
         self._workspace = workspace
         self._feed = feed
         self._views = views
         self._base_url = base_url
-        self._interactions = Interactions(user, workspace, deliveries, views, base_url)
+        self._interactions = Interactions(user, workspace, deliveries, views, base_url, scopes)
 
     @property
     def id(self) -> str:
@@ -132,11 +133,12 @@ class SlackPerson:
         return await self._interactions.submit(view, values)
 
     async def shortcut(self, message: Message, callback_id: str) -> None:
-        """Choose a message shortcut from a message's menu."""
+        """Choose a message shortcut from a message's menu, which has none without the scope `commands`."""
         await self._interactions.shortcut(message, callback_id)
 
     async def command(self, channel: Channel, command: str, text: str = "") -> Json | None:
-        """Type a slash command; what the app answered at once, if anything."""
+        """Type a slash command; what the app answered at once, if anything. There is none without the scope
+        `commands`."""
         return await self._interactions.command(channel, command, text)
 
     async def open_home(self, tab: str = "home") -> None:

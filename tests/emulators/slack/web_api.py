@@ -72,6 +72,22 @@ class WebApi:
         """Let the next calls of `method` meet `faults`, one each."""
         self._faults.setdefault(method, deque()).extend(faults)
 
+    def uninstall(self) -> None:
+        """The app leaves the workspace: its token is refused, and the app is told."""
+        self.credentials.revoked.add(self.credentials.bot_token)
+        self.feed.uninstalled(self.workspace.bot)
+
+    def take_away(self, token: str) -> str | None:
+        """Take the app from the workspace of the token, this one or one beside; Slack's error, None where the
+        token is of neither."""
+        owner = next((api for api in (self, *self.beside) if api.credentials.is_of_bot(token)), None)
+        if owner is None:
+            return None
+        if token in owner.credentials.revoked:
+            return "account_inactive"
+        owner.uninstall()
+        return ""
+
     def release_all(self) -> None:
         """Let every call that hangs be answered."""
         for fault in self._unanswered:

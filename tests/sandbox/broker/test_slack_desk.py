@@ -133,7 +133,9 @@ async def test_an_install_is_kept_sealed_replaced_and_forgotten(
         await tokens.forget("T0HOME", at=home.installed_at)
         assert await installations.all() == (away, again)
         await tokens.forget("T0HOME", at=again.installed_at + timedelta(seconds=1))
-        await tokens.forget("T0AWAY", by=here.admin.id)
+        assert "could not be opened with the present SECRET_KEY" in await tokens.remove(
+            "T0AWAY", here.admin.id
+        )
         await tokens.forget("T0AWAY")
         assert await installations.all() == ()
         assert await alone.names() == []
@@ -145,7 +147,11 @@ async def test_an_install_is_kept_sealed_replaced_and_forgotten(
             ("slack.install", "T0HOME", "allowed"),
             ("slack.token", "T0HOME", "allowed"),
         ]
-        assert [action for action, _, _ in actions].count("slack.forget") == 3
+        assert actions[-3:] == [
+            ("slack.forget", "T0HOME", "allowed"),
+            ("slack.remove", "T0AWAY", "allowed"),
+            ("slack.uninstall", "T0AWAY", "failed"),
+        ]
         kept = b"".join(path.read_bytes() for path in here.file.parent.glob("bellhop.db*"))
     said = caplog.text + "".join(capfd.readouterr())
     assert "HTTP Request: POST" in said, "what httpx says is heard"
@@ -204,11 +210,52 @@ async def test_a_wrong_client_and_an_absent_slack_are_told_apart(bellhop_home: P
         assert away.value.kind == "slack_away"
 
 
+async def test_a_removed_workspace_is_forgotten_whatever_slack_says(bellhop_home: Path) -> None:
+    async with side(bellhop_home) as here:
+
+        async def removed(*words: str) -> None:
+            left = await here.tokens.remove("T0HOME", here.admin.id)
+            assert [word for word in words if word not in left] == []
+            assert bool(left) is left.endswith("“Remove app”.") is bool(words)
+            assert await SlackInstallations(here.database).all() == ()
+            assert await SecretRows(here.database).names() == []
+
+        async def installed() -> None:
+            here.slack.oauth.team = replace(HOME, bot_token=f"xoxb-{len(await here.actions())}")
+            await here.tokens.install(await here.code(), REDIRECT, here.admin.id)
+
+        await installed()
+        await removed()
+        await removed("There was no token")
+        await installed()
+        secret, here.slack.oauth.client_secret = here.slack.oauth.client_secret, "another by now"
+        await removed("does not know the app", "bad_client_secret")
+        here.slack.oauth.client_secret = secret
+        await installed()
+        kept = Vault(SecretRows(here.database), KeyRing([FORMER]))
+        await kept.put("slack:T0HOME", "xoxb-ended-long-ago")
+        await removed("most likely gone already")
+        await installed()
+        with pytest.raises(BrokerRefused, match="Only admins"):
+            await here.tokens.remove("T0HOME", "nobody")
+        await here.slack.__aexit__(None, None, None)
+        await removed("Slack did not answer (ConnectError)")
+        assert [outcome for action, _, outcome in await here.actions() if action == "slack.uninstall"] == [
+            "done",
+            *["failed"] * 4,
+        ]
+        newest = (await Audit(here.database).page(None, 1))[0].entry
+        assert (newest.action, newest.detail["why"]) == (
+            "slack.uninstall",
+            "Slack did not answer (ConnectError).",
+        )
+
+
 @pytest.mark.parametrize(
     ("part", "may"),
     [
         ("bot", {"slack.token", "slack.forget"}),
-        ("web", {"slack.install", "slack.forget"}),
+        ("web", {"slack.install", "slack.remove"}),
         ("worker", set()),
         ("operator", set()),
     ],
@@ -221,7 +268,7 @@ async def test_each_part_may_ask_for_what_is_its_own(bellhop_home: Path, part: P
 
         transport = httpx.ASGITransport(app=as_that_part)
         async with httpx.AsyncClient(transport=transport, base_url="http://broker") as http:
-            for operation in ("slack.install", "slack.token", "slack.forget"):
+            for operation in ("slack.install", "slack.token", "slack.remove", "slack.forget"):
                 answer = await http.post(f"/v1/{operation}", content=b"{}")
                 # Nothing is asked: who may ask hears that, the others that they may not.
                 assert answer.json()["kind"] == ("malformed" if operation in may else "not_yours")
