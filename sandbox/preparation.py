@@ -127,7 +127,13 @@ class Preparation:
         snapshot = self._beginnings.snapshot
         if snapshot is None:
             return ""
-        if await self._parts.quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
+        saved = await self._parts.quarantine.resolve(CHECKPOINT_REF)
+        if saved is None and self._parts.quarantine.let_go:
+            return (
+                f"everything is as it was after turn {snapshot.turns}; what was saved later is not kept any "
+                "more"
+            )
+        if saved == snapshot.checkpoint:
             return (
                 "everything is as it was after the last turn, with what was installed; nothing runs any more"
             )

@@ -302,11 +302,13 @@ async def household(
     limits: QuarantineLimits | None = None,
     beside: Household | None = None,
     redis_url: str = NOBODY,
+    carries: bool = False,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
     repositories, with just a README. `policy`: fields of the repository as the catalogue has them. `limits`:
     how much may leave a box; None: the usual. `beside`: another host, with which it shares the record, the
-    people and the repository, and nothing else. `redis_url`: where jobs are put in line."""
+    people and the repository, and nothing else. `redis_url`: where jobs are put in line. `carries`:
+    the broker keeps work for those of other hosts, as with a registry."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -349,7 +351,7 @@ async def household(
                 switch=switch,
                 places=StorePlaces.under(home),
                 limits=own_limits,
-                carried=CarriedWork(SavedWork(database)) if place.registry else None,
+                carried=CarriedWork(SavedWork(database)) if place.registry or carries else None,
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))

@@ -1,0 +1,77 @@
+"""Work that brokers keep for those of other hosts: there for a while, and then honestly gone."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.sentences import sandbox
+from sandbox.agent.transcript import LET_GO
+from sandbox.box_git import CHECKPOINT_REF
+from sandbox.broker.carried_work import CarriedWork
+from session import events as e
+from session.saved_work import SavedWork
+from tests.emulators.model.turns import tool
+from tests.sandbox.household import MODEL, Household, household
+from tests.sandbox.test_jobs import FINISH
+from tests.session.room import eventually
+
+KEPT = timedelta(days=30)
+WORK = tool("bash", command="echo mine >notes.md")
+LOOK = tool("bash", command="cat notes.md || true")
+
+
+async def looked(house: Household, session_id: str) -> tuple[str, e.SandboxReady]:
+    """What a follow-up there finds of the work, and what is said of its box."""
+    house.model.script(MODEL, LOOK, FINISH)
+    await house.prompt(session_id, "What is there?")
+    view = await house.run(session_id)
+    assert view.sandbox is not None
+    return house.model.requests_to(MODEL)[-1].said_by("tool")[-1].text, view.sandbox
+
+
+async def quiet(house: Household, session_id: str) -> None:
+    """The session has been quiet for that long, and the broker has looked."""
+    old = await house.database.clock() - KEPT
+    await house.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", old, session_id)
+    await house.database.execute("UPDATE saved_work SET saved_at = ?", old)
+    saved = SavedWork(house.database)
+    looking = asyncio.create_task(CarriedWork(saved).run(KEPT - timedelta(minutes=1)))
+
+    async def gone() -> bool:
+        return not await saved.bundle(session_id, house.repository.slug, CHECKPOINT_REF)
+
+    assert await eventually(gone)
+    looking.cancel()
+    await asyncio.wait({looking})
+
+
+async def test_work_is_found_by_another_host_until_it_is_let_go_and_on_its_own_host_after_that() -> None:
+    async with (
+        household(verify=(), carries=True) as first,
+        household(beside=first, carries=True) as second,
+        household(beside=first, carries=True) as third,
+    ):
+        first.model.script(MODEL, WORK, FINISH)
+        session_id = await first.opened()
+        await first.run(session_id)
+        found, ready = await looked(second, session_id)
+        assert (found.strip(), ready.replaced, ready.let_go) == ("mine", True, False)
+
+        # Both hosts have it in their quarantines; the third never had it.
+        await quiet(first, session_id)
+        found, ready = await looked(third, session_id)
+        assert ("mine" in found, ready.replaced, ready.restored, ready.let_go) == (False, True, "", True)
+        assert "What was saved of the work is gone" in sandbox.replaced(ready, "")
+        told = [part.text for part in third.model.requests_to(MODEL)[-1].said_by("user")]
+        assert any(text.endswith(LET_GO) for text in told)
+
+        # What it saves now is kept again. The second host's own quarantine needs nobody.
+        another = await first.opened()
+        first.model.script(MODEL, WORK, FINISH)
+        await first.run(another)
+        await quiet(first, another)
+        await first.environment.remove((await looked(first, another))[1].box)
+        found, ready = await looked(first, another)
+        assert (found.strip(), ready.let_go) == ("mine", False)
+        assert ready.restored.startswith("all files of the workspace")
