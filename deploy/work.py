@@ -235,6 +235,7 @@ def image_builder(places: BuildPlaces) -> ImageBuilder:
             catalogue=places.catalogue,
             inbound=own.inbound,
             lease=timedelta(seconds=settings.lease_seconds),
+            limits=DiskLimits.of(settings),
         )
     )
 

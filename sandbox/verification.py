@@ -22,6 +22,8 @@ from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import WORK_BUNDLE, Bundles
+from sandbox.disk_room import MAKE_ROOM, NoRoom
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
@@ -51,12 +53,14 @@ class Verifier:
         bundles: Bundles,
         doors: WorkerDoors,
         images: ReadyImages,
+        disk: DiskWatch,
         inbound_root: Path,
     ) -> None:
         self._environment = environment
         self._bundles = bundles
         self._doors = doors
         self._images = images
+        self._disk = disk
         self._inbound_root = inbound_root
 
     async def verify(
@@ -72,6 +76,7 @@ class Verifier:
         try:
             # What an earlier attempt left is not fresh.
             await self._environment.remove(name)
+            await self._disk.admit(name)
             start = await self._images.start(base)
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
             chosen = start.chosen(base.repository)
@@ -90,10 +95,7 @@ class Verifier:
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))
             return VerificationFinished(
-                turn_id=turn_id,
-                head_sha=head_sha,
-                verdict="not_run",
-                reason=f"The checks could not be run: {error}",
+                turn_id=turn_id, head_sha=head_sha, verdict="not_run", reason=_why_not_run(error)
             )
         finally:
             await self._environment.remove(name)
@@ -130,6 +132,12 @@ class Verifier:
             duration_seconds=round(result.duration_seconds, 3),
             output=strip_terminal(result.output)[-OUTPUT_CHARACTERS:] + cause,
         )
+
+
+def _why_not_run(error: Exception) -> str:
+    if isinstance(error, NoRoom):
+        return f"The checks did not run for lack of room: {error}. {MAKE_ROOM}."
+    return f"The checks could not be run: {error}"
 
 
 def _not_started(services: OpenedServices) -> list[CheckResult]:

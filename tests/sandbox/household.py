@@ -174,6 +174,7 @@ class Household:
                 catalogue=self.parts.catalogue,
                 inbound=places.inbound,
                 lease=timedelta(seconds=lease_seconds),
+                limits=DiskLimits.of(self.parts.settings),
             )
         )
 
