@@ -87,6 +87,7 @@ from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
 from session.warm_boxes import WarmBoxes
+from session.warm_hints import WarmHints
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.databases import tables_at
@@ -397,7 +398,15 @@ async def household(
         images = ReadyImages(place, builds)
         room = DiskLimits.of(own)
         warm = WarmParts(
-            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), places.inbound, room
+            place,
+            broker_forge,
+            worker_doors,
+            images,
+            builds,
+            WarmBoxes(database),
+            WarmHints(database, pulse),
+            places.inbound,
+            room,
         )
         pool = WarmPool(warm, catalogue, Locks(database), switch, own.warm_boxes)
         boxes = SessionBoxes(place, Boxes(database), pool)
