@@ -23,6 +23,7 @@ from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
 NAMED_FILES = 20
+NOT_KEPT = "what was saved later is not kept any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ class Preparation:
         if has_work:
             await self._take_checkpoint()
         await self._git.mark_ready(self._parts.base.repository.slug)
-        return "all files of the workspace are as they were last saved" if has_work else ""
+        if not has_work:
+            return ""
+        if self._parts.quarantine.let_go:
+            return f"all files of the workspace are as this host last saved them; {NOT_KEPT}"
+        return "all files of the workspace are as they were last saved"
 
     async def complete(self) -> Prepared:
         """The box is as the turn's work needs it: at the base, its services there, its set-up done.
@@ -129,10 +134,7 @@ class Preparation:
             return ""
         saved = await self._parts.quarantine.resolve(CHECKPOINT_REF)
         if saved is None and self._parts.quarantine.let_go:
-            return (
-                f"everything is as it was after turn {snapshot.turns}; what was saved later is not kept any "
-                "more"
-            )
+            return f"everything is as it was after turn {snapshot.turns}; {NOT_KEPT}"
         if saved == snapshot.checkpoint:
             return (
                 "everything is as it was after the last turn, with what was installed; nothing runs any more"

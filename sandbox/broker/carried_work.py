@@ -39,19 +39,19 @@ class CarriedWork:
         return received
 
     async def bring(self, quarantine: Quarantine, session_id: str, repository: str) -> bool:
-        """What other brokers took in after this one is in the quarantine too; whether some of it is not,
-        since it is not kept any more. Raises: QuarantineRefused."""
+        """What other brokers took in after this one is in the quarantine too; whether the newest of it is
+        not, since it is not kept any more. Raises: QuarantineRefused."""
         let_go = False
         for saved in await self._saved.of(session_id, repository):
+            let_go = False
             # Commits that are here came here when they were new, and may have been followed by others.
             if await quarantine.resolve(saved.sha) is not None:
                 continue
-            bundle = await self._saved.bundle(session_id, repository, saved.reference)
-            if not bundle:
+            if bundle := await self._saved.bundle(session_id, repository, saved.reference):
+                await quarantine.receive_bundle(bundle)
+                log.info("work brought from another host", session_id=session_id, reference=saved.reference)
+            else:
                 let_go = True
-                continue
-            await quarantine.receive_bundle(bundle)
-            log.info("work brought from another host", session_id=session_id, reference=saved.reference)
         return let_go
 
     async def run(self, kept: timedelta) -> None:

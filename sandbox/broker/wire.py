@@ -22,7 +22,7 @@ class MayWrite(InSession):
 
 class Prepared(Declared):
     """Directories on this host: the mirror as it was fetched just now, and the session's quarantine.
-    `let_go`: the session had work saved that is not kept any more and is not in there."""
+    `let_go`: the newest that the session had saved is not kept any more and not in there."""
 
     mirror: str
     head_sha: str

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from bot.sentences import sandbox
 from sandbox.agent.transcript import LET_GO
-from sandbox.box_git import CHECKPOINT_REF
+from sandbox.box_git import CHECKPOINT_REF, HEAD_REF
 from sandbox.broker.carried_work import CarriedWork
+from sandbox.preparation import NOT_KEPT
 from session import events as e
 from session.saved_work import SavedWork
 from tests.emulators.model.turns import tool
@@ -34,7 +35,12 @@ async def quiet(house: Household, session_id: str) -> None:
     """The session has been quiet for that long, and the broker has looked."""
     old = await house.database.clock() - KEPT
     await house.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", old, session_id)
-    await house.database.execute("UPDATE saved_work SET saved_at = ?", old)
+    for seconds, reference in enumerate((HEAD_REF, CHECKPOINT_REF)):
+        # In the order in which a turn saves them.
+        saved_at = old + timedelta(seconds=seconds)
+        await house.database.execute(
+            "UPDATE saved_work SET saved_at = ? WHERE reference = ?", saved_at, reference
+        )
     saved = SavedWork(house.database)
     looking = asyncio.create_task(CarriedWork(saved).run(KEPT - timedelta(minutes=1)))
 
@@ -58,20 +64,17 @@ async def test_work_is_found_by_another_host_until_it_is_let_go_and_on_its_own_h
         found, ready = await looked(second, session_id)
         assert (found.strip(), ready.replaced, ready.let_go) == ("mine", True, False)
 
-        # Both hosts have it in their quarantines; the third never had it.
+        # The first host still has what it took in itself, and what it saves now is kept again.
+        await quiet(first, session_id)
+        found, ready = await looked(first, session_id)
+        assert (found.strip(), ready.replaced, ready.let_go) == ("mine", True, False)
+        assert ready.restored.endswith(f"as this host last saved them; {NOT_KEPT}")
+        assert await SavedWork(first.database).bundle(session_id, first.repository.slug, CHECKPOINT_REF)
+
+        # The third never had any of it.
         await quiet(first, session_id)
         found, ready = await looked(third, session_id)
         assert ("mine" in found, ready.replaced, ready.restored, ready.let_go) == (False, True, "", True)
         assert "What was saved of the work is gone" in sandbox.replaced(ready, "")
         told = [part.text for part in third.model.requests_to(MODEL)[-1].said_by("user")]
         assert any(text.endswith(LET_GO) for text in told)
-
-        # What it saves now is kept again. The second host's own quarantine needs nobody.
-        another = await first.opened()
-        first.model.script(MODEL, WORK, FINISH)
-        await first.run(another)
-        await quiet(first, another)
-        await first.environment.remove((await looked(first, another))[1].box)
-        found, ready = await looked(first, another)
-        assert (found.strip(), ready.let_go) == ("mine", False)
-        assert ready.restored.startswith("all files of the workspace")
