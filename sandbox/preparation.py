@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import CHECKPOINT_REF, BoxGit, BoxState
+from sandbox.box_git import BoxGit, BoxState
+from sandbox.box_work import CHECKPOINT_REF, BoxWork
 from sandbox.broker.git import GitFailed
 from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine
@@ -71,6 +72,7 @@ class Preparation:
         self._parts = parts
         self._box = box
         self._git = BoxGit(box.runner, box.inbound_path)
+        self._work = BoxWork(box.runner, box.inbound_path)
         self._state = state
         self._beginnings = beginnings
         self._files = files
@@ -159,8 +161,8 @@ class Preparation:
             await parts.bundles.place_work(parts.quarantine, CHECKPOINT_REF, parts.base, parts.inbound)
         except GitFailed as error:
             raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
-        await self._git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
-        await self._git.restore()
+        await self._work.take_in(WORK_BUNDLE, CHECKPOINT_REF)
+        await self._work.restore()
 
     async def _catch_up(self) -> Sequence[str]:
         """An image's box is brought to the base commit; the files that this changed."""

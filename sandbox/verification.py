@@ -17,7 +17,8 @@ import structlog
 
 from sandbox.agent.output import strip_terminal
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import HEAD_REF, BoxGit
+from sandbox.box_git import BoxGit
+from sandbox.box_work import HEAD_REF, BoxWork
 from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
@@ -87,8 +88,9 @@ class Verifier:
             async with await self._environment.open(spec) as sandbox:
                 git = BoxGit(sandbox.runner, sandbox.inbound_path)
                 await lay_out(git, self._bundles, base, start, inbound)
-                await git.take_in(WORK_BUNDLE, HEAD_REF)
-                await git.check_out(head_sha)
+                work = BoxWork(sandbox.runner, sandbox.inbound_path)
+                await work.take_in(WORK_BUNDLE, HEAD_REF)
+                await work.check_out(head_sha)
                 services = await open_services(self._environment, sandbox, base.services)
                 setup = await at_first(base) if start.image is None else start.again
                 checks = _not_started(services) or await self._checks(git, setup, base)

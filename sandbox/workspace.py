@@ -11,7 +11,8 @@ import structlog
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, BoxState, author_env
+from sandbox.box_git import BoxGit, BoxState
+from sandbox.box_work import CHECKPOINT_REF, HEAD_REF, BoxWork, author_env
 from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
@@ -248,7 +249,7 @@ class Workspace:
         Raises: SandboxFailed, RunnerError, QuarantineRefused, and as `admit`.
         """
         await self.admit(at_once=False)
-        bundle = await self._git.commit_all(message, self._turn.author, self._base.branch)
+        bundle = await self._work.commit_all(message, self._turn.author, self._base.branch)
         if bundle is None:
             return None
         return (await self._quarantine.receive_bundle(bundle)).references[HEAD_REF]
@@ -260,7 +261,7 @@ class Workspace:
         """
         await self.admit(at_once=False)
         received = await self._quarantine.receive_bundle(
-            await self._git.checkpoint(self._turn.author, self._base.branch)
+            await self._work.checkpoint(self._turn.author, self._base.branch)
         )
         self._saved = received.references[CHECKPOINT_REF]
 
@@ -317,6 +318,10 @@ class Workspace:
     @property
     def _git(self) -> BoxGit:
         return BoxGit(self._opened.runner, self._opened.inbound_path)
+
+    @property
+    def _work(self) -> BoxWork:
+        return BoxWork(self._opened.runner, self._opened.inbound_path)
 
     def _preparation(self, state: BoxState) -> Preparation:
         parts = PreparationParts(

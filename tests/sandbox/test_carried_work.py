@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.sentences import sandbox
 from sandbox.agent.transcript import LET_GO
-from sandbox.box_git import CHECKPOINT_REF, HEAD_REF
+from sandbox.box_work import CHECKPOINT_REF, HEAD_REF
 from sandbox.broker.carried_work import CarriedWork
 from sandbox.preparation import NOT_KEPT
 from session import events as e
