@@ -138,7 +138,7 @@ class Verifier:
 
 def _why_not_run(error: Exception) -> str:
     if isinstance(error, NoRoom):
-        return f"The checks did not run for lack of room: {error}. {MAKE_ROOM}."
+        return f"There was no room for the checks: {error}. {MAKE_ROOM}."
     return f"The checks could not be run: {error}"
 
 

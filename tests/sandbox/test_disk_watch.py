@@ -71,7 +71,7 @@ async def test_checks_and_builds_without_room_say_what_is_short_and_do_not_count
         )
         said = await verifier.verify(session_id, "t1", base, prepared.quarantine, base.sha)
         assert (said.verdict, said.checks) == ("not_run", ())
-        assert said.reason.startswith("The checks did not run for lack of room: this host's disk is too full")
+        assert said.reason.startswith("There was no room for the checks: this host's disk is too full")
         assert said.reason.endswith(f"{MAKE_ROOM}.")
 
         lease = timedelta(seconds=20)
