@@ -24,7 +24,7 @@ from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
 NAMED_FILES = 20
-NOT_KEPT = "what was saved later is not kept any more"
+NOT_KEPT = "anything that was saved later is not kept any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,11 @@ class Preparation:
         snapshot = self._beginnings.snapshot
         if snapshot is None:
             return ""
-        saved = await self._parts.quarantine.resolve(CHECKPOINT_REF)
-        if saved is None and self._parts.quarantine.let_go:
+        quarantine = self._parts.quarantine
+        if quarantine.let_go and await quarantine.resolve(snapshot.checkpoint) is None:
+            # It is newer than all that this host took in.
             return f"everything is as it was after turn {snapshot.turns}; {NOT_KEPT}"
-        if saved == snapshot.checkpoint:
+        if await quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
             return (
                 "everything is as it was after the last turn, with what was installed; nothing runs any more"
             )
