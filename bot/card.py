@@ -104,8 +104,9 @@ def _notes(view: SessionView) -> tuple[str, ...]:
         if view.sandbox.secrets:
             notes.append(one_line(f"Secrets in the box: {figures.names(view.sandbox.secrets)}", 300))
         if view.sandbox.replaced and view.turn_open:
-            restored = f"; {view.sandbox.restored}" if view.sandbox.restored else ""
-            notes.append(one_line(f"The workspace was rebuilt{restored}", 300))
+            gone = "the saved work is not kept any more" if view.sandbox.let_go else ""
+            came = view.sandbox.restored or gone
+            notes.append(one_line(f"The workspace was rebuilt{came and f'; {came}'}", 300))
     return tuple(notes)
 
 

@@ -7,6 +7,7 @@ import pwd
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -115,6 +116,9 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         anchors = Anchors(core.audit, settings.anchors_file, secret_key(settings).encode())
         anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
         stack.callback(anchoring.cancel)
+        if settings.saved_work_days:
+            letting_go = CarriedWork(SavedWork(core.database)).run(timedelta(days=settings.saved_work_days))
+            stack.callback(asyncio.create_task(letting_go, name="saved work").cancel)
         yield
 
 

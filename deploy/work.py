@@ -60,6 +60,7 @@ from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
 from session.snapshots import Snapshots
 from session.warm_boxes import WarmBoxes
+from session.warm_hints import WarmHints
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -105,9 +106,8 @@ def _worker(
     builds, locks = ImageBuilds(core.database), Locks(core.database)
     images = ReadyImages(environment, builds)
     limits = DiskLimits.of(settings)
-    warm = WarmParts(
-        environment, forge, doors, images, builds, WarmBoxes(core.database), places.inbound, limits
-    )
+    waiting, hints = WarmBoxes(core.database), WarmHints(core.database, core.pulse)
+    warm = WarmParts(environment, forge, doors, images, builds, waiting, hints, places.inbound, limits)
     pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
     record = Boxes(core.database)
     boxes = SessionBoxes(environment, record, pool)
@@ -235,6 +235,7 @@ def image_builder(places: BuildPlaces) -> ImageBuilder:
             catalogue=places.catalogue,
             inbound=own.inbound,
             lease=timedelta(seconds=settings.lease_seconds),
+            limits=DiskLimits.of(settings),
         )
     )
 

@@ -1,48 +1,20 @@
-"""Git inside a box: the scripts that lay out a repository there and bring work out of it.
-
-All git on what an agent has written runs in the box. Nothing it prints is trusted further than a bundle that
-the quarantine checks.
-"""
+"""A repository in a box: laid out, brought up to date, and marked with how far it has come."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
-from uuid import uuid4
 
-from sandbox.environments.protocol import SandboxFailed
-from sandbox.environments.runner_client import ExecResult, OnOutput, RunnerClient, RunnerError, RunnerGone
+from sandbox.box_scripts import QUIET, BoxScripts
+from sandbox.box_work import plain
+from sandbox.environments.runner_client import ExecResult
 from session.people import Person
 
-GIT_SECONDS = 300.0
-OUT_BUNDLE = ".git/bellhop-out.bundle"
-HEAD_REF = "refs/bellhop/head"
-CHECKPOINT_REF = "refs/bellhop/checkpoint"
 READY_REF = "refs/bellhop/ready"
 PREPARED_REF = "refs/bellhop/prepared"
 """Marks in a box: the files of the session are in place; and set-up has run to its end too."""
-READ_BYTES = 4 * 1024 * 1024
-COMMITTER = {"GIT_COMMITTER_NAME": "Bellhop", "GIT_COMMITTER_EMAIL": "bellhop@users.noreply.bellhop.invalid"}
 NAMES = "git -c core.quotePath=false diff --no-ext-diff --name-only"
-QUIET = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c commit.gpgSign=false"
-
-
-def author_env(author: Person) -> Mapping[str, str]:
-    """The environment in which commits are the author's, committed by Bellhop."""
-    return {
-        "GIT_AUTHOR_NAME": plain(author.name),
-        "GIT_AUTHOR_EMAIL": plain(author.commit_email),
-        **COMMITTER,
-    }
-
-
-def plain(name: str) -> str:
-    """A name or address without what git's commit headers are made of."""
-    return " ".join("".join(" " if c in "<>\r\n\0" else c for c in name).split()) or "unknown"
-
-
 LEFT_BEHIND = (
     "__pycache__/",
     "*.pyc",
@@ -58,22 +30,6 @@ LEFT_BEHIND = (
 
 LEAVE_BEHIND = f"printf '%s\\n' {' '.join(map(quote, LEFT_BEHIND))} >.git/info/exclude"
 LOCKED = "locked"
-UNLOCK_TRIES = 100
-UNLOCK = f"""
-busy() {{
-  for process in /proc/[0-9]*; do
-    read -r name <"$process/comm" && [ "$name" = git ] && return 0
-  done 2>/dev/null
-  return 1
-}}
-tries=0
-while busy && [ $tries -lt {UNLOCK_TRIES} ]; do
-  sleep 0.1
-  tries=$((tries + 1))
-done
-busy || [ ! -d .git ] || find .git -name '*.lock' -delete
-"""
-"""A git that was killed leaves its locks, which say nothing of whether anybody holds them."""
 NOTED = ".git/bellhop-noted"
 LISTED_BYTES = 40_000
 
@@ -104,12 +60,8 @@ def _moving(branch: str, sha: str) -> str:
     )
 
 
-class BoxGit:
-    """Git in the box behind `runner`; `inbound` is where the box sees its bundles."""
-
-    def __init__(self, runner: RunnerClient, inbound: str) -> None:
-        self._runner = runner
-        self._inbound = inbound
+class BoxGit(BoxScripts):
+    """The repository in the workspace, without the session's work."""
 
     async def state(self, branch: str) -> BoxState:
         """How far the box has come, with that base branch. Raises: SandboxFailed."""
@@ -168,11 +120,6 @@ class BoxGit:
         )
         return tuple(found.output.splitlines())
 
-    async def unlock(self) -> None:
-        """What git locked before it was cut off is free again. A git that still runs is waited for, for some
-        seconds; should it run on, all stays locked. Raises: SandboxFailed."""
-        await self._exec(UNLOCK)
-
     async def note_files(self) -> None:
         """What is in the workspace now is what `drop_newer` leaves there. Raises: SandboxFailed."""
         await self._must(
@@ -188,29 +135,6 @@ class BoxGit:
             f"GIT_INDEX_FILE={NOTED} git clean --quiet --force -d && rm -f {NOTED} && "
             f"{QUIET} reset --quiet --hard",
             "clearing up after the checks",
-        )
-
-    async def take_in(self, work_bundle: str, reference: str) -> None:
-        """A ref of a bundle, fetched under the same name. Raises: SandboxFailed."""
-        bundle = quote(f"{self._inbound}/{work_bundle}")
-        await self._must(
-            f"git fetch --quiet --no-tags {bundle} '+{reference}:{reference}'", "taking in the session's work"
-        )
-
-    async def check_out(self, sha: str) -> None:
-        """The tree of exactly that commit. Raises: SandboxFailed."""
-        await self._must(f"{QUIET} checkout --quiet --force --detach {sha}", f"checking out {sha}")
-
-    async def restore(self) -> None:
-        """The workspace as the checkpoint has it: its commits, and its uncommitted and untracked files. What
-        git ignores stays as it is.
-
-        Raises: SandboxFailed.
-        """
-        await self._must(
-            f"{QUIET} reset --quiet --hard {CHECKPOINT_REF} && git clean -d --force --quiet && "
-            f"{QUIET} reset --quiet --mixed {CHECKPOINT_REF}^",
-            "restoring the workspace",
         )
 
     async def claim(self, slug: str) -> None:
@@ -243,55 +167,6 @@ class BoxGit:
             "setting up git",
         )
 
-    async def commit_all(self, message: str, author: Person, base_branch: str) -> bytes | None:
-        """A bundle of everything in the workspace, committed; None when nothing differs from the base.
-
-        Raises: SandboxFailed, RunnerError.
-        """
-        origin = quote(f"refs/remotes/origin/{base_branch}")
-        script = (
-            "set -e; git add --all\n"
-            f'git diff --cached --quiet || printf %s "$MESSAGE" | {QUIET} commit --quiet --file=-\n'
-            f"git update-ref {HEAD_REF} HEAD\n"
-            f"if git diff --quiet $(git merge-base {origin} HEAD) HEAD; then echo none; exit 0; fi\n"
-            f"git bundle create --quiet {OUT_BUNDLE} {HEAD_REF} --not {origin}\n"
-        )
-        env = {**author_env(author), "MESSAGE": message}
-        result = await self._must(script, "committing", env)
-        return None if result.output.strip().endswith("none") else await self._read_bundle()
-
-    async def checkpoint(self, author: Person, base_branch: str) -> bytes:
-        """A bundle of the whole workspace as it is, untracked files too; no branch moves.
-
-        Raises: SandboxFailed, RunnerError.
-        """
-        try:
-            await self._take_checkpoint(author)
-        except RunnerGone:
-            raise
-        except RunnerError:
-            # As in `_must`.
-            await self.unlock()
-            await self._take_checkpoint(author)
-        origin = quote(f"refs/remotes/origin/{base_branch}")
-        await self._must(
-            f"git bundle create --quiet {OUT_BUNDLE} {CHECKPOINT_REF} --not {origin}", "saving the workspace"
-        )
-        return await self._read_bundle()
-
-    async def _take_checkpoint(self, author: Person) -> None:
-        await self._runner.checkpoint(
-            "Checkpoint", author_name=plain(author.name), author_email=plain(author.commit_email)
-        )
-
-    async def run(
-        self, command: str, timeout_seconds: float, on_output: OnOutput | None = None
-    ) -> ExecResult:
-        """A command of the repository (set-up, check) in a shell of the box. Raises: RunnerError."""
-        return await self._runner.exec(
-            f"harness-{uuid4().hex}", command, timeout_seconds=timeout_seconds, on_output=on_output
-        )
-
     async def set_up(self, number: int, command: str, timeout_seconds: float) -> ExecResult:
         """A set-up command, the one of that number. One that an earlier worker began is waited for; one that
         has succeeded in this box is not run again. Raises: RunnerError."""
@@ -306,33 +181,3 @@ class BoxGit:
     def _fetching(self, base_bundle: str) -> str:
         bundle = quote(f"{self._inbound}/{base_bundle}")
         return f"git fetch --quiet --no-tags {bundle} '+refs/heads/*:refs/remotes/origin/*'"
-
-    async def _read_bundle(self) -> bytes:
-        parts: list[bytes] = []
-        offset = 0
-        while True:
-            part = await self._runner.read_bytes(OUT_BUNDLE, offset, READ_BYTES)
-            parts.append(part.data)
-            offset += len(part.data)
-            if offset >= part.total_bytes or not part.data:
-                return b"".join(parts)
-
-    async def _must(self, script: str, doing: str, env: Mapping[str, str] | None = None) -> ExecResult:
-        result = await self._exec(script, env)
-        if result.exit_code not in (0, None):
-            # A lock may have been in the way, of the agent's git or of a worker's that is gone. Whatever else
-            # it was fails again.
-            await self.unlock()
-            result = await self._exec(script, env)
-        if result.exit_code != 0:
-            said = result.output.strip()[-500:] or result.cause or "it said nothing"
-            raise SandboxFailed(f"{doing} in the sandbox failed: {said}")
-        return result
-
-    async def _exec(self, script: str, env: Mapping[str, str] | None = None) -> ExecResult:
-        try:
-            return await self._runner.exec(
-                f"harness-{uuid4().hex}", script, timeout_seconds=GIT_SECONDS, env=env
-            )
-        except RunnerError as error:
-            raise SandboxFailed(f"the sandbox did not do what it was asked: {error}") from error

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sandbox.environments.protocol import Environment
+from sandbox.environments.protocol import Environment, EnvironmentUnavailable
 from sandbox.environments.service import SERVICE_DISK_BYTES
 from sandbox.environments.usage import Disk
 from session.settings import Settings
 
 GB = 1_000_000_000
+MAKE_ROOM = "Make room on that host, or let sandboxes take more (DISK_FREE_GB, DISK_MOST_GB), and ask again"
+"""What to do where nothing waits for room by itself, as the end of a sentence."""
+
+
+class NoRoom(EnvironmentUnavailable):
+    """There is no room for another box on this host; the message is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,12 @@ async def shortage(environment: Environment, limits: DiskLimits) -> str:
     disks = await environment.disks() if limits.free_bytes else ()
     used = (await environment.usage()).disk_bytes if limits.most_bytes else 0
     return limits.shortage(disks, used)
+
+
+async def require_room(environment: Environment, limits: DiskLimits) -> None:
+    """Return if there is room for a box that nobody waits for. Raises: NoRoom, and as `shortage`."""
+    if short := await shortage(environment, limits):
+        raise NoRoom(f"There is no room to build it: {short}. {MAKE_ROOM}.")
 
 
 def gigabytes(count: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 
 from sandbox.broker.client import BrokerFailed, BrokerUnavailable
-from sandbox.disk_room import DiskLimits, gigabytes, shortage
+from sandbox.disk_room import DiskLimits, NoRoom, gigabytes, shortage
 from sandbox.environments.protocol import Environment, EnvironmentUnavailable, SandboxFailed
 from sandbox.environments.usage import FullService
 from sandbox.images.reaping import ImageReaper
@@ -24,10 +24,6 @@ from session.parts import away
 from session.view import SessionView
 
 log = structlog.get_logger()
-
-
-class NoRoom(EnvironmentUnavailable):
-    """There is no room for another box on this host; the message is a sentence for people."""
 
 
 class DiskWatch:

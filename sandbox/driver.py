@@ -112,7 +112,7 @@ class TurnDriver:
         self._parts = parts
         self._bundles = Bundles(parts.places.bundles)
         self._verifier = Verifier(
-            parts.environment, self._bundles, parts.doors, parts.images, parts.places.inbound
+            parts.environment, self._bundles, parts.doors, parts.images, parts.disk, parts.places.inbound
         )
 
     async def take_up(self, turn: TurnLog) -> None:

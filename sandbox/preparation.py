@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import CHECKPOINT_REF, BoxGit, BoxState
+from sandbox.box_git import BoxGit, BoxState
+from sandbox.box_work import CHECKPOINT_REF, BoxWork
 from sandbox.broker.git import GitFailed
 from sandbox.broker.git_http import origin_url
 from sandbox.broker.quarantine import Quarantine
@@ -23,6 +24,7 @@ from session.snapshots import Snapshot
 
 SETUP_SECONDS = 1200.0
 NAMED_FILES = 20
+NOT_KEPT = "anything that was saved later is not kept any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Preparation:
         self._parts = parts
         self._box = box
         self._git = BoxGit(box.runner, box.inbound_path)
+        self._work = BoxWork(box.runner, box.inbound_path)
         self._state = state
         self._beginnings = beginnings
         self._files = files
@@ -95,7 +98,11 @@ class Preparation:
         if has_work:
             await self._take_checkpoint()
         await self._git.mark_ready(self._parts.base.repository.slug)
-        return "all files of the workspace are as they were last saved" if has_work else ""
+        if not has_work:
+            return ""
+        if self._parts.quarantine.let_go:
+            return f"all files of the workspace are as this host last saved them; {NOT_KEPT}"
+        return "all files of the workspace are as they were last saved"
 
     async def complete(self) -> Prepared:
         """The box is as the turn's work needs it: at the base, its services there, its set-up done.
@@ -127,7 +134,11 @@ class Preparation:
         snapshot = self._beginnings.snapshot
         if snapshot is None:
             return ""
-        if await self._parts.quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
+        quarantine = self._parts.quarantine
+        if quarantine.let_go and await quarantine.resolve(snapshot.checkpoint) is None:
+            # It is newer than all that this host took in.
+            return f"everything is as it was after turn {snapshot.turns}; {NOT_KEPT}"
+        if await quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
             return (
                 "everything is as it was after the last turn, with what was installed; nothing runs any more"
             )
@@ -151,8 +162,8 @@ class Preparation:
             await parts.bundles.place_work(parts.quarantine, CHECKPOINT_REF, parts.base, parts.inbound)
         except GitFailed as error:
             raise SandboxFailed(f"the saved work cannot be carried into the sandbox: {error}") from error
-        await self._git.take_in(WORK_BUNDLE, CHECKPOINT_REF)
-        await self._git.restore()
+        await self._work.take_in(WORK_BUNDLE, CHECKPOINT_REF)
+        await self._work.restore()
 
     async def _catch_up(self) -> Sequence[str]:
         """An image's box is brought to the base commit; the files that this changed."""

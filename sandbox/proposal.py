@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sandbox.box_git import plain
+from sandbox.box_work import plain
 from sandbox.broker.inspection import Finding
 from session import events as e
 from session.catalogue import Repository

@@ -17,11 +17,14 @@ import structlog
 
 from sandbox.agent.output import strip_terminal
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import HEAD_REF, BoxGit
+from sandbox.box_git import BoxGit
+from sandbox.box_work import HEAD_REF, BoxWork
 from sandbox.broker.client import BrokerFailed
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine
 from sandbox.bundles import WORK_BUNDLE, Bundles
+from sandbox.disk_room import MAKE_ROOM, NoRoom
+from sandbox.disk_watch import DiskWatch
 from sandbox.doors import WorkerDoors
 from sandbox.environments.protocol import (
     PURPOSE_LABEL,
@@ -51,12 +54,14 @@ class Verifier:
         bundles: Bundles,
         doors: WorkerDoors,
         images: ReadyImages,
+        disk: DiskWatch,
         inbound_root: Path,
     ) -> None:
         self._environment = environment
         self._bundles = bundles
         self._doors = doors
         self._images = images
+        self._disk = disk
         self._inbound_root = inbound_root
 
     async def verify(
@@ -72,6 +77,7 @@ class Verifier:
         try:
             # What an earlier attempt left is not fresh.
             await self._environment.remove(name)
+            await self._disk.admit(name)
             start = await self._images.start(base)
             await self._bundles.place_work(quarantine, HEAD_REF, base, inbound)
             chosen = start.chosen(base.repository)
@@ -82,18 +88,16 @@ class Verifier:
             async with await self._environment.open(spec) as sandbox:
                 git = BoxGit(sandbox.runner, sandbox.inbound_path)
                 await lay_out(git, self._bundles, base, start, inbound)
-                await git.take_in(WORK_BUNDLE, HEAD_REF)
-                await git.check_out(head_sha)
+                work = BoxWork(sandbox.runner, sandbox.inbound_path)
+                await work.take_in(WORK_BUNDLE, HEAD_REF)
+                await work.check_out(head_sha)
                 services = await open_services(self._environment, sandbox, base.services)
                 setup = await at_first(base) if start.image is None else start.again
                 checks = _not_started(services) or await self._checks(git, setup, base)
         except (EnvironmentUnavailable, SandboxFailed, RunnerError, GitFailed, BrokerFailed) as error:
             log.warning("verification could not run", session_id=session_id, error=str(error))
             return VerificationFinished(
-                turn_id=turn_id,
-                head_sha=head_sha,
-                verdict="not_run",
-                reason=f"The checks could not be run: {error}",
+                turn_id=turn_id, head_sha=head_sha, verdict="not_run", reason=_why_not_run(error)
             )
         finally:
             await self._environment.remove(name)
@@ -130,6 +134,12 @@ class Verifier:
             duration_seconds=round(result.duration_seconds, 3),
             output=strip_terminal(result.output)[-OUTPUT_CHARACTERS:] + cause,
         )
+
+
+def _why_not_run(error: Exception) -> str:
+    if isinstance(error, NoRoom):
+        return f"There was no room for the checks: {error}. {MAKE_ROOM}."
+    return f"The checks could not be run: {error}"
 
 
 def _not_started(services: OpenedServices) -> list[CheckResult]:

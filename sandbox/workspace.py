@@ -11,7 +11,8 @@ import structlog
 
 from sandbox.agent.turn_log import TurnLog
 from sandbox.base_commit import BaseCommit
-from sandbox.box_git import CHECKPOINT_REF, HEAD_REF, BoxGit, BoxState, author_env
+from sandbox.box_git import BoxGit, BoxState
+from sandbox.box_work import CHECKPOINT_REF, HEAD_REF, BoxWork, author_env
 from sandbox.broker.door.parts import DoorTaken
 from sandbox.broker.git import GitFailed
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused
@@ -131,6 +132,7 @@ class Workspace:
             how=self._how,
             replaced=earlier and made,
             restored=restored,
+            let_go=made and not restored and self._quarantine.let_go,
             secrets=self._door.secrets if self._door else (),
         )
         await self._turn.append(ready, *(self._note() if made and not state.laid_out else ()))
@@ -247,7 +249,7 @@ class Workspace:
         Raises: SandboxFailed, RunnerError, QuarantineRefused, and as `admit`.
         """
         await self.admit(at_once=False)
-        bundle = await self._git.commit_all(message, self._turn.author, self._base.branch)
+        bundle = await self._work.commit_all(message, self._turn.author, self._base.branch)
         if bundle is None:
             return None
         return (await self._quarantine.receive_bundle(bundle)).references[HEAD_REF]
@@ -259,7 +261,7 @@ class Workspace:
         """
         await self.admit(at_once=False)
         received = await self._quarantine.receive_bundle(
-            await self._git.checkpoint(self._turn.author, self._base.branch)
+            await self._work.checkpoint(self._turn.author, self._base.branch)
         )
         self._saved = received.references[CHECKPOINT_REF]
 
@@ -316,6 +318,10 @@ class Workspace:
     @property
     def _git(self) -> BoxGit:
         return BoxGit(self._opened.runner, self._opened.inbound_path)
+
+    @property
+    def _work(self) -> BoxWork:
+        return BoxWork(self._opened.runner, self._opened.inbound_path)
 
     def _preparation(self, state: BoxState) -> Preparation:
         parts = PreparationParts(

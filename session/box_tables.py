@@ -87,6 +87,16 @@ class WarmBoxRow(Model):
         indexes = (Index(fields=("place", "repository"), name="warm_boxes_at_place"),)
 
 
+class WarmHintRow(Model):
+    """A repository of which somebody is about to ask something."""
+
+    repository = fields.CharField(max_length=255, primary_key=True)
+    ends_at = fields.DatetimeField()
+
+    class Meta:
+        table = "warm_hints"
+
+
 class LeftBoxRow(Model):
     """A box whose session has gone on in another."""
 

@@ -1,12 +1,20 @@
-"""Work of sessions as the brokers of all hosts may need it: the newest bundle of each ref of a quarantine."""
+"""Work of sessions as the brokers of all hosts may need it: the newest bundle of each ref of a quarantine.
+
+A bundle that is let go leaves its row behind, a few hundred bytes: from it whoever looks for the work later
+knows that there was some.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
-from session.database import Database, Transaction
+from session.database import Database, Transaction, marks
+
+_OVER = ("idle", "stopped", "failed", "archived")
+"""States in which nothing is under way and nobody is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,27 @@ class SavedWork:
         return [Saved(row["reference"], row["sha"]) for row in rows]
 
     async def bundle(self, session_id: str, repository: str, reference: str) -> bytes:
-        """The bundle that brought the ref; empty when there is none."""
+        """The bundle that brought the ref; empty when there is none, or none any more."""
         rows = await self._database.rows(
             "SELECT bundle FROM saved_work WHERE id = ?", _id(session_id, repository, reference)
         )
         return bytes(rows[0]["bundle"]) if rows else b""
+
+    async def let_go(self, quiet: timedelta) -> int:
+        """How many bundles are gone now: those of sessions that are over and in which nothing has happened
+        for so long, and of sessions that are not on record."""
+
+        async def work(transaction: Transaction) -> int:
+            before = await transaction.clock() - quiet
+            # Its own age counts too: what a turn hands over at this moment is newer than what was looked at.
+            return await transaction.execute(
+                "UPDATE saved_work SET bundle = ? WHERE length(bundle) > 0 AND saved_at < ? AND NOT EXISTS "
+                "(SELECT 1 FROM sessions WHERE sessions.id = saved_work.session_id "
+                f"AND (sessions.updated_at >= ? OR sessions.state NOT IN {marks(len(_OVER))}))",
+                *(b"", before, before, *_OVER),
+            )
+
+        return await self._database.run(work)
 
     async def forget(self, session_id: str) -> None:
         """Nothing is kept of the session."""

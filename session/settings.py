@@ -180,6 +180,12 @@ class Settings(DiscordSettings):
         "registry.internal:5000/bellhop",
         pattern=_REGISTRY,
     )
+    saved_work_days: int = setting(
+        30,
+        "days that a quiet session's work is kept in the database for other hosts; 0: for ever",
+        "90",
+        ge=0,
+    )
     disk_free_gb: float = setting(
         5,
         "gigabytes that stay free on the disks of sandboxes: below, what can be spared is removed, and no "

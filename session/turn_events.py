@@ -33,9 +33,9 @@ the base or of a snapshot, or the one that the session has. Empty in records fro
 
 class SandboxReady(Event):
     """The box answers. `isolation` is the sentence shown on the card; `how` is how the turn came by the box;
-    `replaced` says it is a new box for an earlier session, `restored` what came back in it, `secrets` names
-    what the box may read as files, `services` what runs for it beside it or in it; of a box that is made
-    ready beside the agent that is known later."""
+    `replaced` says it is a new box for an earlier session, `restored` what came back in it, `let_go` that
+    what was saved for it is not kept any more, `secrets` names what the box may read as files, `services`
+    what runs for it beside it or in it; of a box that is made ready beside the agent that is known later."""
 
     backend: str
     isolation: str
@@ -44,6 +44,7 @@ class SandboxReady(Event):
     how: BoxStart = ""
     replaced: bool = False
     restored: str = ""
+    let_go: bool = False
     secrets: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 

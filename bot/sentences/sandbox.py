@@ -33,7 +33,7 @@ def replaced(ready: e.SandboxReady, died: str) -> str:
     one is gone, where that is known."""
     why = f" The former one is gone: {died}." if died else ""
     restored = ready.restored.rstrip(".")
-    back = f"Restored: {restored}." if restored else "Nothing had been saved before, so nothing came back."
+    back = f"Restored: {restored}." if restored else _nothing_back(ready)
     since = "what was changed since then, " if died else ""
     return f"**The sandbox is a new one.**{why} {back} Lost: {since}{_what_ran(ready)}."
 
@@ -44,6 +44,15 @@ def restarted(ready: e.SandboxReady, died: str) -> str:
         f"**The sandbox had to be started again:** {died}. Its files are as they were. "
         f"Lost: {_what_ran(ready)}."
     )
+
+
+def _nothing_back(ready: e.SandboxReady) -> str:
+    if ready.let_go:
+        return (
+            "What was saved of the work is gone: it is not kept for ever, and this session was quiet for too "
+            "long. The workspace is as the repository has it."
+        )
+    return "Nothing had been saved before, so nothing came back."
 
 
 def _what_ran(ready: e.SandboxReady) -> str:

@@ -25,6 +25,10 @@ from session.people import Attachment, Prompt
 ORPHANED = (
     "This call was cut off before it returned. Whether it took effect is not known: look before repeating it."
 )
+LET_GO = (
+    "What was saved of your earlier work is not kept any more. What of it was published is on its branch of "
+    "origin: fetch that and go on from it, since publishing anything else would replace it."
+)
 CLEARED = "[this output was cleared to save room; repeat the call if you need it]"
 CLEARED_ABOVE_CHARACTERS = 400
 ARGUMENT_CHARACTERS = 400
@@ -178,10 +182,10 @@ class _Rebuilder:
                     self._say(f"Asked: {question.text}\n{answer.by.name} answers: {answer.text}")
             case e.SandboxLost(cause=cause):
                 self._say(f"The sandbox died: {cause}.")
-            case e.SandboxReady(replaced=True, restored=restored):
+            case e.SandboxReady(replaced=True, restored=restored, let_go=let_go):
                 self._say(
                     f"The sandbox is a new one; {restored or 'nothing was restored'}. "
-                    "Processes you had started are gone."
+                    f"Processes you had started are gone.{f' {LET_GO}' if let_go else ''}"
                 )
             case e.SessionStopped(by=by):
                 self._say(f"{by.name} stopped the work here.")

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused, Received
+from session.database import DatabaseDown
 from session.saved_work import SavedWork
 
 log = structlog.get_logger()
+
+LOOK_SECONDS = 3600.0
 
 
 class CarriedWork:
@@ -34,15 +38,32 @@ class CarriedWork:
         await self._saved.keep(session_id, repository, received.references, content)
         return received
 
-    async def bring(self, quarantine: Quarantine, session_id: str, repository: str) -> None:
-        """What other brokers took in after this one is in the quarantine too. Raises: QuarantineRefused."""
+    async def bring(self, quarantine: Quarantine, session_id: str, repository: str) -> bool:
+        """What other brokers took in after this one is in the quarantine too; whether the newest of it is
+        not, since it is not kept any more. Raises: QuarantineRefused."""
+        let_go = False
         for saved in await self._saved.of(session_id, repository):
+            let_go = False
             # Commits that are here came here when they were new, and may have been followed by others.
-            if await quarantine.resolve(saved.sha) is None:
-                await quarantine.receive_bundle(
-                    await self._saved.bundle(session_id, repository, saved.reference)
-                )
+            if await quarantine.resolve(saved.sha) is not None:
+                continue
+            if bundle := await self._saved.bundle(session_id, repository, saved.reference):
+                await quarantine.receive_bundle(bundle)
                 log.info("work brought from another host", session_id=session_id, reference=saved.reference)
+            else:
+                let_go = True
+        return let_go
+
+    async def run(self, kept: timedelta) -> None:
+        """Let go, again and again, of the work of sessions that are over and quiet for longer than that; an
+        outage is waited out. Each host's broker does it: whoever comes first leaves nothing to the others."""
+        while True:
+            try:
+                if count := await self._saved.let_go(kept):
+                    log.info("saved work let go", bundles=count)
+            except DatabaseDown as error:
+                log.warning("saved work not looked at", error=str(error))
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def _read(bundle: Path, most_bytes: int) -> bytes:

@@ -104,6 +104,7 @@ class BrokerForge:
         asked = wire.InSession(session_id=session_id)
         answer = await self._call("forge.prepare", asked, wire.Prepared, GIT_SECONDS)
         quarantine = HandedOver(Path(answer.quarantine), session_id, self)
+        quarantine.let_go = answer.let_go
         return Prepared(Mirror(Path(answer.mirror), answer.head_sha), quarantine)
 
     async def fetch(self, slug: str) -> Mirror:

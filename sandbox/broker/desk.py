@@ -124,9 +124,11 @@ class ForgeDesk:
         mirror = await case.forge.sync_mirror(case.where)
         path = self._parts.places.quarantine(session_id, case.repository.slug)
         quarantine = await Quarantine.create(path, mirror.path, limits=self._parts.limits)
-        if self._parts.carried is not None:
-            await self._parts.carried.bring(quarantine, session_id, case.repository.slug)
-        return wire.Prepared(mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path))
+        carried = self._parts.carried
+        let_go = carried is not None and await carried.bring(quarantine, session_id, case.repository.slug)
+        return wire.Prepared(
+            mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path), let_go=let_go
+        )
 
     async def fetch_for_build(self, asked: wire.OfRepository, caller: Caller) -> wire.Fetched:
         """A repository of the catalogue, fetched for its image: for no session and in nobody's name."""

@@ -53,11 +53,14 @@ class Received:
 
 class Quarantine:
     """One session's quarantine repository. Branches and tags of the forge have their own names, what the
-    harness took over is under `refs/bellhop/`, and what a box sees and pushes under `BoxView`'s."""
+    harness took over is under `refs/bellhop/`, and what a box sees and pushes under `BoxView`'s.
+
+    `let_go`: the newest that the session had saved is not kept any more and did not come here."""
 
     def __init__(self, path: Path, limits: QuarantineLimits) -> None:
         self.path = path
         self.limits = limits
+        self.let_go = False
 
     @classmethod
     async def create(cls, path: Path, mirror: Path, *, limits: QuarantineLimits | None = None) -> Quarantine:

@@ -21,11 +21,13 @@ class MayWrite(InSession):
 
 
 class Prepared(Declared):
-    """Directories on this host: the mirror as it was fetched just now, and the session's quarantine."""
+    """Directories on this host: the mirror as it was fetched just now, and the session's quarantine.
+    `let_go`: the newest that the session had saved is not kept any more and not in there."""
 
     mirror: str
     head_sha: str
     quarantine: str
+    let_go: bool = False
 
 
 class OfRepository(Declared):

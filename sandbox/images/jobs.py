@@ -36,6 +36,8 @@ class ImageJobs:
     async def build_image(self, slug: str) -> None:
         """The repository's image, built anew from its base because somebody asked."""
         try:
+            # What that did not help the build finds out, and says so on its record.
+            await self._disk.make_room()
             await self._builder.build(slug, wait=True)
         except (UnknownRepository, DatabaseDown, EnvironmentUnavailable, SandboxFailed) as error:
             log.warning("image not built", repository=slug, reason=str(error))

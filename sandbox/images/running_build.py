@@ -18,6 +18,7 @@ from sandbox.broker.client import BrokerFailed, BrokerForge, BrokerUnavailable
 from sandbox.broker.door.doors import BUILD_PREFIX
 from sandbox.broker.git import GitFailed
 from sandbox.bundles import Bundles
+from sandbox.disk_room import DiskLimits, require_room
 from sandbox.doors import WorkerDoors, placeholders
 from sandbox.environments.images import (
     FINGERPRINT_LABEL,
@@ -72,7 +73,7 @@ LASTING = (
 @dataclass(frozen=True, slots=True)
 class BuilderParts:
     """What builds are made with. `inbound` is where boxes' inbound directories are; `lease`: after so long
-    without a sign of life a build counts as left behind."""
+    without a sign of life a build counts as left behind; `limits`: how much of the disks may be taken."""
 
     environment: Environment
     forge: BrokerForge
@@ -84,6 +85,7 @@ class BuilderParts:
     catalogue: Catalogue
     inbound: Path
     lease: timedelta
+    limits: DiskLimits
 
 
 class RunningBuild:
@@ -137,6 +139,9 @@ class RunningBuild:
         await self._bury(place)
         made = Made(self._repository.slug, place)
         try:
+            if not only_if_due:
+                # Whoever looks at all repositories has asked already, and leaves them for later.
+                await require_room(self._parts.environment, self._parts.limits)
             mirror = await self._parts.forge.fetch(self._repository.slug)
             plan = await make_plan(self._parts.environment, self._repository, mirror)
             made = plan.made

@@ -34,6 +34,7 @@ from session.catalogue import Repository, UnknownRepository
 from session.image_builds import ImageBuilds
 from session.policy import policy_version
 from session.warm_boxes import WarmBoxes
+from session.warm_hints import WarmHints
 
 log = structlog.get_logger()
 
@@ -53,8 +54,8 @@ NOT_MADE = (
 
 @dataclass(frozen=True, slots=True)
 class WarmParts:
-    """What boxes that wait are made with. `inbound` is where boxes' inbound directories are; `limits`: how
-    much of the disks may be taken."""
+    """What boxes that wait are made with. `hints`: what somebody is about to ask for; `inbound` is where
+    boxes' inbound directories are; `limits`: how much of the disks may be taken."""
 
     environment: Environment
     forge: BrokerForge
@@ -62,6 +63,7 @@ class WarmParts:
     images: ReadyImages
     builds: ImageBuilds
     boxes: WarmBoxes
+    hints: WarmHints
     inbound: Path
     limits: DiskLimits
 

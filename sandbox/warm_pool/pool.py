@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -27,6 +26,7 @@ from session.catalogue import Catalogue, Repository, UnknownRepository
 from session.database import DatabaseDown
 from session.halt import KillSwitch
 from session.locks import Locks
+from session.pulse import Watch
 from session.warm_boxes import WarmBox
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ LOOK_SECONDS = 15.0
 REFILL_SECONDS = 2.0
 """So long after a box was taken the next one is made: the turn that took it has its start behind it."""
 
-HINT_SECONDS = 600.0
+HINT = timedelta(minutes=10)
 RETRY_SECONDS = 300.0
 LEASE = timedelta(minutes=2)
 AWAY = (EnvironmentUnavailable, SandboxFailed, BrokerUnavailable, BrokerFailed, DatabaseDown)
@@ -59,9 +59,9 @@ class WarmPool:
         self._switch = switch
         self._most = most
         self._holder = uuid4().hex
-        self._news = asyncio.Event()
-        # By slug, each until when: what somebody is about to ask for, and what is not tried again yet.
-        self._hints: dict[str, float] = {}
+        # Replaced while it runs by one that hints ring too.
+        self._news = Watch()
+        # By slug, each until when: what is not tried again yet.
         self._failed: dict[str, float] = {}
 
     async def take(self, session_id: str, spec: SandboxSpec, repository: Repository) -> str | None:
@@ -74,18 +74,16 @@ class WarmPool:
         place = await self.parts.environment.place()
         name = await self.parts.boxes.take(session_id, place, repository.slug, fit(spec, repository))
         if name is not None:
-            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._news.set)
+            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._news.ring)
         return name
 
     async def warm_box(self, slug: str) -> None:
-        """Somebody is about to ask something of that repository, so a box of it should wait."""
+        """Somebody is about to ask something of that repository, so a box of it should wait: on every host,
+        since any may take the turn."""
         try:
-            repository = self._catalogue.get(slug)
-        except UnknownRepository as error:
+            await self.parts.hints.give(self._catalogue.get(slug).slug, HINT)
+        except (UnknownRepository, DatabaseDown) as error:
             log.warning("no box warmed", repository=slug, reason=str(error))
-            return
-        self._hints[repository.slug] = time.monotonic() + HINT_SECONDS
-        self._news.set()
 
     async def waits(self, box: BoxInfo) -> bool:
         """Whether it is the pool that keeps and removes the box. Raises: EnvironmentUnavailable,
@@ -97,11 +95,10 @@ class WarmPool:
     async def run(self) -> None:
         """Look after the pool until cancelled; then it is emptied. An outage is waited out."""
         try:
-            while True:
-                await self.look_quietly()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
-                self._news.clear()
+            with self.parts.hints.watch() as self._news:
+                while True:
+                    await self.look_quietly()
+                    await self._news.wait(LOOK_SECONDS)
         finally:
             try:
                 await self.empty()
@@ -173,7 +170,7 @@ class WarmPool:
             return
         place = await self.parts.environment.place()
         demand = await self.parts.boxes.demand(place, SPAN)
-        hinted = _live(self._hints)
+        hinted = await self.parts.hints.live()
         target = wanted([*self._active.values()], demand, hinted, self._most)
         for slug in target:
             while await self._lacks(slug, target):

@@ -10,7 +10,7 @@ from bot.card import at_once, status_card
 from bot.platforms.console.wording import plain_text
 from session.people import Person
 from session.view import State
-from tests.bot.views import ADA, STATES, view_of
+from tests.bot.views import ADA, CHOSEN, READY, STARTED, STATES, view_of
 
 SNAPSHOT = Path(__file__).with_name("cards.txt")
 URL = "https://bellhop.example.com"
@@ -71,6 +71,16 @@ def test_only_work_that_moves_along_may_be_shown_late(name: str) -> None:
 def test_an_unknown_price_is_not_passed_off_as_nothing() -> None:
     view = view_of(*STATES["running"]).model_copy(update={"cost_known": False})
     assert ("Cost", "at least $0.03") in status_card(view, public_url=URL).facts
+
+
+def test_a_rebuilt_workspace_says_what_came_back_or_that_nothing_is_kept() -> None:
+    gone = READY.model_copy(update={"replaced": True, "let_go": True})
+    for ready, note in (
+        (READY.model_copy(update={"replaced": True}), "The workspace was rebuilt"),
+        (gone, "The workspace was rebuilt; the saved work is not kept any more"),
+        (gone.model_copy(update={"restored": "all is back"}), "The workspace was rebuilt; all is back"),
+    ):
+        assert note in status_card(view_of(CHOSEN, STARTED, ready), public_url=URL).notes
 
 
 def test_a_session_nobody_prompted_any_more_still_names_who_asked() -> None:

@@ -166,6 +166,7 @@ STORIES: dict[str, Sequence[e.Event]] = {
         FINISHED,
         READY.model_copy(update={"replaced": True, "restored": "everything is as it was"}),
         READY.model_copy(update={"replaced": True}),
+        READY.model_copy(update={"replaced": True, "let_go": True}),
     ),
     "a budget runs low and out": (
         *RUNNING,

@@ -87,6 +87,7 @@ from session.snapshots import Snapshots
 from session.spending import Spending
 from session.view import SessionView
 from session.warm_boxes import WarmBoxes
+from session.warm_hints import WarmHints
 from skills.library import built_in_source
 from tests.emulators.model.emulator import ModelEmulator
 from tests.provision.databases import tables_at
@@ -174,6 +175,7 @@ class Household:
                 catalogue=self.parts.catalogue,
                 inbound=places.inbound,
                 lease=timedelta(seconds=lease_seconds),
+                limits=DiskLimits.of(self.parts.settings),
             )
         )
 
@@ -302,11 +304,13 @@ async def household(
     limits: QuarantineLimits | None = None,
     beside: Household | None = None,
     redis_url: str = NOBODY,
+    carries: bool = False,
 ) -> AsyncIterator[Household]:
     """A household in a directory of its own, gone afterwards with its boxes. `others`: slugs of further
     repositories, with just a README. `policy`: fields of the repository as the catalogue has them. `limits`:
     how much may leave a box; None: the usual. `beside`: another host, with which it shares the record, the
-    people and the repository, and nothing else. `redis_url`: where jobs are put in line."""
+    people and the repository, and nothing else. `redis_url`: where jobs are put in line. `carries`:
+    the broker keeps work for those of other hosts, as with a registry."""
     home = temporary_home()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -348,7 +352,7 @@ async def household(
                 switch=switch,
                 places=StorePlaces.under(home),
                 limits=own_limits,
-                carried=CarriedWork(SavedWork(database)) if place.registry else None,
+                carried=CarriedWork(SavedWork(database)) if place.registry or carries else None,
             )
         )
         secrets = Vault(SecretRows(database), KeyRing(["k" * 32]))
@@ -393,7 +397,15 @@ async def household(
         images = ReadyImages(place, builds)
         room = DiskLimits.of(own)
         warm = WarmParts(
-            place, broker_forge, worker_doors, images, builds, WarmBoxes(database), places.inbound, room
+            place,
+            broker_forge,
+            worker_doors,
+            images,
+            builds,
+            WarmBoxes(database),
+            WarmHints(database, pulse),
+            places.inbound,
+            room,
         )
         pool = WarmPool(warm, catalogue, Locks(database), switch, own.warm_boxes)
         boxes = SessionBoxes(place, Boxes(database), pool)

@@ -8,13 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.card import status_card
-from sandbox.disk_room import DiskLimits
-from sandbox.disk_watch import DiskWatch, NoRoom
+from sandbox.base_commit import read_base
+from sandbox.bundles import Bundles
+from sandbox.disk_room import MAKE_ROOM, DiskLimits, NoRoom
+from sandbox.disk_watch import DiskWatch
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.environments.service import ServiceSpec
+from sandbox.images.jobs import ImageJobs
 from sandbox.session_boxes import box_name
+from sandbox.verification import Verifier
 from session import events as e
+from session.image_builds import ImageBuilds
+from session.locks import Locks
 from tests.emulators.model.turns import tool
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.test_jobs import FINISH
@@ -47,6 +53,34 @@ async def test_a_new_sandbox_waits_for_room_and_the_card_says_so() -> None:
             r"have to stay so\); clearing what nobody needs did not help",
             status_card(view, public_url="").action,
         )
+        assert await house.environment.list() == []
+
+
+async def test_checks_and_builds_without_room_say_what_is_short_and_do_not_count_as_failed() -> None:
+    async with household(settings={"DISK_FREE_GB": "1000000"}) as house:
+        session_id, parts = await house.opened(), house.parts
+        prepared = await parts.forge.prepare(session_id)
+        base = await read_base(house.repository, prepared.mirror, "main")
+        verifier = Verifier(
+            house.environment,
+            Bundles(parts.places.bundles),
+            parts.doors,
+            parts.images,
+            parts.disk,
+            parts.places.inbound,
+        )
+        said = await verifier.verify(session_id, "t1", base, prepared.quarantine, base.sha)
+        assert (said.verdict, said.checks) == ("not_run", ())
+        assert said.reason.startswith("There was no room for the checks: this host's disk is too full")
+        assert said.reason.endswith(f"{MAKE_ROOM}.")
+
+        lease = timedelta(seconds=20)
+        jobs = ImageJobs(house.builder(), parts.disk, parts.catalogue, Locks(house.database), lease)
+        await jobs.build_image(house.repository.slug)
+        [build] = await ImageBuilds(house.database).of(house.repository.slug)
+        assert (build.state, build.passing) == ("failed", True)
+        assert build.cause.startswith("There is no room to build it: this host's disk is too full")
+        assert build.cause.endswith(f"{MAKE_ROOM}.")
         assert await house.environment.list() == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from sandbox.box_git import author_env
+from sandbox.box_work import author_env
 from sandbox.broker.desk import StorePlaces
 from sandbox.environments.protocol import SandboxSpec
 from sandbox.forge.protocol import ForgeRepository

@@ -16,12 +16,14 @@ import pytest
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.registry import RegistryAway
 from sandbox.images.reaping import ImageReaper
+from sandbox.preparation import NOT_KEPT
 from sandbox.session_boxes import box_name
 from session import events as e
 from session.boxes import Boxes
 from session.catalogue import Catalogue
 from session.image_builds import ImageBuilds
 from session.locks import Locks
+from session.saved_work import SavedWork
 from session.snapshots import Snapshots
 from tests.emulators.model.turns import tool
 from tests.faults.waiting import until
@@ -213,3 +215,14 @@ async def test_without_the_registry_every_file_comes_along_and_no_old_box_is_tak
     assert (await seen(first, session_id))[:2] == ["tracked", "later"]
     assert await second.reaper().sweep() == 1
     assert await second.environment.list() == []
+
+    # The snapshot is newer than what the second host took in, and the work itself is not kept any more.
+    first.model.script(MODEL, tool("bash", command="echo last >notes.md"), FINISH)
+    await first.prompt(session_id, "Go on")
+    await first.run(session_id)
+    await kept(first)
+    assert await SavedWork(first.database).let_go(timedelta(seconds=-1)) == 2
+    assert (await seen(second, session_id))[:2] == ["tracked", "last"]
+    restored = (await second.log.view(session_id)).sandbox
+    assert restored is not None
+    assert restored.restored.endswith(NOT_KEPT)

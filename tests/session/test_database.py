@@ -62,7 +62,7 @@ async def test_processes_that_start_at_once_migrate_once(empty_database: str) ->
         names = [row["name"] for row in await database.rows("SELECT name FROM tortoise_migrations")]
         wanted = ["0001_initial", "0002_governance", "0003_images", "0004_snapshots"]
         wanted += ["0005_session_boxes", "0006_hosts", "0007_picks", "0008_preferences"]
-        wanted += ["0009_slack_installations"]
+        wanted += ["0009_slack_installations", "0010_warm_hints"]
         assert sorted(names) == wanted
 
 
@@ -73,7 +73,7 @@ async def test_images_and_snapshots_of_an_earlier_version_are_in_no_registry(emp
         for table in ("snapshots", "image_builds"):
             await database.execute(f"ALTER TABLE {table} DROP COLUMN shared")
         newer = ("preferences", "channel_rules", "watched_words", "slack_installations")
-        for table in ("hosts", "left_boxes", "saved_work", "picks", *newer):
+        for table in ("hosts", "left_boxes", "saved_work", "picks", "warm_hints", *newer):
             await database.execute(f"DROP TABLE {table}")
         await database.execute("DELETE FROM tortoise_migrations WHERE name >= '0006'")
         await database.execute(

@@ -61,6 +61,25 @@ async def test_the_newest_work_of_each_ref_is_kept(room: Room) -> None:
     assert await saved.bundle("s2", "acme/web", "refs/bellhop/head") == b"other"
 
 
+async def test_work_is_let_go_once_its_session_is_over_and_quiet_for_long(room: Room, ada: Person) -> None:
+    saved, kept = SavedWork(room.database), timedelta(days=30)
+    waits, over, young, fresh = [(await room.opened(ada)).id for _ in range(4)]
+    for session_id in (waits, over, young, fresh, "nobody's"):
+        await saved.keep(session_id, "acme/web", {"refs/bellhop/head": "a" * 40}, b"work")
+    now = await room.database.clock()
+    old = now - kept - timedelta(minutes=1)
+    await room.database.execute("UPDATE saved_work SET saved_at = ? WHERE session_id <> ?", old, fresh)
+    await room.database.execute("UPDATE sessions SET updated_at = ?, state = 'archived'", old)
+    await room.database.execute("UPDATE sessions SET state = 'awaiting_answer' WHERE id = ?", waits)
+    await room.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", now, young)
+    assert await saved.let_go(kept) == 2
+    assert await saved.let_go(kept) == 0
+    left = {waits: b"work", over: b"", young: b"work", fresh: b"work", "nobody's": b""}
+    for session_id, content in left.items():
+        assert await saved.bundle(session_id, "acme/web", "refs/bellhop/head") == content
+        assert await saved.of(session_id, "acme/web") == [Saved("refs/bellhop/head", "a" * 40)]
+
+
 async def test_images_and_snapshots_say_where_they_are(room: Room, ada: Person) -> None:
     view, snapshots = await room.opened(ada), Snapshots(room.database)
     first = Snapshot("copy:a", view.id, HERE, "acme/web", 1, "c" * 40, 2)

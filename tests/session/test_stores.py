@@ -17,6 +17,7 @@ from session.people import Person
 from session.secret_rows import SecretRows
 from session.snapshots import NOT_YET, Snapshot, Snapshots
 from session.warm_boxes import WarmBoxes
+from session.warm_hints import WarmHints
 from tests.session.people import identity, prompt
 from tests.session.room import Room
 
@@ -221,6 +222,20 @@ async def test_a_box_is_one_sessions_until_it_is_forgotten(room: Room, ada: Pers
     await boxes.forget("box-a", "engine/b")
     assert await boxes.of(view.id) is None
     assert await boxes.owner("box-b", "engine/a") == other.id
+
+
+async def test_hints_ring_and_run_out(room: Room) -> None:
+    hints = WarmHints(room.database, room.pulse)
+    with hints.watch() as news:
+        await hints.give("acme/web", timedelta(minutes=-1))
+        assert await news.wait(5)
+        assert await hints.live() == []
+        await hints.give("acme/api", timedelta(minutes=1))
+        await hints.give("acme/web", timedelta(minutes=1))
+        assert await news.wait(5)
+    assert await hints.live() == ["acme/api", "acme/web"]
+    await hints.give("acme/web", timedelta(minutes=-1))
+    assert await hints.live() == ["acme/api"]
 
 
 async def test_a_box_that_waits_is_taken_once_by_one_that_it_fits(room: Room, ada: Person) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.agent.model import AssistantMessage, ImagePart, ModelMessage, TextPart, ToolMessage, UserMessage
-from sandbox.agent.transcript import CLEARED, ORPHANED, messages, untrusted
+from sandbox.agent.transcript import CLEARED, LET_GO, ORPHANED, messages, untrusted
 from session import events as e
 from session.people import Attachment, Prompt, ThreadLine
 from tests.sandbox.agent.records import ADA, GRACE, TURN, call, queued, recorded, returned, said, started
@@ -126,13 +126,16 @@ def test_a_replaced_box_a_stop_and_a_retry_are_told() -> None:
     conversation = rebuilt(
         queued("Fix"), started(),
         e.SandboxReady(backend="b", isolation="i", box="b", image="", replaced=True, restored="all is back"),
+        e.SandboxReady(backend="b", isolation="i", box="b", image="", replaced=True, let_go=True),
         e.SessionStopped(turn_id=TURN, by=GRACE),
         e.RetryRequested(by=ADA, prompt_id="p1"), started(),
     )  # fmt: skip
     told = texts(conversation)
     assert "all is back" in told[1]
-    assert "Grace stopped" in told[2]
-    assert "tried again" in told[3]
+    assert "nothing was restored" in told[2]
+    assert told[2].endswith(LET_GO)
+    assert "Grace stopped" in told[3]
+    assert "tried again" in told[4]
 
 
 CALL_IDS = st.integers(0, 5).map(lambda n: e.ToolRequest(call_id=f"c{n}", tool="bash", arguments="{}"))

@@ -25,6 +25,7 @@ from tests.sandbox.environments.boxes import run
 from tests.sandbox.household import MODEL, Household, household
 from tests.sandbox.images.test_builder import IGNORED, built, push
 from tests.sandbox.test_jobs import FINISH
+from tests.session.room import eventually
 
 ONE = {"warm": 1}
 LATER = timedelta(hours=1, minutes=1)
@@ -199,6 +200,54 @@ async def test_whoever_is_about_to_ask_finds_a_box_and_what_cannot_be_made_is_le
         (house.home / "away").rename(house.home / "acme-web.git")
         await house.pool.look()
         assert await waiting(house) == [], "it is not tried again at once"
+
+
+async def test_a_hint_reaches_the_pools_of_all_hosts_and_two_workers_of_one_make_one_box() -> None:
+    settings = {"WARM_BOXES": "2"}
+    async with (
+        household(verify=(), settings=settings) as here,
+        household(beside=here, settings=settings) as there,
+    ):
+        hints, slug = here.pool.parts.hints, here.repository.slug
+        twin, other = another_worker(here, here), another_worker(there, here)
+        await other.warm_box(slug)
+        assert await hints.live() == [slug]
+        # Each worker alone sees to it that a box waits; the lock and the record keep it at one for each host.
+        await asyncio.gather(here.pool.look(), twin.look(), other.look())
+        await asyncio.gather(here.pool.look(), twin.look())
+        for house in (here, there):
+            [box] = await waiting(house)
+            assert [each.name for each in await house.environment.list()] == [box.name]
+
+        # One that runs hears of it by itself, while its twin looks too; when it ends its box goes.
+        await asyncio.gather(here.pool.empty(), other.empty())
+        past = await here.database.clock() - timedelta(seconds=1)
+        await here.database.execute("UPDATE warm_hints SET ends_at = ?", past)
+        assert await hints.live() == []
+        running = [asyncio.create_task(pool.run()) for pool in (here.pool, twin)]
+        await here.pool.look()
+        assert await here.environment.list() == [], "the hint has run out"
+        await other.warm_box(slug)
+
+        async def ready() -> list[str]:
+            return [box.box for box in await boxes_of(here) if box.state == "ready"]
+
+        async def waits() -> bool:
+            return bool(await ready())
+
+        assert await eventually(waits, 30)
+        await asyncio.gather(here.pool.look(), twin.look())
+        assert len(await ready()) == len(await here.environment.list()) == 1
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        assert await here.environment.list() == []
+
+
+def another_worker(at: Household, rung_with: Household) -> WarmPool:
+    """The pool of a further worker on that host, which hears what rings at the other."""
+    parts = replace(at.pool.parts, hints=rung_with.pool.parts.hints)
+    return WarmPool(parts, at.parts.catalogue, Locks(at.database), at.parts.switch, 2)
 
 
 async def boxes_of(house: Household) -> list[WarmBox]:
