@@ -51,6 +51,7 @@ class Actions:
             "/approvals/{approval_id}/withdraw": self.withdraw,
             "/questions/{question_id}": self.answer,
             "/repository": self.pick_repository,
+            "/each": self.each,
             "/feedback": self.feedback,
             "/stop": self.stop,
             "/retry": self.retry,
@@ -135,6 +136,11 @@ class Actions:
         if not slug:
             raise NotNow("Choose a repository first.")
         await self._commands.pick_repository(_session(request), self._slug(slug), visitor.person)
+        return _page(request)
+
+    async def each(self, request: Request, visitor: Visitor, form: Form) -> str:
+        """A session for each of the repositories that the button's page showed."""
+        await self._commands.request_each(_session(request), form.text("shown"), visitor.person)
         return _page(request)
 
     async def feedback(self, request: Request, visitor: Visitor, form: Form) -> str:
