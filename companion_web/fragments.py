@@ -85,7 +85,7 @@ def _templates() -> Environment:
         cost=wording.cost,
         reach=wording.REACH,
         asset=_asset_addresses(),
-        each=EACH,
+        each_of_them=EACH,
         together_digest=together_digest,
         what_each_means=what_each_means,
     )

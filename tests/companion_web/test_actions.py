@@ -155,7 +155,7 @@ async def test_each_of_several_repositories_gets_a_session(stage: Stage) -> None
         assert EACH not in page
         await stage.append("k3f9", e.EachFailed(sentence="I cannot begin a thread."))
         page = (await client.get("/s/k3f9")).text
-        assert EACH in page
+        assert f">{EACH}</button>" in page
         assert "I cannot begin a thread." in page
 
         # What began on the page has no threads: they begin at once, and are linked.
