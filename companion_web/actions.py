@@ -23,7 +23,7 @@ MAX_PROMPT_CHARACTERS = 50_000
 def new_prompt(text: str, visitor: Visitor, *, repository: str | None = None, steer: bool = False) -> Prompt:
     """A prompt of that person. Raises: NotNow, when the text is empty or too long."""
     if not text:
-        raise NotNow("There is nothing in it yet: say what should be done.")
+        raise NotNow("That is empty. Say what should be done.")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise NotNow(f"That is longer than {MAX_PROMPT_CHARACTERS:,} characters; please shorten it.")
     return Prompt(
@@ -125,7 +125,7 @@ class Actions:
         """The answer to what the agent asked: an option's button, or the typed text."""
         text = form.text("option") or form.text("answer")
         if not text:
-            raise NotNow("There is no answer in it yet.")
+            raise NotNow("Your answer is empty. Write one first.")
         question_id = request.path_params["question_id"]
         await self._commands.answer_question(_session(request), question_id, text, visitor.person)
         return _page(request)
