@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from bot import sentences
 from bot.counter import Counter
-from bot.each_repository import EachRepository
 from bot.messages import Press, Reaction
 from bot.platforms.protocol import PlaceGone
 from bot.reactions import Intent
@@ -31,7 +30,6 @@ class Decisions:
     def __init__(self, counter: Counter, requests: Requests) -> None:
         self._counter = counter
         self._requests = requests
-        self._each = EachRepository(counter)
 
     async def reacted(self, reaction: Reaction) -> None:
         """What the reaction table says."""
@@ -146,7 +144,7 @@ class Decisions:
                     session_id, press.value, person, instead_of=press.ref, claim=claim
                 )
             case "pick_each":
-                await self._each.begin(press, person, claim)
+                await commands.request_each(session_id, press.value, person, claim=claim)
             case "wrong_repository":
                 await self._wrong_repository(press, person, claim)
             case "open_page":

@@ -9,11 +9,13 @@ import structlog
 
 from bot import sentences
 from bot.card import at_once, status_card
+from bot.each_repository import EachRepository
 from bot.long_text import keep_ends
 from bot.messages import MessageKind, Outgoing, Place, Post
 from bot.platforms.protocol import Busy, MessageGone, Platform, PlatformError, Rejected, Unreachable
-from bot.thread_posts import VERBOSITY_DECIDES, Know, Mark, Reword, Say, Step, ThreadPosts
+from bot.thread_posts import VERBOSITY_DECIDES, BeginEach, Know, Mark, Reword, Say, Step, ThreadPosts
 from session import events as e
+from session.commands import Commands
 from session.effects import Effects
 from session.fold import apply, fold
 from session.log import Log
@@ -36,6 +38,7 @@ class FeedRooms:
     """What a feed reads from and writes down in. `preferences` None: everybody is told as usual."""
 
     log: Log
+    commands: Commands
     outbox: Outbox
     effects: Effects
     messages: ChatMessages
@@ -72,6 +75,7 @@ class SessionFeed:
         self._platform = platform
         self._rooms = rooms
         self._posts = posts
+        self._each = EachRepository(platform, rooms.commands, rooms.messages)
         self._interval = interval_seconds
         self._now = now
         self._view: SessionView | None = None
@@ -130,6 +134,8 @@ class SessionFeed:
                 await self._reword(post, view)
             case Mark():
                 await self._mark(step, view)
+            case BeginEach():
+                await self._each.begin(await self._rooms.log.view(self._session_id))
             case Know(message, ref):
                 await self._rooms.messages.remember(
                     self._platform.name, view.origin.channel, message, self._session_id, "request", ref

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 from bot.card import session_url
 from bot.long_text import one_line
@@ -24,6 +23,7 @@ from bot.sentences import (
     words,
 )
 from session import events as e
+from session.each_repository import EACH, together_digest
 from session.preferences import DEFAULT_VERBOSITY, Verbosity
 from session.view import ApprovalView, PromptState, SessionView
 
@@ -62,7 +62,13 @@ class Know:
 OPEN_QUESTION = "open"
 """The ref of every message that asks for the repository: there is one such question in a session."""
 
-Step = Say | Reword | Mark | Know
+
+@dataclass(frozen=True, slots=True)
+class BeginEach:
+    """Begin the sessions that a person wants, one for each repository of the question."""
+
+
+Step = Say | Reword | Mark | Know | BeginEach
 
 VERBOSITY_DECIDES = (e.UpdatePosted, e.VerificationFinished)
 """Events that are told or not, as the requester prefers."""
@@ -104,9 +110,13 @@ class ThreadPosts:
                 return [Say(Post("notice", sid, turns.from_page(prompt.author.name, prompt.text), seq))]
             case e.RepositoryAsked() as asked:
                 menu = repository_menu(
-                    sid, questions.ask_repository(asked), asked.candidates, self.repositories
+                    sid, questions.ask_repository(asked, after.origin), asked.candidates, self.repositories
                 )
                 return [Say(replace(menu, buttons=(*menu.buttons, *_each_button(asked))))]
+            case e.EachRequested():
+                return [BeginEach()]
+            case e.EachFailed(sentence=sentence):
+                return [Say(Post("notice", sid, sentence, seq, tone="failed"))]
             case e.RepositoryChosen(by=by) as chosen if by is not None or (before and before.asked):
                 text = questions.repository_settled(chosen)
                 steps: list[Step] = [Reword(Post("repository", sid, text, OPEN_QUESTION, tone="done"))]
@@ -276,12 +286,7 @@ def repository_menu(
 
 def _each_button(asked: e.RepositoryAsked) -> tuple[Button, ...]:
     """The choice of all candidates, where they seem to be meant together."""
-    return (Button("pick_each", questions.EACH, value=together_digest(asked)),) if asked.together else ()
-
-
-def together_digest(asked: e.RepositoryAsked) -> str:
-    """Ties a press to the repositories that were shown; short, since there is little room in a button."""
-    return sha256("\n".join(c.slug for c in asked.candidates).encode()).hexdigest()[:12]
+    return (Button("pick_each", EACH, value=together_digest(asked)),) if asked.together else ()
 
 
 def _question(sid: str, asked: e.QuestionAsked) -> Post:

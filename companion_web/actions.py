@@ -23,7 +23,7 @@ MAX_PROMPT_CHARACTERS = 50_000
 def new_prompt(text: str, visitor: Visitor, *, repository: str | None = None, steer: bool = False) -> Prompt:
     """A prompt of that person. Raises: NotNow, when the text is empty or too long."""
     if not text:
-        raise NotNow("There is nothing in it yet: say what should be done.")
+        raise NotNow("That is empty. Say what should be done.")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise NotNow(f"That is longer than {MAX_PROMPT_CHARACTERS:,} characters; please shorten it.")
     return Prompt(
@@ -51,6 +51,7 @@ class Actions:
             "/approvals/{approval_id}/withdraw": self.withdraw,
             "/questions/{question_id}": self.answer,
             "/repository": self.pick_repository,
+            "/each": self.each,
             "/feedback": self.feedback,
             "/stop": self.stop,
             "/retry": self.retry,
@@ -124,7 +125,7 @@ class Actions:
         """The answer to what the agent asked: an option's button, or the typed text."""
         text = form.text("option") or form.text("answer")
         if not text:
-            raise NotNow("There is no answer in it yet.")
+            raise NotNow("Your answer is empty. Write one first.")
         question_id = request.path_params["question_id"]
         await self._commands.answer_question(_session(request), question_id, text, visitor.person)
         return _page(request)
@@ -135,6 +136,11 @@ class Actions:
         if not slug:
             raise NotNow("Choose a repository first.")
         await self._commands.pick_repository(_session(request), self._slug(slug), visitor.person)
+        return _page(request)
+
+    async def each(self, request: Request, visitor: Visitor, form: Form) -> str:
+        """A session for each of the repositories that the button's page showed."""
+        await self._commands.request_each(_session(request), form.text("shown"), visitor.person)
         return _page(request)
 
     async def feedback(self, request: Request, visitor: Visitor, form: Form) -> str:

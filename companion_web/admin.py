@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -16,12 +17,16 @@ from companion_web.governance import Governance
 from companion_web.visitors import Visitor
 from session.audit import AuditDown, Audited
 from session.broker import BrokerDown, BrokerRefused
+from session.directory import Directory
 from session.refusals import NotNow
 
 ROWS = 50
+_FOR = " for "
 MAX_REASON_CHARACTERS = 300
 _ADMINS_ONLY = "This page is for admins. Ask one of them to do it, or to make you one."
-_STOPPED_UNRECORDED = "All work is stopped, but that could not be put on record. Say so to whoever keeps it."
+_STOPPED_UNRECORDED = (
+    "All work is stopped, but that could not be put on record. Tell whoever keeps the audit."
+)
 _NOT_A_NAME = (
     "That cannot be a secret: the name is capital letters, digits and _, at most 64, beginning with a "
     "letter, and the value must not be empty. Enter both again."
@@ -59,8 +64,11 @@ class AdminPage(AdminsPage):
 
     admins_only = _ADMINS_ONLY
 
-    def __init__(self, governance: Governance, fragments: Fragments, door: Door) -> None:
+    def __init__(
+        self, governance: Governance, directory: Directory, fragments: Fragments, door: Door
+    ) -> None:
         self._governance = governance
+        self._directory = directory
         self._fragments = fragments
         super().__init__(door)
 
@@ -122,6 +130,7 @@ class AdminPage(AdminsPage):
             asked.before, ROWS, session_id=asked.session, action=asked.action
         )
         names, trouble = await self._secret_names()
+        people = await self._directory.names(row.entry.actor.rpartition(_FOR)[2] for row in rows)
         html = self._fragments.page(
             "admin.html",
             **{
@@ -130,6 +139,7 @@ class AdminPage(AdminsPage):
                 "names": names,
                 "trouble": trouble,
                 "rows": rows,
+                "actors": {row.id: _called(row.entry.actor, people) for row in rows},
                 "asked": asked,
                 "older": asked.older(rows),
                 "said": said,
@@ -143,6 +153,12 @@ class AdminPage(AdminsPage):
             return await self._governance.secrets.names(), ""
         except (BrokerDown, BrokerRefused) as error:
             return (), str(error)
+
+
+def _called(actor: str, people: Mapping[str, str]) -> str:
+    """The part and whom it acts for, by name where the id is known."""
+    part, words, person = actor.rpartition(_FOR)
+    return f"{part}{words}{people.get(person, person)}"
 
 
 def _word(text: str) -> str:

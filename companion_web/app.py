@@ -94,7 +94,7 @@ def create_app(
         *sign_in.routes(),
         *ForgeLinks(log, door).routes(),
         *AccountPage(settings, directory, governance.accounts, customs.people, fragments, door).routes(),
-        *AdminPage(governance, fragments, door).routes(),
+        *AdminPage(governance, directory, fragments, door).routes(),
         *ChannelsPage(customs.channels, fragments, door).routes(),
         *SlackPage(settings, key, slack, directory, fragments, door).routes(),
         *RepositoriesPage(catalogue, images, fragments, door).routes(),

@@ -14,6 +14,7 @@ from companion_web import wording
 from companion_web.markup import agent_html, terminal_html, visible
 from companion_web.timeline import Item
 from session.catalogue import Catalogue
+from session.each_repository import EACH, together_digest, what_each_means
 from session.view import SessionView
 
 HERE = Path(__file__).parent
@@ -80,7 +81,14 @@ def _templates() -> Environment:
         build_words=wording.build_words,
         build_tone=wording.build_tone,
     )
-    templates.globals.update(cost=wording.cost, reach=wording.REACH, asset=_asset_addresses())
+    templates.globals.update(
+        cost=wording.cost,
+        reach=wording.REACH,
+        asset=_asset_addresses(),
+        each_of_them=EACH,
+        together_digest=together_digest,
+        what_each_means=what_each_means,
+    )
     return templates
 
 

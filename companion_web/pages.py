@@ -69,7 +69,11 @@ class SessionPages:
         """The diff by file."""
         room = await self._room(request)
         files: list[FileDiff] = []
-        problem = "" if room.view.changes else "Nothing has changed yet."
+        problem = (
+            ""
+            if room.view.changes
+            else "Nothing has changed yet. The diff appears here once a turn has changed files."
+        )
         if room.view.changes and room.view.changes.diff_artifact:
             artifact = await self._artifacts.get(room.session_id, room.view.changes.diff_artifact)
             try:

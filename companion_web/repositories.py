@@ -16,7 +16,7 @@ from session.catalogue import Catalogue, UnknownRepository
 from session.image_requests import ImageRequests, ImageState
 from session.refusals import NotAllowed, NotFound
 
-_ADMINS_ONLY = "Only admins build images by hand. They are built by themselves when something changes."
+_ADMINS_ONLY = "Only admins build images by hand. Otherwise an image is built when something changes."
 
 
 class RepositoriesPage:

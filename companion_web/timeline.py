@@ -13,6 +13,8 @@ KINDS: dict[type[e.Event], str] = {
     e.PromptQueued: "prompt",
     e.RepositoryChosen: "chosen",
     e.RepositoryAsked: "asked",
+    e.EachRequested: "each",
+    e.EachFailed: "each_failed",
     e.RoutingFailed: "failure",
     e.TurnStarted: "turn",
     e.TurnResumed: "resumed",
@@ -187,7 +189,7 @@ class Timeline:
                     self._change(f"approval-{now.request.approval_id}", seq)
         if before.question is not None and before.question is not after.question:
             self._change(f"question-{before.question.question_id}", seq)
-        if before.asked is not None and before.asked is not after.asked:
+        if before.asked is not None and (before.asked, before.each_by) != (after.asked, after.each_by):
             for key, item in self.items.items():
                 if item.event is before.asked:
                     self._change(key, seq)

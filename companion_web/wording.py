@@ -50,7 +50,13 @@ VERBOSITY_WORDS: dict[Verbosity, str] = {
 }
 """How much is told in a thread, in words."""
 
-_PARTS = {"sandbox": "Sandbox", "broker": "Broker", "audit": "Audit", "waiting": "Waiting"}
+_PARTS = {
+    "sandbox": "Sandbox",
+    "broker": "Broker",
+    "audit": "Audit",
+    "waiting": "Waiting",
+    "job queue": "Job queue",
+}
 
 WAITING_FOR_PEOPLE: tuple[State, ...] = ("awaiting_repository", "awaiting_approval", "awaiting_answer")
 """States that end only when a person says something."""

@@ -102,7 +102,9 @@ async def listen(core: Core, platform: Platform) -> None:
 
 async def tell(core: Core, platform: Platform) -> None:
     """Shows on the platform what happens in its sessions, until cancelled."""
-    rooms = FeedRooms(core.log, core.outbox, core.effects, core.messages, core.pulse, core.customs.people)
+    rooms = FeedRooms(
+        core.log, core.commands, core.outbox, core.effects, core.messages, core.pulse, core.customs.people
+    )
     posts = ThreadPosts(public_url=core.settings.page_address, repositories=choices(core))
     feed = ThreadFeed(platform, rooms, posts, interval_seconds=core.settings.feed_interval_seconds)
     await feed.run()

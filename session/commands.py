@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from session.decisions import DecisionCommands
-from session.prompting import Accepted, PromptCommands
-from session.repository_choice import RepositoryCommands
+from session.each_repository import EachCommands
+from session.prompting import Accepted
 from session.stopping import EndingCommands
 from session.words import WordCommands
 
 __all__ = ["Accepted", "Commands"]
 
 
-class Commands(PromptCommands, RepositoryCommands, DecisionCommands, EndingCommands, WordCommands):
+class Commands(EachCommands, DecisionCommands, EndingCommands, WordCommands):
     """Carries commands out: checks rights, appends events, rings for a worker.
 
     Every command raises Refusal (with the sentence to show) when it will not be done, AlreadyClaimed when

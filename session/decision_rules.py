@@ -58,7 +58,7 @@ def _(event: e.StopRequested, view: SessionView, record: e.Recorded) -> SessionV
 @rule.register
 def _(event: e.SessionStopped, view: SessionView, record: e.Recorded) -> SessionView:
     ended = end_turn(view, record, "stopped", "stopped") if view.turn_open else view
-    gone = {"stop_requested": None, "stop_halt": None, "stop_moving": False, "asked": None}
+    gone = {"stop_requested": None, "stop_halt": None, "stop_moving": False, "asked": None, "each_by": None}
     # A stop ends all that runs in the box: that it had to be started again is no news after one.
     return changed(ended, state="stopped", stopped_by=event.by, sandbox_lost="", **gone)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 
-from session.database import Database, Row, Transaction
+from session.database import Database, Row, Transaction, marks
 from session.people import Identity, Person, Role
 
 LINK_PURPOSE = "link"
@@ -51,6 +52,21 @@ class Directory:
         """The person with that id, or the one they turned out to be. Raises: DatabaseDown."""
         rows = await self._database.rows(f"SELECT * FROM people WHERE id = {_CURRENT}", person_id)
         return _person(rows[0]) if rows else None
+
+    async def names(self, person_ids: Iterable[str]) -> dict[str, str]:
+        """How these people are called now, by the id that was asked for; unknown ones are left out.
+
+        Raises: DatabaseDown.
+        """
+        asked = sorted(set(person_ids))
+        if not asked:
+            return {}
+        rows = await self._database.rows(
+            "SELECT p.id, q.name FROM people p JOIN people q ON q.id = COALESCE(p.merged_into, p.id) "
+            f"WHERE p.id IN {marks(len(asked))}",
+            *asked,
+        )
+        return {row["id"]: row["name"] for row in rows}
 
     async def ids(self, person_id: str) -> tuple[str, ...]:
         """Every id that stands for the same person, the one they have now first; events keep older ones.

@@ -92,6 +92,8 @@ __all__ = [
     "ChangesRecorded",
     "CheckResult",
     "ContextCompacted",
+    "EachFailed",
+    "EachRequested",
     "Event",
     "FeedbackGiven",
     "Hold",
@@ -209,7 +211,8 @@ class PromptSteered(Event):
 
 class RepositoryChosen(Event):
     """The repository is known. `how` names the step that decided; `by` the person who picked, if one did.
-    A session that moves leaves behind in `former` what `dropped` names. In `beside` others do the same."""
+    A session that moves leaves behind in `former` what `dropped` names. In `beside` others do the same:
+    `beside_sessions`, in that order."""
 
     slug: str
     branch: str
@@ -221,6 +224,7 @@ class RepositoryChosen(Event):
     former: str = ""
     dropped: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    beside_sessions: tuple[str, ...] = ()
 
 
 class RepositoryAsked(Event):
@@ -232,6 +236,18 @@ class RepositoryAsked(Event):
     reason: str
     candidates: tuple[Candidate, ...]
     together: bool = False
+
+
+class EachRequested(Event):
+    """Somebody wants a session for each repository of the question; the threads of the others come next."""
+
+    by: Person
+
+
+class EachFailed(Event):
+    """Not all of those sessions could begin. The question stands; asked again, what is missing begins."""
+
+    sentence: str
 
 
 class RoutingFailed(Event):

@@ -23,7 +23,7 @@ def _(event: e.PromptQueued, view: SessionView, record: e.Recorded) -> SessionVi
     if view.words is not None and view.words.prompt.id != event.prompt.id:  # talk has gone on
         view = changed(view, words=None)
     if view.state == "awaiting_repository":  # its words may tell which repository is meant
-        return changed(view, prompts=prompts, state="routing", asked=None)
+        return changed(view, prompts=prompts, state="routing", asked=None, each_by=None)
     if view.state not in ("idle", "stopped", "failed"):
         return changed(view, prompts=prompts)
     return changed(view, prompts=prompts, state="queued" if view.repository else "routing", failure=None)
@@ -68,12 +68,22 @@ def _(event: e.RepositoryChosen, view: SessionView, record: e.Recorded) -> Sessi
     if view.repository is not None and view.repository.slug != event.slug:
         # What was seen of the former repository says nothing of this one.
         view = changed(view, changes=None, verification=None, held_back=(), plan=(), last_action="")
-    return changed(view, repository=event, asked=None, state=state)
+    return changed(view, repository=event, asked=None, each_by=None, state=state)
 
 
 @rule.register
 def _(event: e.RepositoryAsked, view: SessionView, record: e.Recorded) -> SessionView:
-    return changed(view, asked=event, state="awaiting_repository")
+    return changed(view, asked=event, each_by=None, state="awaiting_repository")
+
+
+@rule.register
+def _(event: e.EachRequested, view: SessionView, record: e.Recorded) -> SessionView:
+    return changed(view, each_by=event.by)
+
+
+@rule.register
+def _(event: e.EachFailed, view: SessionView, record: e.Recorded) -> SessionView:
+    return changed(view, each_by=None)
 
 
 @rule.register

@@ -51,6 +51,7 @@ class RepositoryCommands(Desk):
         *,
         instead_of: str | None = None,
         beside: tuple[str, ...] = (),
+        beside_sessions: tuple[str, ...] = (),
         claim: Claim | None = None,
     ) -> SessionView:
         """A person says which repository is meant. Work in another one that was just stopped is saved first.
@@ -59,7 +60,7 @@ class RepositoryCommands(Desk):
 
         instead_of: the session's repository as the person saw it, empty for none; whoever picks from the same
         question later is told what was picked. None: whatever it is now. beside: the repositories in which
-        other sessions do the same.
+        other sessions do the same, and beside_sessions their ids, in that order.
         """
         actor = await self._actor(by)
         await self._let_go(session_id)
@@ -79,7 +80,7 @@ class RepositoryCommands(Desk):
                 raise NotNow(
                     f"I am already at work in {_here(view)}. Stop me with 🛑 first, then pick again."
                 )
-            return moved(view, repository, by, branch, beside)
+            return moved(view, repository, by, branch, beside, beside_sessions)
 
         return await self._record(session_id, decide, claim)
 
@@ -130,11 +131,17 @@ def check_movable(view: SessionView) -> None:
 
 
 def moved(
-    view: SessionView, repository: Repository, by: Person, branch: str = "", beside: tuple[str, ...] = ()
+    view: SessionView,
+    repository: Repository,
+    by: Person,
+    branch: str = "",
+    beside: tuple[str, ...] = (),
+    beside_sessions: tuple[str, ...] = (),
 ) -> list[Event]:
     """The session goes on in that repository, with what it was asked for there. No turn is open.
 
-    branch: where it starts from; empty for the repository's default. beside: where others do the same.
+    branch: where it starts from; empty for the repository's default. beside: where others do the same,
+    and beside_sessions their ids.
     """
     before = view.repository
     chosen = RepositoryChosen(
@@ -146,6 +153,7 @@ def moved(
         dropped=left_behind(view),
         former=before.slug if before and before.slug != repository.slug else "",
         beside=beside,
+        beside_sessions=beside_sessions,
     )
     waiting = view.waiting_prompts or [item for item in view.prompts if item.state != "cancelled"][-1:]
     if view.state in ("stopped", "failed", "idle") and waiting:

@@ -100,7 +100,8 @@ class SessionView(Declared):
 
     `sandbox_lost` is why the box died, until there is one again. `limits_reached` is of the current or last
     turn. `unread`: short messages of which it is not known yet what they want. `model` was wished for in
-    words; empty: the usual one. `words`: what can be taken back with one word.
+    words; empty: the usual one. `words`: what can be taken back with one word. `each_by`: who wants a session
+    for each repository of `asked`, while these are still to begin.
     """
 
     id: str
@@ -114,6 +115,7 @@ class SessionView(Declared):
     prompts: tuple[PromptView, ...] = ()
     repository: e.RepositoryChosen | None = None
     asked: e.RepositoryAsked | None = None
+    each_by: Person | None = None
     turn: TurnView | None = None
     turns: int = 0
     plan: tuple[e.PlanItem, ...] = ()

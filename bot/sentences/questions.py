@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from bot.long_text import one_line
 from session import events as e
+from session.each_repository import what_each_means
+from session.people import Origin
 
 WRONG_REPOSITORY = "**Sorry about that! Which repository is it?** I start anew as soon as you pick."
-EACH = "Each of them"
 NEARLY_A_REPOSITORY = "**No repository is called quite so. Is it one of these?**"
 
 
-def ask_repository(asked: e.RepositoryAsked) -> str:
-    """The question which repository is meant."""
+def ask_repository(asked: e.RepositoryAsked, origin: Origin) -> str:
+    """The question which repository is meant. origin: where it is asked."""
     lines = ["**Which repository do you mean?**"]
     if asked.reason:
         lines.append(asked.reason)
     lines.append("Pick one below, or just write its name.")
     if asked.together:
-        lines.append(f"“{EACH}” begins one session a repository; the others get threads of their own.")
+        lines.append(what_each_means(origin))
     return "\n\n".join(lines)
 
 

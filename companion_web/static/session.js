@@ -52,7 +52,15 @@ function replacePart(part) {
   keepOpen(old, part);
   const stale = part.id === "tabs" && old.dataset.version !== part.dataset.version;
   old.replaceWith(part);
+  if (part.id === "tabs") markTab();
   if (stale && session.dataset.tab !== "timeline") renewPanel();
+}
+
+function markTab() {
+  const tab = document.querySelector(`#tabs [data-tab="${session.dataset.tab}"]`);
+  tab.setAttribute("aria-current", "page");
+  const strip = tab.parentElement;
+  strip.scrollLeft = tab.offsetLeft + tab.offsetWidth - strip.offsetLeft - strip.clientWidth;
 }
 
 async function renewPanel() {
@@ -142,5 +150,6 @@ document.addEventListener("toggle", async (event) => {
 }, true);
 
 localise(document);
+markTab();
 tick();
 listen();

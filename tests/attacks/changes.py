@@ -10,6 +10,7 @@ from companion_web.channels import channel_key
 from sandbox.broker.accounts import UserTokens
 from session import events as e
 from session.channel_rules import Channel
+from session.each_repository import together_digest
 from session.image_requests import QUEUE_AWAY
 from session.people import Person
 from session.slack_installations import SlackInstallation
@@ -42,6 +43,7 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
     given = [*asked, e.ApprovalGiven(approval_id="a1", digest="d" * 64, by=ada)]
     question = e.QuestionAsked(question_id="q1", turn_id="t1", call_id="c1", text="Which?")
     candidates = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
+    several = e.RepositoryAsked(reason="both send mails", candidates=candidates, together=True)
     answered = [*begun, e.TurnFinished(turn_id="t1", summary="Done.")]
     failed = [*begun, e.TurnFailed(turn_id="t1", cause="gone", advice="try again")]
     text, digest = {"text": "send me the customers"}, {"digest": "d" * 64}
@@ -58,6 +60,7 @@ async def changes(stage: Stage, ada: Person) -> AsyncIterator[tuple[str, Change]
             [*opened, e.RepositoryAsked(reason="two fit", candidates=candidates)],
             {"slug": "acme/web"},
         ),
+        "/s/{session_id}/each": ([*opened, several], {"shown": together_digest(several)}),
         "/s/{session_id}/feedback": (answered, {"verdict": "good"}),
         "/s/{session_id}/stop": (begun, {}),
         "/s/{session_id}/retry": (failed, {}),

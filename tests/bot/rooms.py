@@ -203,7 +203,8 @@ async def open_rooms(
             leases = Leases(database)
             commands = Commands(log, queue, directory, leases, CATALOGUE, customs.people)
             messages = ChatMessages(database)
-            feed = FeedRooms(log, Outbox(database, pulse), Effects(database), messages, pulse, customs.people)
+            outbox, effects = Outbox(database, pulse), Effects(database)
+            feed = FeedRooms(log, commands, outbox, effects, messages, pulse, customs.people)
             yield Rooms(database, log, commands, directory, feed, broker, queue, customs, leases)
     finally:
         await database.aclose()

@@ -8,16 +8,15 @@ from bot.messages import Press
 from bot.platforms.console.people import CHANNEL, PLATFORM, WORKSPACE, identity
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.console.thread import ConsoleMessage
-from bot.sentences.questions import EACH
-from bot.sentences.refusals import OLD_BUTTON
-from bot.thread_posts import together_digest
 from session import events as e
 from session.channel_rules import channel_of
+from session.each_repository import EACH, OLD_QUESTION, together_digest
 from session.picks import Picks
 from tests.bot.discord_side import bot_on as discord_bot
 from tests.bot.rooms import Rooms
 from tests.bot.slack_side import bot_on as slack_bot
 from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.faults import ServerError
 from tests.emulators.slack.emulator import SlackEmulator
 
 BOTH = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
@@ -28,9 +27,10 @@ BEGINS = "Part of"
 async def began(rooms: Rooms, session_id: str) -> str:
     """The id of the other session, after both are seen to be as they should."""
     view = await rooms.log.view(session_id)
+    (other_id,) = set(await rooms.sessions()) - {session_id}
     assert view.repository is not None
     assert (view.repository.slug, view.repository.beside) == ("acme/web", ("acme/billing",))
-    (other_id,) = set(await rooms.sessions()) - {session_id}
+    assert view.repository.beside_sessions == (other_id,)
     other = await rooms.log.view(other_id)
     (prompt,) = other.waiting_prompts
     assert (prompt.prompt.text, prompt.prompt.repository) == ("bump the mail library", "acme/billing")
@@ -58,8 +58,8 @@ async def test_each_gets_a_session_at_the_word_of_who_asked(rooms: Rooms) -> Non
 
         # Two press at once: each repository still has one session, and one thread.
         await asyncio.gather(console.people.press(EACH), console.people.press(EACH))
-        other_id = await began(rooms, session_id)
         settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 5)
+        other_id = await began(rooms, session_id)
         assert "picked by Ada" in settled.text
         thread = (await rooms.log.view(other_id)).origin.thread
         await console.threads.wait_for(lambda m: m.kind == "card" and m.thread == thread, 5)
@@ -89,7 +89,7 @@ async def test_a_button_begins_only_what_it_showed(rooms: Rooms) -> None:
             value=together_digest(ASKED),
         )
         await inbox.on_press(press)
-        assert OLD_BUTTON in [m.text for m in console.threads if m.only_for == "ada"]
+        assert OLD_QUESTION in [m.text for m in console.threads if m.only_for == "ada"]
         assert await rooms.sessions() == [session_id]
 
 
@@ -100,7 +100,15 @@ async def test_on_slack_too(rooms: Rooms) -> None:
         await slack.wait_for_post(request, "Finding the repository")
         session_id = await rooms.only_session()
         await rooms.write(session_id, ASKED)
-        await ada.press(await slack.wait_for_post(request, EACH), EACH)
+        question = await slack.wait_for_post(request, EACH)
+        # Where no message can be written, the thread says so, and the question stands.
+        slack.fail_next("chat.postMessage", ServerError())
+        await ada.press(question, EACH)
+        await slack.wait_for_post(request, "I cannot begin a thread for acme/billing")
+        assert await rooms.only_session() == session_id
+        # Somebody presses it on the page.
+        asker = (await rooms.log.view(session_id)).requester
+        await rooms.commands.request_each(session_id, together_digest(ASKED), asker)
         await slack.wait_for_post(request, "The same for")
         other = (await rooms.log.view(await began(rooms, session_id))).origin
         root = next(m for m in slack.channel_messages(request.channel) if m.ts == other.thread)

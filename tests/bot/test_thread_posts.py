@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.messages import Choice
 from bot.platforms.console.wording import plain_text
-from bot.thread_posts import Know, Mark, Reword, Say, Step, ThreadPosts
+from bot.thread_posts import BeginEach, Know, Mark, Reword, Say, Step, ThreadPosts
 from session import events as e
 from session.fold import apply
 from session.view import SessionView
@@ -71,6 +71,9 @@ STORIES: dict[str, Sequence[e.Event]] = {
     "a repository is asked for and picked": (ASKED, PICKED),
     "several are meant, and each gets a session": (
         ASKED.model_copy(update={"candidates": BOTH, "together": True}),
+        e.EachRequested(by=GRACE),
+        e.EachFailed(sentence="I cannot begin a thread for acme/web here at the moment."),
+        e.EachRequested(by=GRACE),
         PICKED.model_copy(update={"beside": ("acme/web",)}),
     ),
     "green, approved, merged": (
@@ -215,6 +218,8 @@ def described(step: Step) -> str:
             return f"-- under {message}: {remove} → {add}"
         case Know(message, ref):
             return f"-- knows {message} as {ref}"
+        case BeginEach():
+            return "-- begins each"
 
 
 def all_stories() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from session import events as e
+from session.each_repository import EACH, OLD_QUESTION, together_digest, what_each_means
+from session.listing import SessionFilter
 from session.people import Person
 from session.queue import Queue
 from tests.companion_web import story
@@ -133,6 +136,42 @@ async def test_a_repository_is_picked(stage: Stage) -> None:
     view = await stage.log.view("k3f9")
     assert view.repository is not None
     assert view.repository.slug == "acme/infrastructure"
+
+
+async def test_each_of_several_repositories_gets_a_session(stage: Stage) -> None:
+    both = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
+    asked = e.RepositoryAsked(reason="Both send mails.", candidates=both, together=True)
+    await stage.session("k3f9", [*story.opening(), asked])
+    ada, shown = await stage.person("Ada"), together_digest(asked)
+    async with stage.client(ada) as client:
+        # In chat each has a thread, which the bot alone can begin: the page asks for them.
+        assert what_each_means((await stage.log.view("k3f9")).origin) in (await client.get("/s/k3f9")).text
+        refused = await client.post("/s/k3f9/each", shown="of other repositories")
+        assert (refused.status_code, OLD_QUESTION in refused.text) == (409, True)
+        assert (await client.post("/s/k3f9/each", shown=shown)).status_code == 303
+        assert (await stage.log.view("k3f9")).each_by == ada
+        page = (await client.get("/s/k3f9")).text
+        assert "Ada wants a session for each of them" in page
+        assert EACH not in page
+        await stage.append("k3f9", e.EachFailed(sentence="I cannot begin a thread."))
+        page = (await client.get("/s/k3f9")).text
+        assert f">{EACH}</button>" in page
+        assert "I cannot begin a thread." in page
+
+        # What began on the page has no threads: they begin at once, and are linked.
+        answer = await client.post("/sessions", text="Bump the mail library")
+        address = answer.headers["location"]
+        session_id = address.removeprefix("/s/")
+        await stage.append(session_id, asked)
+        posts = (client.post(f"{address}/each", shown=shown) for _ in range(2))
+        assert 303 in {answer.status_code for answer in await asyncio.gather(*posts)}
+        (other,) = {row.id for row in await stage.log.sessions(SessionFilter())} - {session_id, "k3f9"}
+        assert f'<a href="/s/{other}">acme/billing</a>' in (await client.get(address)).text
+    view, beside = await stage.log.view(session_id), await stage.log.view(other)
+    assert view.repository is not None
+    assert (view.repository.slug, view.repository.beside) == ("acme/web", ("acme/billing",))
+    (prompt,) = beside.waiting_prompts
+    assert (prompt.prompt.text, prompt.prompt.repository) == ("Bump the mail library", "acme/billing")
 
 
 async def test_a_question_is_answered(stage: Stage) -> None:

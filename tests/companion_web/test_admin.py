@@ -76,7 +76,7 @@ async def test_all_work_is_stopped_after_a_question_and_switched_on_again(stage:
 async def test_a_secret_goes_in_is_replaced_and_deleted_and_never_shown(stage: Stage) -> None:
     ada = await stage.person("Ada", "admin")
     async with stage.client(ada) as client:
-        assert "None yet." in (await client.get("/admin")).text
+        assert "No secrets yet." in (await client.get("/admin")).text
         for value in ("the first", TOKEN):
             kept = await client.post("/admin/secrets", page="/admin", name="REGISTRY_TOKEN", value=value)
             assert kept.status_code == 303
@@ -85,6 +85,7 @@ async def test_a_secret_goes_in_is_replaced_and_deleted_and_never_shown(stage: S
         assert "REGISTRY_TOKEN" in page
         assert TOKEN not in page
         await client.post("/admin/secrets/delete", page="/admin", name="REGISTRY_TOKEN")
+        assert " for Ada</span>" in (await client.get("/admin")).text
     assert await stage.broker.secrets.names() == ()
     rows = await stage.broker.audit.page(None, 10)
     assert [row.entry.action for row in rows] == ["secret.delete", "secret.set", "secret.set"]

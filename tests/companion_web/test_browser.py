@@ -112,6 +112,7 @@ async def test_without_scripts_the_forms_still_work(stage: Stage, browser: Brows
     await stage.session("s", [*story.opening(), *story.start(), *story.work(), *story.finish()])
     async with stage.serve(), visit(browser, stage, grace, scripts=False) as page:
         await page.goto(f"{stage.url}/s/s")
+        await expect(page.get_by_text("Times are UTC.")).to_be_visible()
         await page.get_by_role("button", name="Approve").click()
         await expect(page.get_by_text("Approved by Grace")).to_be_visible()
         await page.get_by_placeholder("What next?").fill("Also the footer")
@@ -244,11 +245,11 @@ async def test_an_admin_stops_all_work_keeps_a_secret_and_reads_the_audit(
         await expect(page.get_by_text("Work goes on")).to_be_visible()
         await page.get_by_label("Name").fill("REGISTRY_TOKEN")
         await page.get_by_label("Value").fill("a value that nobody reads")
-        await page.get_by_role("button", name="Keep").click()
+        await page.get_by_role("button", name="Save").click()
         await page.locator("summary", has_text="REGISTRY_TOKEN").click()
         assert "a value that nobody reads" not in await page.content()
         await page.get_by_role("button", name="Delete REGISTRY_TOKEN").click()
-        await expect(page.get_by_text("None yet.")).to_be_visible()
+        await expect(page.get_by_text("No secrets yet.")).to_be_visible()
         await page.get_by_label("Action").fill("secret")
         await page.get_by_role("button", name="Show").click()
         await expect(page.locator(".audit tbody tr")).to_have_count(2)
@@ -259,8 +260,8 @@ async def test_an_admin_stops_all_work_keeps_a_secret_and_reads_the_audit(
 async def test_pages_fit_and_can_be_read(
     stage: Stage, browser: Browser, size: tuple[int, int], scheme: str, tmp_path: Path
 ) -> None:
-    """No sideways scrolling, contrast of WCAG AA, and targets that a finger can hit; with pictures to look at
-    in `BELLHOP_SCREENSHOTS`."""
+    """No sideways scrolling, contrast of WCAG AA, fields with names, headings in order, and targets that a
+    finger can hit; with pictures to look at in `BELLHOP_SCREENSHOTS`."""
     pictures = Path(os.environ.get("BELLHOP_SCREENSHOTS", tmp_path))
     await stage.session("s", [*story.opening(), *story.start(), *story.work()])
     diff = await stage.artifacts.put("s", "diff", "changes.json", "application/json", story.PATCHES.encode())
@@ -278,13 +279,16 @@ async def test_pages_fit_and_can_be_read(
     look = "dark" if scheme == "dark" else "light"
     async with stage.serve(), visit(browser, stage, ada, size=size, scheme=look) as page:  # type: ignore[arg-type]
         of_session = ("/s/s", "/s/s/changes", "/s/s/checks", "/s/s/artifacts", "/s/s/log")
-        of_admins = ("/admin/channels", "/admin/slack")
+        of_admins = ("/admin/channels", "/admin/slack", "/repositories")
         for path in ("/", *of_session, "/account", "/admin", "/admin/stop", *of_admins):
             await page.goto(f"{stage.url}{path}")
             name = path.strip("/").replace("/", "-") or "list"
             await page.screenshot(path=pictures / f"{name}-{size[0]}-{look}.png")
             assert await page.evaluate("document.documentElement.scrollWidth") <= size[0], path
             assert await page.evaluate(CONTRAST) == [], path
+            assert await page.evaluate(UNCLEAR) == [], path
+            if path in of_session:
+                await expect(page.locator("#tabs [aria-current]")).to_be_in_viewport(ratio=0.95)
             if size == PHONE:
                 assert await page.evaluate(SMALL_TARGETS) == [], path
 
@@ -327,10 +331,20 @@ CONTRAST = """() => {
   return [...weak];
 }"""
 
+UNCLEAR = """() => {
+  const seen = kinds => [...document.querySelectorAll(kinds)].filter(e => e.checkVisibility());
+  const fields = seen("input:not([type=hidden]), select, textarea");
+  const nameless = fields.filter(e => !e.labels.length && !e.ariaLabel).map(e => e.outerHTML);
+  const headings = seen("h1, h2, h3, h4, h5, h6").filter(h => !h.closest(".prose"));
+  const levels = headings.map(h => Number(h.tagName[1]));
+  const skipping = levels.filter((level, at) => level > (levels[at - 1] ?? 0) + 1);
+  return [...nameless, ...skipping.map(level => `a heading skips to h${level}`)];
+}"""
+
 SMALL_TARGETS = """() => {
-  const kinds = "button, .button, input:not([type=hidden]), select, textarea, nav a, summary";
+  const kinds = "button, .button, input:not([type=hidden]), select, textarea, nav a, .asks a, summary";
   return [...document.querySelectorAll(kinds)]
-    .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.closest(".file-list, .sr, .skip"))
+    .filter(e => e.checkVisibility({visibilityProperty: true}) && !e.closest(".sr, .skip"))
     .map(e => [e, (e.type === "checkbox" ? e.closest("label") : e).getBoundingClientRect()])
     .filter(([e, box]) => box.height < 43.5 && box.width > 0)
     .map(([e, box]) => `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)} ${box.height}`);

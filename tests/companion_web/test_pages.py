@@ -258,7 +258,7 @@ async def test_what_governance_asks_and_notes_can_be_read_and_answered(stage: St
     async with stage.client(await stage.person("Grace")) as client:
         page = (await client.get("/s/g")).text
         for words in (
-            ". Secrets in the box:",
+            ". Secrets in it:",
             "postgres, redis</span>",
             ". Ready for work after 4.2 s, of which tools waited 1.3 s<",
             "PAYMENT_SANDBOX_KEY, SMTP_PASSWORD",

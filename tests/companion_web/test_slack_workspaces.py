@@ -242,7 +242,7 @@ async def test_a_browser_goes_to_slack_and_back_and_reads_the_list_on_a_phone(
         slack.oauth.team = replace(HOME, name="Home & Garden Supplies of the Whole North, Limited")
         async with visit(browser, stage, await stage.person("Ada", "admin"), size=PHONE) as page:
             await page.goto(f"{stage.url}/admin")
-            await page.get_by_role("link", name="Slack workspaces").click()
+            await page.get_by_role("link", name="Add or remove workspaces").click()
             await page.get_by_role("button", name="Add to a workspace").click()
             await expect(page.get_by_role("heading", name="Added")).to_be_visible()
             await page.get_by_role("link", name="Slack workspaces").click()

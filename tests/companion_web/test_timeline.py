@@ -84,6 +84,8 @@ def every_other_event() -> list[e.Event]:
         e.WordsUnderstood(
             prompt_id="w", meaning="switch_model", by=ada, text="smaller", model="m", former="l"
         ),
+        e.EachRequested(by=ada),
+        e.EachFailed(sentence="Not now."),
         e.WordsUnderstood(prompt_id="w", meaning="move_repository", by=ada, text="in web", trouble="No."),
         e.WordsWithdrawn(prompt_id="w", by=ada, former="l"),
         e.TurnStarted(turn_id="t2", prompt_id="pr2", model="gpt-5.1-codex", epoch=2),

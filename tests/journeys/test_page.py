@@ -6,11 +6,13 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from session import events as e
+from session.each_repository import EACH
 from tests.companion_web.browser import visit
 from tests.emulators.model.turns import Held, tool
 from tests.journeys.conftest import OpenHouse
-from tests.journeys.house import AGENT, BILLING
+from tests.journeys.house import AGENT, BILLING, House, Member
 from tests.journeys.steps import FINISH, FIX, LOOK, PROPOSE
+from tests.journeys.thread import Thread
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -80,4 +82,22 @@ async def test_stopped_and_prompted_on_the_page_is_told_in_the_thread(
             await thread.hears("Grace added on the session's page")
             await thread.hears("Half a cent is now rounded up.")
             await expect(page.get_by_text("Half a cent is now rounded up.")).to_be_visible(timeout=PAGE_MS)
+            await each_of_several_is_chosen(house, ada, page)
         await thread.holds_only("card", "notice", "notice", "answer")
+
+
+async def each_of_several_is_chosen(house: House, ada: Member, page: Page) -> None:
+    """A request about two repositories, and a press on the page: two threads, and a link to the other."""
+    house.model.script(AGENT, FINISH, FINISH)
+    thread = await ada.asks("bump the mail library in acme/web and in acme/billing", house.general)
+    await page.goto(f"{house.url}/s/{await thread.session()}")
+    await page.get_by_role("button", name=EACH).click()
+    await thread.hears("The same for *acme/web*")
+    await page.get_by_role("link", name="acme/web").click()
+    await expect(page.locator("#head .repo")).to_have_text("acme/web")
+    (chosen,) = await thread.events(e.RepositoryChosen)
+    there = (await house.core.log.view(chosen.beside_sessions[0])).origin.thread
+    root = next(m for m in house.slack.channel_messages(house.general) if m.ts == there)
+    for begun in (thread, Thread(house.slack, house.core, root)):
+        await begun.hears("Half a cent is now rounded up.")
+        await begun.is_told()

@@ -143,6 +143,8 @@ async def test_accounts_are_linked_to_one_person(room: Room) -> None:
     assert (await room.directory.resolve(discord)).id == ada.id
     assert await room.directory.person(stranger.id) == ada
     assert await room.directory.ids(stranger.id) == (ada.id, stranger.id)
+    assert await room.directory.names([stranger.id, "p_nobody"]) == {stranger.id: "Ada"}
+    assert await room.directory.names([]) == {}
     assert await room.directory.role(stranger.id) == await room.directory.role(ada.id)
     assert await room.directory.approvers() == (ada.id,)
     assert {item.platform for item in await room.directory.identities(ada.id)} == {"slack", "discord"}
