@@ -29,10 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long snapshots are kept without a newer one, and how many on one host."""
+    """How long snapshots are kept without a newer one, and how many on one host; and after how many seconds
+    one that is still not on record is nobody's."""
 
     age: timedelta = timedelta(days=7)
     most: int = 50
+    moment_seconds: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,6 @@ class SnapshotKeeper:
         self._keeping = keeping or Keeping()
         self._finished: asyncio.Queue[Finished] = asyncio.Queue()
         self._taking = False
-        self._strays: set[str] = set()
         self.taken = asyncio.Event()
         """Set by each new snapshot: there is something to share."""
 
@@ -160,7 +161,8 @@ class SnapshotKeeper:
             else:
                 await self.drop(snapshot)
                 dropped += 1
-        dropped += await self._sweep_strays(set(here) - {snapshot.reference for snapshot in known})
+        strays = set(here) - {snapshot.reference for snapshot in known}
+        dropped += await self._sweep_strays(strays, place)
         return dropped + await self._sweep_registry(place, now)
 
     async def oldest_first(self) -> Sequence[Snapshot]:
@@ -186,15 +188,15 @@ class SnapshotKeeper:
             return False
         return not any(_overtakes(other, snapshot) for other in await self._snapshots.of(snapshot.session_id))
 
-    async def _sweep_strays(self, strays: set[str]) -> int:
+    async def _sweep_strays(self, strays: set[str], place: str) -> int:
         """How many are gone of those not on record: their worker died between taking and writing it down.
 
-        One that was just taken, perhaps by another worker of this host, is not on record yet either. So they
-        are left until the next sweep finds them too.
+        One that was just taken, here or by another worker of this host, is on record in a moment.
         """
-        if self._taking:
+        if not strays or self._taking:
             return 0
-        lost, self._strays = strays & self._strays, strays
+        await asyncio.sleep(self._keeping.moment_seconds)
+        lost = strays - {snapshot.reference for snapshot in await self._snapshots.on(place)}
         for reference in lost:
             await self._environment.remove_snapshot(reference)
         return len(lost)

@@ -90,7 +90,8 @@ class DockerUsage:
         return max(0, int(memory["usage"]) - int(cache)), used / 1e9
 
     def _of_processes(self, container: str) -> tuple[int | None, float]:
-        """The same, summed over what runs in it: of one in another's network the engine tells no more."""
+        """The same, summed over what runs in it now: of one in another's network the engine tells no more.
+        The seconds are whole ones of each process, and those of what has ended are not among them."""
         try:
             told = self._client.api.top(container, ps_args=COLUMNS)
         except APIError as error:

@@ -30,7 +30,7 @@ _CARELESS = """        import subprocess
         where = self._environment._boxes / self._spec.name / "workspace"
         subprocess.run(["git", "--git-dir=.git", "--work-tree=.", "status"], cwd=where)
 """
-_COMMIT = "        bundle = await self._git.commit_all(message, self._turn.author, self._base.branch)\n"
+_COMMIT = "        bundle = await self._work.commit_all(message, self._turn.author, self._base.branch)\n"
 CONTROLS = (Control("sandbox/workspace.py", ((_COMMIT, _CARELESS + _COMMIT),)),)
 PROOF = "test_traps_spring_in_the_box_alone and local"
 

@@ -102,7 +102,6 @@ async def test_what_can_be_spared_goes_one_after_another_until_there_is_room(
         assert (service.box, service.session_id, service.service) == (box, view.id, "store")
         assert own.disk_bytes > 5 * MB
         assert service.disk_bytes >= 3 * MB
-        assert own.cpu_seconds > 0
         assert own.memory_bytes
         assert service.memory_bytes
         assert (use.snapshots.count, use.images.count) == (1, 0)
