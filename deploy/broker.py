@@ -11,13 +11,12 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
 from deploy.core import Core
 from deploy.credentials import forges, github_accounts, github_oauth, slack_oauth, vault_over
 from deploy.secret_key import secret_key
 from deploy.state_directory import claim
 from sandbox.agent.model_catalogue import load_models
+from sandbox.agent.provider_client import provider_client
 from sandbox.broker.accounts import GitHubAccounts
 from sandbox.broker.audio_desk import AudioDesk, Unheard
 from sandbox.broker.budgets import BudgetDesk, budget_operations
@@ -40,7 +39,7 @@ from sandbox.broker.secret_desk import SecretDesk, StoredSecrets
 from sandbox.broker.slack_desk import SLACK_KINDS, SlackDesk
 from sandbox.broker.socket_server import serving
 from sandbox.broker.vault import Vault, VaultError
-from sandbox.certificates import model_authorities, system_authorities
+from sandbox.certificates import system_authorities
 from session.anchors import Anchors
 from session.log import NoSuchSession
 from session.saved_work import SavedWork
@@ -91,13 +90,7 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
             ModelGateway(provider, load_models(), budgets, core.audit, core.switch)
         )
         asked = await stack.enter_async_context(
-            AsyncOpenAI(
-                base_url=settings.openai_base_url,
-                api_key=settings.openai_api_key,
-                max_retries=0,
-                timeout=CLIP_SECONDS,
-                http_client=DefaultAsyncHttpxClient(verify=model_authorities()),
-            )
+            provider_client(settings.openai_base_url, settings.openai_api_key, timeout_seconds=CLIP_SECONDS)
         )
         on_servers, refusals = _tool_servers(core, secrets)
         operations = [

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import openai
-from openai import AsyncOpenAI
 
 from deploy.credentials import open_forge
 from deploy.doctor_of_discord import discord_finding
@@ -16,6 +15,7 @@ from deploy.doctor_of_sandboxes import SANDBOX_CHECKS
 from deploy.doctor_of_slack import SLACK_CHECKS
 from deploy.finding import Check, Finding
 from deploy.secret_key import secret_key
+from sandbox.agent.provider_client import provider_client
 from sandbox.forge.protocol import ForgeError
 from session.catalogue import Catalogue, CatalogueError
 from session.database import Database, DatabaseDown
@@ -106,10 +106,9 @@ async def _redis(settings: Settings) -> Finding:
 async def _model(settings: Settings) -> Finding:
     if not settings.openai_api_key:
         return Finding("model", False, _NO_MODEL)
-    client = AsyncOpenAI(
-        base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0, timeout=8
-    )
-    async with client:
+    async with provider_client(
+        settings.openai_base_url, settings.openai_api_key, timeout_seconds=8
+    ) as client:
         try:
             known = {model.id async for model in client.models.list()}
         except openai.AuthenticationError:

@@ -21,6 +21,7 @@ from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
+from sandbox.agent.provider_client import provider_client
 from sandbox.agent.tools import discover_tools
 from sandbox.broker.client import BrokerForge
 from sandbox.bundles import Bundles
@@ -248,8 +249,8 @@ async def fast_model(settings: Settings, *, needed: bool = True) -> AsyncIterato
     """
     if needed and not settings.openai_api_key:
         raise SettingsError(_NO_KEY)
-    async with AsyncOpenAI(
-        base_url=settings.openai_base_url, api_key=settings.openai_api_key or PLACEHOLDER_KEY, max_retries=0
+    async with provider_client(
+        settings.openai_base_url, settings.openai_api_key or PLACEHOLDER_KEY
     ) as client:
         yield FastModel(client, settings.classifier_model)
 

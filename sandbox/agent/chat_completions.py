@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx2
-from openai import AsyncOpenAI, Omit, omit
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit, omit
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageParam
 from openai.types.shared import ReasoningEffort
 
@@ -21,6 +21,7 @@ from sandbox.agent.model_catalogue import ModelSpec
 from sandbox.agent.model_faults import CALL_FAILURES, Transient, judge
 from sandbox.agent.model_gateway import BROKER_AWAY, is_broker_away
 from sandbox.agent.reply_assembly import ReplyAssembly
+from sandbox.certificates import model_authorities
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class ChatCompletionsModel:
             api_key=api_key,
             max_retries=0,
             timeout=timeout,
-            http_client=http_client,
+            http_client=http_client or DefaultAsyncHttpxClient(verify=model_authorities()),
             default_headers=headers,
         )
         self._over_broker = http_client is not None

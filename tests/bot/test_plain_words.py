@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
-from openai import AsyncOpenAI
 
 from bot.messages import StatusCard
 from bot.platforms.console.platform import ConsolePlatform
@@ -19,6 +18,7 @@ from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.model_server import ModelServer
 from deploy.demo.rehearsal import RehearsedClassifier
 from deploy.demo.replies import Reply
+from sandbox.agent.provider_client import provider_client
 from session import events as e
 from session.events import ChangesRecorded, SessionStopped, TurnFinished
 from session.listing import need
@@ -96,7 +96,7 @@ async def thread(rooms: Rooms) -> AsyncIterator[Thread]:
     reader, console = Reader(), ConsolePlatform()
     async with (
         ModelServer({"fast": reader}, "key").serve() as base_url,
-        AsyncOpenAI(base_url=base_url, api_key="key", max_retries=0) as client,
+        provider_client(base_url, "key") as client,
         rooms.serving(console),
     ):
         words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
@@ -306,7 +306,7 @@ async def test_the_demo_understands_a_few_words_too(thread: Thread) -> None:
     prompt = view.prompts[0].prompt
     async with (
         ModelServer({"fast": RehearsedClassifier()}, "key").serve() as base_url,
-        AsyncOpenAI(base_url=base_url, api_key="key", max_retries=0) as client,
+        provider_client(base_url, "key") as client,
     ):
         words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
         for text, wish in (

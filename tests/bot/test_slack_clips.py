@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from openai import AsyncOpenAI
-
+from sandbox.agent.provider_client import provider_client
 from sandbox.broker.audio_desk import AudioDesk, Unheard
 from sandbox.broker.client import KINDS
 from sandbox.broker.operations import application
@@ -31,7 +30,7 @@ async def ears(rooms: Rooms) -> AsyncIterator[ModelEmulator]:
     """The broker's desk for clips at the rooms' socket, and the provider behind it."""
     async with (
         ModelEmulator() as model,
-        AsyncOpenAI(base_url=model.base_url, api_key=model.api_key, max_retries=0) as client,
+        provider_client(model.base_url, model.api_key) as client,
     ):
         desk = AudioDesk(client, EARS, Audit(rooms.database), KillSwitch(rooms.database))
         app = application(desk.operations(), {**KINDS, Unheard: "unheard"})

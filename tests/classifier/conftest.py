@@ -13,6 +13,7 @@ from classifier.fast_model import FastModel
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.model_server import ModelServer
 from deploy.demo.replies import Reply
+from sandbox.agent.provider_client import provider_client
 from session.catalogue import Catalogue, Repository
 
 MODEL = "fast"
@@ -66,7 +67,7 @@ async def client(replies: Replies) -> AsyncIterator[AsyncOpenAI]:
     """A client of the scripted model."""
     async with (
         ModelServer({MODEL: replies}, "key").serve() as base_url,
-        AsyncOpenAI(base_url=base_url, api_key="key", max_retries=0) as opened,
+        provider_client(base_url, "key") as opened,
     ):
         yield opened
 

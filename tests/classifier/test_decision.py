@@ -12,6 +12,7 @@ from openai import AsyncOpenAI
 from classifier.decision import SEVERAL, Classifier
 from classifier.fast_model import FastModel
 from classifier.request import RoutingRequest
+from sandbox.agent.provider_client import provider_client
 from session.catalogue import Catalogue
 from session.channel_rules import Channel, ChannelRules, WatchedWord
 from session.people import ThreadLine
@@ -201,7 +202,7 @@ async def test_one_malformed_answer_is_forgiven_and_two_are_not(
 async def test_a_model_that_never_answers_means_asking() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel connects, nobody accepts
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        async with AsyncOpenAI(base_url=url, api_key="key", max_retries=0) as waiting:
+        async with provider_client(url, "key") as waiting:
             hurried = Classifier(Catalogue(COMPANY), FastModel(waiting, MODEL, timeout_seconds=0.2))
             asked = await hurried.classify(RoutingRequest("blue"))
     assert asked.slug is None
@@ -209,7 +210,7 @@ async def test_a_model_that_never_answers_means_asking() -> None:
 
 
 async def test_no_model_at_all_means_asking() -> None:
-    async with AsyncOpenAI(base_url="http://127.0.0.1:9/v1", api_key="key", max_retries=0) as nobody:
+    async with provider_client("http://127.0.0.1:9/v1", "key") as nobody:
         asked = await Classifier(Catalogue(COMPANY), FastModel(nobody, MODEL)).classify(RoutingRequest("go"))
     assert asked.slug is None
     assert [c.slug for c in asked.alternatives] == ["acme/billing", "acme/web", "acme/notify"]
