@@ -20,8 +20,9 @@ from sandbox.environments.protocol import Environment, Sandbox, SandboxLimits, S
 from sandbox.environments.runner_client import ExecResult
 
 MIB = 1024 * 1024
+# On the disk is room for all that is kept of one command's output, 64 MiB: printing alone must not fill it.
 LIMITS = SandboxLimits(
-    memory_bytes=256 * MIB, cpus=1.0, pids=96, disk_bytes=64 * MIB, open_files=1024, tmp_bytes=32 * MIB
+    memory_bytes=256 * MIB, cpus=1.0, pids=96, disk_bytes=80 * MIB, open_files=1024, tmp_bytes=32 * MIB
 )
 SERVICE = """\
 import http.server, os, sys
