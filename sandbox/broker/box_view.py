@@ -9,6 +9,7 @@ Source: gitnamespaces(7).
 from __future__ import annotations
 
 from sandbox.broker.git import run_git
+from sandbox.broker.git_objects import kinds_of
 from sandbox.broker.quarantine import Quarantine, change_references, references
 
 NAMESPACE = "box"
@@ -61,11 +62,7 @@ class BoxView:
         hidden = wanted - set((await self.references()).values())
         if not hidden:
             return True
-        kinds = await run_git(
-            self._path, "cat-file", "--batch-check=%(objecttype)",
-            stdin="".join(f"{sha}\n" for sha in hidden).encode(),
-        )  # fmt: skip
-        if set(kinds.text.splitlines()) != {"commit"}:
+        if set(await kinds_of(self._path, [*hidden])) != {"commit"}:
             return False
         beyond = await run_git(self._path, "rev-list", "--max-count=1", *hidden, "--not", f"--glob={PREFIX}*")
         return not beyond.text

@@ -38,6 +38,18 @@ async def read_objects(
     return held
 
 
+async def kinds_of(repository: Path, ids: Sequence[str]) -> list[str]:
+    """What each of the objects is, as git calls it: `commit`, `tree`, …; of one that is not there its id and
+    `missing`.
+
+    Raises: GitFailed.
+    """
+    if not ids:
+        return []
+    answer = await run_git(repository, "cat-file", "--batch-check=%(objecttype)", stdin=lines(ids))
+    return answer.text.splitlines()
+
+
 def lines(names: Sequence[str]) -> bytes:
     """The names as git reads them. Each with its line end: a last line without one goes unread."""
     return "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from sandbox.broker.bundle_header import BadBundle, BundleHeader, read_header
 from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, megabytes, run_git
+from sandbox.broker.git_objects import kinds_of
 from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.forge.locks import file_lock
 
@@ -217,11 +218,8 @@ class Quarantine:
         )  # fmt: skip
 
     async def _check_commits(self, brought: Mapping[str, str]) -> None:
-        if not brought:
-            return
-        listed = "".join(f"{sha}\n" for sha in brought.values()).encode()
-        kinds = await run_git(self.path, "cat-file", "--batch-check=%(objecttype)", stdin=listed)
-        for name, kind in zip(brought, kinds.text.splitlines(), strict=True):
+        kinds = await kinds_of(self.path, [*brought.values()])
+        for name, kind in zip(brought, kinds, strict=True):
             if kind != "commit":
                 raise QuarantineRefused(f"The bundle's {name} is a {kind}; only commits may be handed over.")
 
