@@ -237,7 +237,7 @@ async def gone(pid: int, how: signal.Signals) -> None:
 
 async def test_background_jobs_run_beside_the_calls(runner: RunnerClient) -> None:
     job = await runner.background_start(
-        "b1", "echo line; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"
+        "b1", "trap 'echo bye; exit 0' TERM; echo line; while :; do sleep 0.05; done"
     )
     assert job.running
     assert (await runner.background_start("b1", job.command)).job_id == job.job_id
