@@ -51,7 +51,7 @@ async def read(response: httpx.Response) -> AsyncIterator[Message]:
 
 @asynccontextmanager
 async def signed_in(stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=stage.url, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=stage.url, timeout=60) as http:
         ada = await stage.person("Ada")
         await Browserlike(http, stage.url).sign_in(await one_time_link(stage.directory, stage.url, ada))
         yield http
@@ -64,7 +64,7 @@ async def streaming(
     params = {} if after is None else {"after": str(after)}
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     path = f"/s/{session_id}/events"
-    async with asyncio.timeout(20), http.stream("GET", path, params=params, headers=headers) as response:
+    async with asyncio.timeout(60), http.stream("GET", path, params=params, headers=headers) as response:
         assert response.status_code == 200
         yield read(response)
 
@@ -211,7 +211,7 @@ async def test_a_room_follows_only_while_it_is_watched(stage: Stage) -> None:
     with room.seat(5):
         assert len(asyncio.all_tasks() - tasks) == 2
         assert room.watched
-    await asyncio.wait(asyncio.all_tasks() - tasks, timeout=5)
+    await asyncio.wait(asyncio.all_tasks() - tasks, timeout=60)
     assert asyncio.all_tasks() <= tasks
     await stage.append("s", story.plan(1))
     assert (await rooms.enter("s")).view.seq == 6

@@ -221,7 +221,7 @@ async def open_house(
             if way == "socket":
                 await slack.wait_for_connection()
             else:
-                await asyncio.wait_for(platform.ready(), 10)
+                await asyncio.wait_for(platform.ready(), 60)
                 address = core.settings.page_address
                 await slack.use_http(f"{address}/slack/events", f"{address}/slack/interactive")
             billing, general = slack.channel("billing"), slack.channel("general")
