@@ -45,7 +45,7 @@ async def processes(settings: Settings) -> AsyncIterator[tuple[Database, SlackTo
     serving = asyncio.create_task(wiring.broker(settings))
     try:
         async with Broker(settings.broker_address) as way:
-            await asyncio.wait_for(look_for_broker(way, "web"), 20)
+            await asyncio.wait_for(look_for_broker(way, "web"), 60)
             async with await Database.open(settings.database_address) as database:
                 directory = Directory(database)
                 ada = await directory.resolve(
@@ -66,7 +66,7 @@ async def served(settings: Settings, home: SlackEmulator) -> AsyncIterator[None]
     running = [asyncio.create_task(wiring.PROCESSES[name](settings)) for name in names]
     try:
         # What each of them does as soon as it is served.
-        await home.wait_for(lambda: len(home.calls_to("users.conversations")) == len(names), 30)
+        await home.wait_for(lambda: len(home.calls_to("users.conversations")) == len(names), 60)
         if over_http:
             address = f"http://127.0.0.1:{settings.web_port}/slack"
             await home.use_http(f"{address}/events", f"{address}/interactive")

@@ -14,6 +14,7 @@ from tests.journeys.conftest import OpenHouse
 from tests.journeys.house import AGENT
 from tests.journeys.steps import FINISH, FIX
 
+
 def runs(marker: str) -> bool:
     """Whether a process of that command line runs on this host, in whichever box."""
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
