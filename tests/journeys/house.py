@@ -250,7 +250,7 @@ def _settings(
         "GITHUB_CLIENT_SECRET": github.app.client_secret,
         "GITHUB_WEBHOOK_SECRET": github.app.webhook_secret,
         "SECRET_KEY": secrets.token_hex(32),
-        "LEASE_SECONDS": "6",
+        "LEASE_SECONDS": "60",
         "HEARTBEAT_SECONDS": "1",
         "SWEEP_SECONDS": "1",
         "PAUSE_SECONDS": "1",
