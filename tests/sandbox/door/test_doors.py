@@ -188,7 +188,7 @@ async def test_git_is_let_go_of_when_the_box_is_gone() -> None:
     async with stage(lambda port: ["forge"], git=Endless()) as s, s.client() as client:
         async with client.stream("GET", f"{GIT}/info/refs") as answer:
             assert answer.status_code == 200
-        await asyncio.wait_for(closed.wait(), 20)
+        await asyncio.wait_for(closed.wait(), 60)
 
 
 async def test_git_needs_the_preset_and_its_own_repository() -> None:
