@@ -114,7 +114,9 @@ async def test_a_service_that_is_not_there_is_a_sentence_with_its_last_words(
     async with containers.box(spec) as box:
         (found,) = engine.containers.list(filters={"label": f"bellhop.box={spec.name}"})
         patient = DockerServices(engine, found.labels[OWNER_LABEL], None, glance_seconds=60)
-        with pytest.raises(ServiceFailed, match=r"a ended with exit code 1 when it was started\. Its last outp"):
+        with pytest.raises(
+            ServiceFailed, match=r"a ended with exit code 1 when it was started\. Its last outp"
+        ):
             await asyncio.to_thread(patient.open, box.name, ServiceSpec("a", image, ("fail",)))
         assert beside(engine, spec.name) == []
         for service, says in cases:
