@@ -38,7 +38,7 @@ from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 # A runtime may be named by its shim, which the engine looks for only when a box starts.
 SHIM = "io.containerd."
 
