@@ -58,7 +58,7 @@ class Act:
 
 def acts(home: Path, base_image: str) -> dict[str, Act]:
     """Every operation, each to be tried again and again on the same box."""
-    idle = ServiceSpec("idle", base_image, command=("sleep", "60"))
+    idle = ServiceSpec("idle", base_image, command=("sleep", "600"))
 
     async def opened(environment: DockerEnvironment, _: Sandbox | None) -> None:
         async with await environment.open(spec(home)):

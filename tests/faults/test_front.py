@@ -16,7 +16,7 @@ from tests.faults.work import FINISH, reached
 from tests.provision.postgres import PostgresServer
 from tests.provision.valkey import ValkeyServer
 
-SECONDS = 30
+SECONDS = 60
 
 
 async def test_a_bot_that_was_killed_tells_the_rest_and_nothing_twice(
@@ -54,7 +54,7 @@ async def test_the_pages_say_what_is_away(one_worker: House, postgres_server: Po
     await web.says("event=serving")
     found = re.search(r"address=(\S+)", web.said)
     assert found is not None
-    async with httpx.AsyncClient(base_url=found[1]) as client:
+    async with httpx.AsyncClient(base_url=found[1], timeout=SECONDS) as client:
 
         async def status() -> str:
             return str((await client.get("/healthz")).json()["status"])

@@ -105,12 +105,12 @@ async def test_busy_boxes_are_killed_and_stay_dead_until_work_may_go_on(
         async def dead() -> bool:
             return not await running(environment) & names
 
-        await eventually(at_work, 60)
+        await eventually(at_work)
         async with watching(switch, environment):
             assert await running(environment) >= names
             engaged = time.monotonic()
             await switch.engage(ADMIN, "a key leaked")
-            await eventually(dead, 60)
+            await eventually(dead)
             said = f"{BOXES} busy boxes dead {time.monotonic() - engaged:.2f} s after the switch"
             request.node.add_report_section("call", "kill switch", said)
             assert processes(mark) == 0

@@ -76,7 +76,7 @@ async def test_words_come_before_the_answer_is_whole(stage: GatewayStage) -> Non
         "POST", ADDRESS, json=STREAM, headers=model_headers(SESSION, "agent")
     ) as answer:
         pieces = answer.aiter_raw()
-        first = await asyncio.wait_for(anext(pieces), 10)
+        first = await asyncio.wait_for(anext(pieces), 60)
         assert not held.released.is_set()
         held.release()
         rest = b"".join([piece async for piece in pieces])
@@ -143,11 +143,11 @@ async def test_a_caller_who_hangs_up_ends_the_call(stage: GatewayStage, events: 
     held = Held(say("never"), after_events=events)
     stage.emulator.script("m", held)
     call = asyncio.create_task(stage.model().reply(ASK, []))
-    await asyncio.wait_for(held.reached.wait(), 10)
+    await asyncio.wait_for(held.reached.wait(), 60)
     call.cancel()
     if events:  # a server that has sent nothing yet does not notice
-        await asyncio.wait_for(held.abandoned.wait(), 10)
-    async with asyncio.timeout(10):
+        await asyncio.wait_for(held.abandoned.wait(), 60)
+    async with asyncio.timeout(60):
         while not await stage.spending.spent(SESSION):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await stage.database.rows("SELECT id FROM reservations") == []
@@ -207,7 +207,7 @@ async def test_twenty_calls_at_once_pass_one_at_the_limit(database_url: str, bel
         stage.emulator.script("m", held)
         dear = {**BODY, "max_completion_tokens": 100}
         first = asyncio.create_task(ask(stage, dear))
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), 60)
         others = await asyncio.gather(*(ask(stage, dear) for _ in range(19)))
         assert {answer.json()["error"]["code"] for answer in others} == {"budget_reserved"}
         held.release()
