@@ -112,8 +112,7 @@ class Passage(Response):
                 await send({"type": "http.response.body", "body": clean, "more_body": True})
 
     async def _count(self) -> None:
-        """Once, whoever asks for it; a caller who hangs up in the middle of it does not keep it from coming to
-        its end."""
+        """Once, whoever asks for it, and to its end: also for a caller who hangs up in the middle of it."""
         if self._counting is None:
             self._counting = asyncio.ensure_future(self._settle(self._meter if self._billed else None))
         await asyncio.shield(self._counting)
