@@ -170,7 +170,9 @@ class CallRunner:
     async def _while_halted(self) -> None:
         """Returns when everything goes on. A box that was killed for a halt is not opened again under it: the
         stop that comes with it ends the turn meanwhile, in the name of whoever stopped all."""
-        while self._halted is not None and await self._halted():
+        while True:
+            if self._halted is None or not await self._halted():
+                return
             await asyncio.sleep(HALT_LOOK_SECONDS)
 
     def _waits(self, call: Call) -> bool:
