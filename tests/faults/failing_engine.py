@@ -1,5 +1,4 @@
-"""A Docker engine that goes away, or refuses, at exactly one of the requests made of it, or is told of something else
-right before one of them."""
+"""A Docker engine that goes away, or refuses, at exactly one of the requests made of it."""
 
 from __future__ import annotations
 
