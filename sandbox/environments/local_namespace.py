@@ -26,6 +26,7 @@ from sandbox.environments.local_processes import BoxRecord, end, end_from, lives
 from sandbox.environments.local_snapshots import LocalSnapshots
 from sandbox.environments.local_usage import local_use
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
+from sandbox.environments.open_box import opened_whole
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -105,7 +106,7 @@ class LocalEnvironment:
         if not NAMES.fullmatch(spec.name):
             raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
         async with self._opening.setdefault(spec.name, asyncio.Lock()):
-            return await self._open(spec)
+            return await opened_whole(self._open(spec))
 
     async def list(self) -> Sequence[BoxInfo]:
         """Every box in the directory."""

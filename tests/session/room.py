@@ -125,7 +125,7 @@ def always(*events: e.Event) -> Callable[[SessionView], list[e.Event]]:
     return lambda _: list(events)
 
 
-async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 10.0) -> T:
+async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
     """What `ask` gives once it gives something; it is asked again until then. Raises: TimeoutError."""
     async with asyncio.timeout(seconds):
         while True:
