@@ -58,7 +58,7 @@ async def test_a_second_try_with_the_same_key_is_the_first_message() -> None:
         place = Place(discord.guild_id, str(channel.id), str(request.id))
         platform = discord_platform(discord)
         async with running(platform, Notebook()):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             first, second, other = [
                 await platform.post(place, Post("update", "s1", "halfway"), key) for key in ("k1", "k1", "k2")
             ]
@@ -200,12 +200,12 @@ async def test_after_a_refused_token_nothing_is_asked_any_more() -> None:
         place = Place(discord.guild_id, str(channel.id), str(request.id))
         platform = discord_platform(discord)
         connected = asyncio.create_task(platform.run(Notebook()))
-        await asyncio.wait_for(platform.ready(), 10)
+        await asyncio.wait_for(platform.ready(), 60)
         discord.fail_next("PUT /channels/{}/messages/{}/reactions/{}/@me", Denied(401))
         with pytest.raises(PlatformError, match="check DISCORD_BOT_TOKEN"):
             await platform.react(place, str(request.id), "👀")
         with pytest.raises(PlatformError, match="check DISCORD_BOT_TOKEN"):
-            await asyncio.wait_for(connected, 10)
+            await asyncio.wait_for(connected, 60)
         asked = len(discord.calls)
         with pytest.raises(PlatformError):
             await platform.react(place, str(request.id), "👀")
@@ -240,7 +240,7 @@ async def test_what_hangs_ends_with_the_bot() -> None:
     async with DiscordEmulator() as discord:
         platform, inbox = discord_platform(discord), Hanging()
         async with running(platform, inbox):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             discord.person("Ada").say(discord.channel("general"), "round invoices half up")
-            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            await asyncio.wait_for(inbox.spoken_to.wait(), 60)
         assert inbox.ended
