@@ -48,6 +48,7 @@ async def test_a_script_plays_a_whole_session(rooms: Rooms) -> None:
             session_id = await rooms.only_session()
             await rooms.start_turn(session_id)
             await rooms.write(session_id, e.PlanChanged(items=(e.PlanItem(text="find the rounding"),)))
+            await console.threads.wait_for(lambda m: m.kind == "card" and "find the rounding" in m.text, 60)
             await rooms.ask_approval(session_id)
             await console.threads.wait_for(lambda m: "Approved by Grace" in m.text, 60)
             await rooms.write(session_id, e.TurnFinished(turn_id="t0", summary="Rounded."))
@@ -90,6 +91,7 @@ async def test_a_terminal_shows_the_card_above_what_is_being_typed(rooms: Rooms)
             await console.threads.wait_for(lambda m: m.kind == "card", 60)
             session_id = await rooms.only_session()
             await rooms.start_turn(session_id)
+            await console.threads.wait_for(lambda m: m.kind == "card" and "Working" in m.text, 60)
             await rooms.write(session_id, e.UpdatePosted(text="Halfway **there** \x1b[31mred"))
             await console.threads.wait_for(lambda m: m.kind == "update", 60)
             os.write(ours, b"\x04")
@@ -104,7 +106,7 @@ async def test_a_terminal_shows_the_card_above_what_is_being_typed(rooms: Rooms)
     printed = target.getvalue()
     assert "Halfway" in printed
     assert "**there**" not in printed
-    assert "Getting a sandbox ready" in printed or "Working" in printed
+    assert "Working" in printed
     assert "Ada › " in printed
 
 
