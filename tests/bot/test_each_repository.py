@@ -50,19 +50,19 @@ async def test_each_gets_a_session_at_the_word_of_who_asked(rooms: Rooms) -> Non
         def question(message: ConsoleMessage) -> bool:
             return message.kind == "repository" and f"[{EACH}]" in message.text
 
-        asked = await console.threads.wait_for(question, 5)
+        asked = await console.threads.wait_for(question, 60)
         await console.people.press(EACH, "Linus")
-        refused = await console.threads.wait_for(lambda m: m.only_for == "linus", 5)
+        refused = await console.threads.wait_for(lambda m: m.only_for == "linus", 60)
         assert "Only Ada or an approver" in refused.text
         assert await rooms.sessions() == [session_id]
 
         # Two press at once: each repository still has one session, and one thread.
         await asyncio.gather(console.people.press(EACH), console.people.press(EACH))
-        settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 5)
+        settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 60)
         other_id = await began(rooms, session_id)
         assert "picked by Ada" in settled.text
         thread = (await rooms.log.view(other_id)).origin.thread
-        await console.threads.wait_for(lambda m: m.kind == "card" and m.thread == thread, 5)
+        await console.threads.wait_for(lambda m: m.kind == "card" and m.thread == thread, 60)
         await console.people.say("only the major version", thread=thread)
         assert len((await rooms.log.view(other_id)).prompts) == 2
         assert {m.thread for m in console.threads} == {request.thread, thread}

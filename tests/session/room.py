@@ -135,6 +135,16 @@ async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 60
             await asyncio.sleep(0.01)
 
 
+async def tick(database: Database) -> None:
+    """Return at a later time of the database than it is now.
+
+    SQLite's clock counts whole milliseconds, and what happens within one has no order.
+    """
+    now = await database.clock()
+    while await database.clock() == now:
+        pass
+
+
 def turn_id(view: SessionView) -> str:
     """The id of the session's turn."""
     assert view.turn is not None

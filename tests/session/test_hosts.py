@@ -11,18 +11,19 @@ from session.image_builds import ImageBuilds, Made
 from session.people import Person
 from session.saved_work import Saved, SavedWork
 from session.snapshots import Snapshot, Snapshots
-from tests.session.room import Room
+from tests.session.room import Room, tick
 
 HERE, THERE = "engine/a", "engine/b"
 
 
 async def test_a_host_works_while_its_sign_is_fresh_and_until_it_leaves(room: Room) -> None:
-    hosts = Hosts(room.database, 20)
+    hosts = Hosts(room.database, 600)
     await hosts.beat(HERE, "anna")
+    await tick(room.database)
     await hosts.beat(THERE, "bert")
     await hosts.beat(THERE, "berta")
     assert await hosts.at_work() == [THERE, HERE]
-    old = await room.database.clock() - timedelta(seconds=21)
+    old = await room.database.clock() - timedelta(seconds=601)
     await room.database.execute("UPDATE hosts SET seen_at = ? WHERE place = ?", old, HERE)
     assert await hosts.at_work() == [THERE]
     assert [host.name for host in await hosts.all()] == ["berta", "anna"]
@@ -48,6 +49,7 @@ async def test_the_newest_work_of_each_ref_is_kept(room: Room) -> None:
     saved = SavedWork(room.database)
     await saved.keep("s1", "Acme/Web", {"refs/bellhop/checkpoint": "a" * 40}, b"\0one")
     await saved.keep("s1", "acme/web", {"refs/bellhop/head": "b" * 40}, b"head")
+    await tick(room.database)
     await saved.keep("s1", "acme/web", {"refs/bellhop/checkpoint": "c" * 40}, b"\0two")
     await saved.keep("s2", "acme/web", {"refs/bellhop/head": "d" * 40}, b"other")
     assert await saved.of("s1", "acme/web") == [
@@ -86,6 +88,7 @@ async def test_images_and_snapshots_say_where_they_are(room: Room, ada: Person) 
     await snapshots.add(first)
     await snapshots.share("copy:a", "registry/x@sha256:1")
     [shared] = await snapshots.shared()
+    await tick(room.database)
     await snapshots.add(replace(shared, reference="copy:b", place=THERE))
     assert [item.place for item in await snapshots.of(view.id)] == [THERE, HERE]
     await snapshots.unshare("registry/x@sha256:1")
