@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -29,7 +30,7 @@ async def test_an_image_is_built_listed_and_pruned(bellhop_home: Path, redis_url
         broker = await Program.start("broker", environment, bellhop_home / "broker.log")
         try:
             await broker.says("serving")
-            built = await bellhop("images", "build", "acme/billing", environment=environment, seconds=60)
+            built = await bellhop("images", "build", "acme/billing", environment=environment)
             assert built.code == 0, built
             assert "$ sh setup.sh || echo none\n" in built.printed
             assert "none\n[exit code 0 after" in built.printed
@@ -38,11 +39,11 @@ async def test_an_image_is_built_listed_and_pruned(bellhop_home: Path, redis_url
             bench = Workbench.clone(bellhop_home / "billing.git", bellhop_home / "more")
             bench.commit("Break", {"setup.sh": "kill $PPID\n"})
             git(bench.path, "push", "--quiet", "origin", "HEAD:main")
-            failed = await bellhop("images", "build", "acme/billing", environment=environment, seconds=60)
+            failed = await bellhop("images", "build", "acme/billing", environment=environment)
             assert failed.code == 1
             assert "bellhop: Its set-up command `sh setup.sh || echo none` failed" in failed.complained
             listed = (await bellhop("images", "list", environment=environment)).printed
-            assert ", 0 min ago, " in listed
+            assert re.search(r", \d min ago, ", listed), listed
             assert "local-image:acme-billing-" in listed, "the former image stays in service"
             assert "the newest could not be built: Its set-up command" in listed
             catalogue.write_text(yaml.safe_dump([{**entry, "archived": True}]))
