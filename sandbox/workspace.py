@@ -132,7 +132,7 @@ class Workspace:
             how=self._how,
             replaced=earlier and made,
             restored=restored,
-            let_go=made and not restored and self._quarantine.let_go,
+            let_go=made and not restored and preparation.let_go,
             secrets=self._door.secrets if self._door else (),
         )
         await self._turn.append(ready, *(self._note() if made and not state.laid_out else ()))

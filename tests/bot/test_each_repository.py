@@ -21,7 +21,6 @@ from tests.emulators.slack.emulator import SlackEmulator
 
 BOTH = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
 ASKED = e.RepositoryAsked(reason="Both send mails.", candidates=BOTH, together=True)
-BEGINS = "Part of"
 
 
 async def began(rooms: Rooms, session_id: str) -> str:
@@ -34,6 +33,7 @@ async def began(rooms: Rooms, session_id: str) -> str:
     other = await rooms.log.view(other_id)
     (prompt,) = other.waiting_prompts
     assert (prompt.prompt.text, prompt.prompt.repository) == ("bump the mail library", "acme/billing")
+    assert other.begun_with == e.BegunWith(session_id=session_id, slug="acme/web")
     assert other.requester == view.requester
     assert other.origin.thread not in ("", view.origin.thread)
     return other_id
@@ -112,7 +112,8 @@ async def test_on_slack_too(rooms: Rooms) -> None:
         await slack.wait_for_post(request, "The same for")
         other = (await rooms.log.view(await began(rooms, session_id))).origin
         root = next(m for m in slack.channel_messages(request.channel) if m.ts == other.thread)
-        assert BEGINS in root.shown
+        assert "Begun with acme/web (https://" in root.shown
+        assert f"/p{request.ts.replace('.', '')}), for a request of Ada" in root.shown
         await slack.wait_for_post(root, "Finding the repository")
 
 
@@ -129,5 +130,5 @@ async def test_on_discord_too(rooms: Rooms) -> None:
             await discord.wait_for_post(asking, "The same for")
             other = (await rooms.log.view(await began(rooms, session_id))).origin
             root = next(m for m in discord.channel_messages(channel) if str(m.id) == other.thread)
-            assert BEGINS in root.shown
+            assert f"/{asking.id}), for a request of Grace" in root.shown
             await discord.wait_for_post(root, "Finding the repository")

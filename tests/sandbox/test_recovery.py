@@ -235,7 +235,7 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         branch = f"bellhop/{session_id}/sum-invoice-lines-rightly"
         await house.parts.effects.begin(f"{session_id}:publish:{request.head_sha}", session_id, lease.epoch)
         await house.parts.effects.begin(f"{session_id}:pull_request:{branch}", session_id, lease.epoch)
-        quarantine = StorePlaces.under(house.home).quarantine(session_id, "acme/billing")
+        quarantine = StorePlaces.under(house.home).quarantines.path(session_id, "acme/billing")
         git(
             quarantine,
             "push",

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import redis.asyncio as redis
@@ -124,18 +125,49 @@ async def test_a_live_redis_has_nothing_to_complain_of(redis_url: str) -> None:
 
 
 async def test_a_redis_that_goes_silent_costs_neither_time_nor_a_connection(redis_url: str) -> None:
-    async with _silent_from(redis_url, b"EXISTS") as address, Queue(address) as queue:
+    async with _way(redis_url, b"EXISTS") as way, Queue(way.address) as queue:
         async with asyncio.timeout(60):
             assert await queue.enqueue("run_turn", "s1", 1) == "unreachable"
         # A connection that was lost would be told of now, as an error.
         gc.collect()
 
 
+async def test_a_worker_that_ends_has_taken_its_finished_jobs_out_of_line_before(redis_url: str) -> None:
+    ran, faults = asyncio.Queue[str](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    # What arq takes a job out of line with, in a task of its own that outlives the job's when that is ended.
+    async with Queue(redis_url) as queue, _way(redis_url, b"ZREM") as way:
+        await queue.enqueue("run_turn", "s1", 1)
+        arq = worker(way.address, {"run_turn": ran.put}, concurrency=1, job_timeout_seconds=30)
+        running = asyncio.create_task(arq.async_run())
+        await way.reached.wait()
+        jobs = [task for task in (arq.main_task, *arq.tasks.values()) if task is not None]
+        ending = asyncio.create_task(arq.close())
+        await asyncio.wait(jobs)
+        # Whoever does not wait for it has closed the connection by the time that Redis answers somebody else.
+        assert await queue.check() is None
+        way.opened.set()
+        await asyncio.gather(ending, running, return_exceptions=True)
+        assert await queue.status("run_turn", "s1", 1) == "absent"
+        # A task whose error nobody has seen is told of now.
+        gc.collect()
+        assert faults == []
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way to Redis on which nothing is carried from when it is `reached` by a word until it is `opened`."""
+
+    address: str
+    reached: asyncio.Event
+    opened: asyncio.Event
+
+
 @asynccontextmanager
-async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
-    """The address of a way to that Redis where, from the first request with `word`, nothing is answered."""
+async def _way(redis_url: str, word: bytes) -> AsyncIterator[_Way]:
+    """It stops at the first request with that word."""
     server = urlsplit(redis_url)
-    silent = asyncio.Event()
+    reached, opened = asyncio.Event(), asyncio.Event()
     carrying: set[asyncio.Task[None]] = set()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -143,10 +175,11 @@ async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
         try:
             while request := await reader.read(65_536):
                 if word in request:
-                    silent.set()
-                if not silent.is_set():
-                    to_there.write(request)
-                    writer.write(await there.read(65_536))
+                    reached.set()
+                if reached.is_set():
+                    await opened.wait()
+                to_there.write(request)
+                writer.write(await there.read(65_536))
         finally:
             for end in (writer, to_there):
                 end.close()
@@ -159,7 +192,8 @@ async def _silent_from(redis_url: str, word: bytes) -> AsyncIterator[str]:
 
     listener = await asyncio.start_server(take, "127.0.0.1")
     async with listener:
-        yield f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
+        address = f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
+        yield _Way(address, reached, opened)
     for task in (left := [*carrying]):
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
