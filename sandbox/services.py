@@ -12,6 +12,7 @@ from sandbox.agent.output import strip_terminal
 from sandbox.environments.protocol import Environment, Sandbox
 from sandbox.environments.runner_client import RunnerClient, ToolRefused
 from sandbox.environments.service import (
+    OVER,
     BoxProgram,
     ServiceFailed,
     ServiceSpec,
@@ -127,7 +128,8 @@ async def _start(runner: RunnerClient, program: BoxProgram) -> bool:
     if waited.exit_code == 0:
         return True
     said = await _last_words(runner, job.job_id)
-    failed = not (await runner.background_status(job.job_id)).running
+    # The shell around a program that failed may take a moment longer to end.
+    failed = waited.exit_code == OVER or not (await runner.background_status(job.job_id)).running
     await runner.background_stop(job.job_id)
     if failed:
         raise ServiceFailed(program.name, f"ended when it was started: `{program.command}`.", said)

@@ -18,6 +18,7 @@ from typing import NoReturn
 import pytest
 import pytest_asyncio
 import redis
+from hypothesis import HealthCheck, settings
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from tests.provision import base_image as base_images
@@ -27,6 +28,15 @@ from tests.provision.lent_database import LentDatabase
 from tests.provision.postgres import PostgresServer, reachable_parent
 from tests.provision.registry import RegistryServer
 from tests.provision.valkey import ValkeyServer
+
+# A machine that stands still makes an example slow, which says nothing of the example.
+settings.register_profile(
+    "patient",
+    settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, *settings().suppress_health_check],
+)
+settings.load_profile("patient")
 
 _SKIP_PREFIX = "needs "
 _DATABASES = ("sqlite", "postgres")

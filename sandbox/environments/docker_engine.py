@@ -38,7 +38,7 @@ from sandbox.environments.usage import Disk, FullService, HostUse, disks_of
 from sandbox.images.base_image import ensure_base_image
 
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 # A runtime may be named by its shim, which the engine looks for only when a box starts.
 SHIM = "io.containerd."
 
@@ -244,7 +244,8 @@ class DockerEnvironment:
                 runner = await adopted_runner(socket_path)
                 return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
-                await self._engine.call(failing, container.kill)
+                # It may be dying, of which the engine hears a moment later than whoever spoke to it.
+                await self._engine.call(failing, containers.kill, spec.name)
         if origin == "restarted":
             # They are in the network of the box's former life, which nothing reaches.
             await self._end_services(client, spec.name)

@@ -40,18 +40,23 @@ LIMITS = SandboxLimits(memory_bytes=1 * GIB, cpus=1.0, pids=256)
 TITLE = "{box}.service-{name}"
 # An engine's answer is waited for no longer than a minute, and it says nothing before a command's end.
 SLICE_SECONDS = 20
-# A service that says nothing of when it is ready has this long to end at once.
 GLANCE_SECONDS = 0.5
 SAID_CHARACTERS = 1000
 
 
 class DockerServices:
-    """The services of `owner`'s boxes. All of it blocks."""
+    """The services of `owner`'s boxes. All of it blocks.
 
-    def __init__(self, client: DockerClient, owner: str, runtime: str | None) -> None:
+    `glance_seconds`: how long one that says nothing of when it is ready has to end at once.
+    """
+
+    def __init__(
+        self, client: DockerClient, owner: str, runtime: str | None, glance_seconds: float = GLANCE_SECONDS
+    ) -> None:
         self._client = client
         self._owner = owner
         self._runtime = runtime
+        self._glance_seconds = glance_seconds
 
     def open(self, box_name: str, service: ServiceSpec) -> bool:
         """The service runs beside the running box, and answers; whether it began only now.
@@ -156,9 +161,9 @@ class DockerServices:
             if began:
                 self._glance(container, service)
             return
-        deadline = time.monotonic() + service.ready_seconds
+        deadline, left = time.monotonic() + service.ready_seconds, float(service.ready_seconds)
         answer = ""
-        while (left := deadline - time.monotonic()) > 0:
+        while left > 0:
             script = until_ready(service.ready, min(math.ceil(left), SLICE_SECONDS))
             try:
                 done = container.exec_run(["sh", "-c", script])
@@ -175,6 +180,7 @@ class DockerServices:
             answer = _plain(done.output)
             if done.exit_code != 1:  # there is no shell, or the command is none
                 break
+            left = deadline - time.monotonic()
         what = (
             f"did not answer within {service.ready_seconds} s: `{service.ready}` said {answer or 'nothing'}."
         )
@@ -182,7 +188,7 @@ class DockerServices:
 
     def _glance(self, container: Container, service: ServiceSpec) -> None:
         try:
-            container.wait(timeout=GLANCE_SECONDS)
+            container.wait(timeout=self._glance_seconds)
         except requests.exceptions.RequestException:
             # The time is up, or the engine is gone; the SDK does not tell the two apart.
             container.reload()

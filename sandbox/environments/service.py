@@ -18,6 +18,8 @@ MOST_SERVICES = 8
 """A box's limits do not count what runs beside it, so how much that is has a bound of its own."""
 
 READY_SECONDS = 60
+OVER = 3
+"""The exit code of a wait for what has ended meanwhile."""
 MOST_READY_SECONDS = 600
 SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 OWN_NAMES = frozenset({"localhost", "bellhop"})
@@ -93,9 +95,11 @@ def bad_name(name: str) -> str:
 def until_ready(command: str, seconds: int, over: str = "false") -> str:
     """A shell script that succeeds as soon as the command does.
 
-    It fails with the command's last words when the time is up, or once the shell command `over` succeeds.
+    It fails with the command's last words when the time is up, and ends with `OVER` once the shell command
+    `over` succeeds.
     """
     return (
         f"end=$(( $(date +%s) + {seconds} )); until said=$( ( {command}\n) 2>&1 ); do "
-        f'if [ "$(date +%s)" -ge "$end" ] || {over}; then echo "$said"; exit 1; fi; sleep 0.2; done'
+        f'if {over}; then echo "$said"; exit {OVER}; fi; '
+        'if [ "$(date +%s)" -ge "$end" ]; then echo "$said"; exit 1; fi; sleep 0.2; done'
     )

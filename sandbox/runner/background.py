@@ -16,7 +16,8 @@ from .processes import Process, Processes, exit_code_of
 from .refusal import Refused
 
 KEPT_OUTPUT_BYTES = 64 * 1024 * 1024
-GENTLE_SECONDS = 1.0
+# A server has connections to close, a database its files, and on a busy machine each takes a while.
+GENTLE_SECONDS = 5.0
 
 
 class Job:

@@ -64,7 +64,10 @@ class Checkpoints:
             # As in search: not before it is needed.
             import shutil
 
+            about = os.stat(own)
             shutil.copyfile(own, index)
+            # By its time git knows which files may have changed since without showing it: they are read anew.
+            os.utime(index, ns=(about.st_atime_ns, about.st_mtime_ns))
 
     async def _head(self, directory: str) -> str | None:
         command = ["git", "rev-parse", "--quiet", "--verify", "HEAD^{commit}"]

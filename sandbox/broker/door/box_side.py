@@ -13,7 +13,7 @@ from sandbox.broker.door.streams import PIECE_BYTES, Gone, Stream
 
 MAX_HEADER_BYTES = 32 * 1024
 LINGER_BYTES = 8 * 1024 * 1024
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 20.0
 _LENGTHS = (b"content-length", b"transfer-encoding")
 
 

@@ -12,7 +12,7 @@ from sandbox.broker.door.gate import Gate
 from sandbox.broker.door.judgement import TUNNEL, Judgement, Refused
 from sandbox.broker.door.parts import DoorParts
 from sandbox.broker.door.requests import Requests, addresses_of, answering
-from sandbox.broker.door.streams import Activity, Gone, PlainStream, TlsStream
+from sandbox.broker.door.streams import ASKED_CLOSE_SECONDS, Activity, Gone, PlainStream, TlsStream
 from sandbox.broker.door.targets import Endpoint, endpoint_of
 from sandbox.broker.door.tunnel import NotTls, client_hello, hello_refusal, relay
 from sandbox.broker.door.upstream import connect
@@ -27,7 +27,8 @@ async def serve(
     parts: DoorParts,
 ) -> None:
     """Serve the connection to its end."""
-    connection = Connection(PlainStream(reader, writer, Activity(parts.idle_seconds)), gate, authority, parts)
+    stream = PlainStream(reader, writer, Activity(parts.idle_seconds), ASKED_CLOSE_SECONDS)
+    connection = Connection(stream, gate, authority, parts)
     try:
         await connection.run()
     except (Gone, NotTls):

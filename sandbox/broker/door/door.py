@@ -50,7 +50,7 @@ class Door:
         self.gate = gate
         self._parts = parts
         self._authority = Authority(record.certificate, record.key)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._server: asyncio.Server | None = None
 
@@ -67,7 +67,9 @@ class Door:
         """Cut off the box. The directory stays."""
         if self._server is not None:
             self._server.close()
-        for connection in self._connections:
+        for connection, writer in self._connections.items():
+            # Not closed: that would wait for what the box has not read yet.
+            writer.transport.abort()
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
@@ -78,7 +80,7 @@ class Door:
             return
         served = self._in_turn(reader, writer)
         connection = asyncio.create_task(served, name=f"door of {self.record.box}")
-        self._connections.add(connection)
+        self._connections[connection] = writer
         connection.add_done_callback(self._ended)
 
     async def _in_turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,7 +102,7 @@ class Door:
             self._places.release()
 
     def _ended(self, connection: asyncio.Task[None]) -> None:
-        self._connections.discard(connection)
+        del self._connections[connection]
         if not connection.cancelled() and (error := connection.exception()) is not None:
             log.error("a connection of a box failed", box=self.record.box, exc_info=error)
 

@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 
 PIECE_BYTES = 256 * 1024
 CLOSE_SECONDS = 2.0
+# Whoever asked may read slowly: the program after it in a pipe takes its time, or the machine does.
+ASKED_CLOSE_SECONDS = 60.0
 LEAST_WAIT_SECONDS = 0.01
 
 T = TypeVar("T")
@@ -58,12 +60,18 @@ class Activity:
 
 
 class PlainStream:
-    """A connection as it is. `activity` is shared by all connections that serve one purpose."""
+    """A connection as it is. `activity` is shared by all connections that serve one purpose; `close_seconds`
+    is how long its end may take to read what is left when it is closed."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, activity: Activity
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        activity: Activity,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self.activity = activity
+        self._close_seconds = close_seconds
         self._reader = reader
         self._writer = writer
         self._kept = b""
@@ -95,7 +103,7 @@ class PlainStream:
     async def close(self) -> None:
         self._writer.close()
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(self._close_seconds):
                 await self._writer.wait_closed()
         except TimeoutError:
             self._writer.transport.abort()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -206,19 +207,23 @@ async def test_an_outage_ends_after_the_last_attempt(
 
 
 async def test_nobody_listening_is_an_outage(naps: Naps) -> None:
-    async with ModelEmulator() as gone:
-        address = gone.base_url
-    async with ChatCompletionsModel(
-        address, "key", unknown_model("m"), patience=Patience(attempts=2), sleep=naps
-    ) as model:
-        with pytest.raises(ModelUnavailable, match="the connection failed"):
-            await model.reply(ASK, [])
+    with socket.socket() as taken:
+        # Bound, and nobody listens: nor can anybody else meanwhile.
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        async with ChatCompletionsModel(
+            address, "key", unknown_model("m"), patience=Patience(attempts=2), sleep=naps
+        ) as model:
+            with pytest.raises(ModelUnavailable, match="the connection failed"):
+                await model.reply(ASK, [])
 
 
 async def test_a_stream_that_falls_silent_is_retried(emulator: ModelEmulator, connect: Connect) -> None:
     silent = Held(say("never heard"), after_events=1)
-    emulator.script("m", silent, say("heard"))
-    model = await connect(patience=Patience(silence_seconds=0.1))
+    emulator.script("m", silent)
+    # A machine that stands still makes any stream fall silent.
+    emulator.play("m", lambda request: say("heard"))
+    model = await connect(patience=Patience(attempts=100, silence_seconds=0.1))
     assert (await model.reply(ASK, [])).text == "heard"
 
 

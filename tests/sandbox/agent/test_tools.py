@@ -129,7 +129,7 @@ async def test_what_the_tools_do() -> None:
 
 async def test_a_background_process_goes_on_between_calls() -> None:
     async with household(verify=()) as house:
-        started = tool("background", action="start", command="echo up; sleep 300")
+        started = tool("background", action="start", command="echo up; touch up; sleep 300")
         house.model.script(MODEL, started)
         session_id = await house.opened()
         house.model.script(MODEL, tool("ask_user", question="Go on?"))
@@ -140,6 +140,7 @@ async def test_a_background_process_goes_on_between_calls() -> None:
         await house.commands.answer_question(session_id, view.question.question_id, "yes", house.ada)
         house.model.script(
             MODEL,
+            tool("bash", command="until [ -e up ]; do sleep 0.02; done"),
             tool("background", action="output", id=job_id),
             tool("background", action="stop", id=job_id),
             FINISH,

@@ -76,7 +76,9 @@ class Stage:
             proxy=f"http://127.0.0.1:{self.proxy_port}",
             verify=self.trust,
             trust_env=False,
-            timeout=20,
+            timeout=60,
+            # What is asked of connections that last holds however long it takes between two requests.
+            limits=httpx.Limits(keepalive_expiry=60),
             **more,
         )
 
@@ -134,8 +136,8 @@ async def stage(
     spend: Spend | None = None,
     url: str = "/srv/billing.git",
     tls: bool = True,
-    idle_seconds: float = 20.0,
-    queue_seconds: float = 20.0,
+    idle_seconds: float = 60.0,
+    queue_seconds: float = 60.0,
 ) -> AsyncIterator[Stage]:
     """A stage with one box. `egress` and `package_hosts` are given the port of the server outside,
     `addresses` the name that is looked up."""

@@ -26,7 +26,7 @@ async def build_client(s: Stage, doors: Doors | None = None) -> AsyncIterator[ht
     trust = ssl.create_default_context(cafile=str(directory / "authority.pem"))
     async with relay(directory / "door.sock") as port:
         proxy = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(proxy=proxy, verify=trust, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(proxy=proxy, verify=trust, trust_env=False, timeout=60) as client:
             yield client
 
 

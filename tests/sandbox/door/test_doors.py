@@ -11,9 +11,11 @@ import pytest
 
 from sandbox.broker.door.doors import Doors
 from sandbox.broker.door.handlers import GitAnswer, GitRequest
+from sandbox.broker.door.streams import ASKED_CLOSE_SECONDS
 from session.catalogue import Approvals
 from tests.sandbox.door.stage import BOX, HOST, SESSION, MemorySecrets, stage
 from tests.sandbox.door.tunnelling import through_tls
+from tests.sandbox.door.upstream import Reply
 
 GIT = "https://git.example.com/acme/billing.git"
 
@@ -116,6 +118,18 @@ async def test_a_closed_door_is_gone() -> None:
         assert s.doors.refusals(BOX, 0) == []
 
 
+async def test_a_box_that_reads_nothing_does_not_hold_up_the_end_of_its_door() -> None:
+    async with stage(tls=False) as s:
+        s.upstream.reply = lambda got: Reply(body=b"x" * 20_000_000)
+        reader, writer = await asyncio.open_unix_connection(str(s.directory / "door.sock"))
+        host = f"{HOST}:{s.upstream.port}"
+        writer.write(f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(ASKED_CLOSE_SECONDS / 2):
+            await s.doors.close(BOX)
+        writer.close()
+
+
 async def test_every_session_has_an_authority_of_its_own() -> None:
     async with stage() as s:
         other = await s.doors.open(SESSION, "bellhop-s1-verify", {})
@@ -188,7 +202,7 @@ async def test_git_is_let_go_of_when_the_box_is_gone() -> None:
     async with stage(lambda port: ["forge"], git=Endless()) as s, s.client() as client:
         async with client.stream("GET", f"{GIT}/info/refs") as answer:
             assert answer.status_code == 200
-        await asyncio.wait_for(closed.wait(), 20)
+        await asyncio.wait_for(closed.wait(), 60)
 
 
 async def test_git_needs_the_preset_and_its_own_repository() -> None:

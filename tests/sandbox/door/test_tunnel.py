@@ -89,9 +89,9 @@ async def test_a_tunnel_is_cut_off_when_all_work_is_stopped() -> None:
 
         started = threading.Event()
         asking = asyncio.create_task(asyncio.to_thread(ask_until_cut, started))
-        assert await asyncio.to_thread(started.wait, 20)
+        assert await asyncio.to_thread(started.wait, 60)
         await s.switch.engage(Person(id="p_eve", name="Eve"), "an incident")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await asking > 0
 
 
@@ -99,7 +99,14 @@ async def test_a_silent_tunnel_is_cut_off() -> None:
     async with stage(unread, idle_seconds=0.2) as s:
 
         def silent() -> bytes:
-            with opened(s, HOST, s.upstream.port) as connection:
-                return connection.recv(100)
+            while True:
+                try:
+                    connection = opened(s, HOST, s.upstream.port)
+                except ConnectionRefusedError as error:
+                    if str(error):
+                        raise
+                    continue  # on a machine that stands still it was silent for too long before it asked
+                with connection:
+                    return connection.recv(100)
 
         assert await asyncio.to_thread(silent) == b""

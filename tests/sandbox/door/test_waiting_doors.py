@@ -31,7 +31,7 @@ async def client_in(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     trust = ssl.create_default_context(cafile=str(directory / "authority.pem"))
     async with relay(directory / "door.sock") as port:
         proxy = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(proxy=proxy, verify=trust, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(proxy=proxy, verify=trust, trust_env=False, timeout=60) as client:
             yield client
 
 
@@ -114,7 +114,7 @@ async def test_only_a_box_that_was_made_to_wait_waits() -> None:
 
 
 async def test_a_connection_from_before_is_cut_when_the_box_is_given_away() -> None:
-    async with stage(idle_seconds=600) as s, asyncio.timeout(30):
+    async with stage(idle_seconds=600) as s, asyncio.timeout(60):
         waiting = await s.doors.open_waiting("acme/billing", WAITING)
         async with relay(waiting / "door.sock") as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

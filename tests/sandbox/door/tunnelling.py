@@ -7,7 +7,7 @@ import ssl
 
 from tests.sandbox.door.stage import Stage
 
-SECONDS = 20
+SECONDS = 60
 
 
 def opened(s: Stage, host: str, port: int) -> socket.socket:

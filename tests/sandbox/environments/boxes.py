@@ -98,7 +98,7 @@ class SmallBoxes(DockerEnvironment):
         return await super().open(replace(spec, limits=LIMITS))
 
 
-async def run(sandbox: Sandbox, command: str, timeout_seconds: float = 30.0) -> ExecResult:
+async def run(sandbox: Sandbox, command: str, timeout_seconds: float = 60.0) -> ExecResult:
     """The end of a command under a fresh call id."""
     return await sandbox.runner.exec(call_id(), command, timeout_seconds=timeout_seconds)
 

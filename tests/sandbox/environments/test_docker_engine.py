@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -153,16 +154,17 @@ async def test_an_image_without_our_user_and_directories_works_too(
     containers: Bench, engine: DockerClient, base_image: str
 ) -> None:
     plain = engine.containers.create(base_image, ["true"], network_mode="none", user="0:0", working_dir="/")
+    name = f"bellhop-test/plain-{uuid4().hex[:8]}"
     try:
-        plain.commit("bellhop-test/plain", "1", changes='LABEL bellhop.ready=""\nUSER 0:0')
+        plain.commit(name, "1", changes='LABEL bellhop.ready=""\nUSER 0:0')
     finally:
         plain.remove()
     try:
-        async with containers.box(containers.spec(image="bellhop-test/plain:1")) as box:
+        async with containers.box(containers.spec(image=f"{name}:1")) as box:
             done = await run(box, "echo made > file; id -u; stat -c %u . ~ file")
             assert set(done.output.split()) == {"10001"}
     finally:
-        engine.images.remove("bellhop-test/plain:1")
+        engine.images.remove(f"{name}:1")
 
 
 async def test_two_installations_share_an_engine_and_not_their_boxes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
+from sandbox.environments.docker_containers import OWNER_LABEL
+from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.hardening import SECCOMP_PROFILE, softened
 from sandbox.environments.service import ServiceFailed, ServiceSpec
 from tests.sandbox.environments.boxes import ASK, Bench, run, service_image
@@ -98,10 +101,6 @@ async def test_a_service_that_is_not_there_is_a_sentence_with_its_last_words(
 ) -> None:
     spec = containers.spec()
     cases = [
-        (
-            ServiceSpec("a", image, ("fail",)),
-            "a ended with exit code 1 when it was started. Its last output:\n",
-        ),
         (ServiceSpec("b", image, ("fail",), ready=READY), "no such table"),
         (
             ServiceSpec("c", image, ready="echo not yet; false", ready_seconds=1),
@@ -113,6 +112,13 @@ async def test_a_service_that_is_not_there_is_a_sentence_with_its_last_words(
         ),
     ]
     async with containers.box(spec) as box:
+        (found,) = engine.containers.list(filters={"label": f"bellhop.box={spec.name}"})
+        patient = DockerServices(engine, found.labels[OWNER_LABEL], None, glance_seconds=60)
+        with pytest.raises(
+            ServiceFailed, match=r"a ended with exit code 1 when it was started\. Its last outp"
+        ):
+            await asyncio.to_thread(patient.open, box.name, ServiceSpec("a", image, ("fail",)))
+        assert beside(engine, spec.name) == []
         for service, says in cases:
             with pytest.raises(ServiceFailed) as failed:
                 await containers.environment.open_service(box.name, service)

@@ -147,11 +147,11 @@ async def test_a_box_that_is_given_a_door_later_has_it_and_its_files(bench: Benc
     spec = bench.spec(name=plain.name, door=door)
     once, done_id = "echo work >> kept; echo home > ~/kept", call_id()
     async with bench.box(plain) as box, broker(door):
-        await box.runner.exec(done_id, once, timeout_seconds=10)
+        await box.runner.exec(done_id, once, timeout_seconds=60)
         async with await bench.environment.open(spec) as moved:
             assert moved.origin == "restarted"
             assert (await run(moved, "cat kept ~/kept")).output == "work\nhome\n"
-            assert (await moved.runner.exec(done_id, once, timeout_seconds=10)).replayed
+            assert (await moved.runner.exec(done_id, once, timeout_seconds=60)).replayed
             assert (await run(moved, "curl -sS http://example.org/")).output.startswith("GET ")
         async with await bench.environment.open(spec) as adopted:
             assert adopted.origin == "adopted"

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from docker import DockerClient
 
+from sandbox.environments.docker_containers import OWNER_LABEL
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.hardening import SECCOMP_PROFILE, softened
 from sandbox.environments.images import IMAGE_LABEL
@@ -190,7 +191,7 @@ async def test_one_build_at_a_time_and_a_dead_worker_s_is_taken_over() -> None:
 
 
 async def test_a_build_that_is_stopped_or_loses_its_lock_says_so_and_leaves_nothing() -> None:
-    async with household(verify=(), setup=("touch /tmp/begun; sleep 60",)) as house:
+    async with household(verify=(), setup=("touch /tmp/begun; sleep 600",)) as house:
         builds, locks, slug = ImageBuilds(house.database), Locks(house.database), house.repository.slug
         said: list[str] = []
         begun = asyncio.Event()
@@ -201,7 +202,7 @@ async def test_a_build_that_is_stopped_or_loses_its_lock_says_so_and_leaves_noth
                 begun.set()
 
         running = asyncio.create_task(house.builder().build(slug, listen))
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), 60)
         assert await house.reaper().sweep() == 0, "its build lives"
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -211,12 +212,12 @@ async def test_a_build_that_is_stopped_or_loses_its_lock_says_so_and_leaves_noth
         assert "".join(said).startswith(f"acme/billing at {house.upstream.head()[:12]} of main\n")
         begun.clear()
         frozen = asyncio.create_task(house.builder().build(slug, listen))
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), 60)
         # Another worker took this one for dead.
         (holder,) = await house.database.rows("SELECT holder FROM locks WHERE name = ?", lock_name(slug))
         await locks.drop(lock_name(slug), holder["holder"])
-        assert await locks.take(lock_name(slug), "another", timedelta(minutes=1))
-        assert await asyncio.wait_for(frozen, 20) is None
+        assert await locks.take(lock_name(slug), "another", timedelta(minutes=10))
+        assert await asyncio.wait_for(frozen, 60) is None
         assert await locks.held(lock_name(slug)), "the other one's lock is its own"
         assert await house.environment.list() == []
         assert await house.environment.images() == []
@@ -261,11 +262,14 @@ async def test_a_build_and_its_sessions_in_containers(
             household(setup=setup, verify=VERIFY, files=files, environment=docker_environment, approvals=AUTO)
         )
         seen: list[list[str]] = []
+        # Other tests may build in this engine too.
+        own = f"{OWNER_LABEL}={(await docker_environment.place()).rpartition(':')[2]}"
 
         def listen(text: str) -> None:
             if text.startswith("$ echo warm"):
-                label = "bellhop.purpose=build"
-                found = engine.containers.list(filters={"label": label}, ignore_removed=True)
+                found = engine.containers.list(
+                    filters={"label": ["bellhop.purpose=build", own]}, ignore_removed=True
+                )
                 seen.extend(softened(each.attrs["HostConfig"], SECCOMP_PROFILE.read_text()) for each in found)
 
         build = await house.builder().build(house.repository.slug, listen)

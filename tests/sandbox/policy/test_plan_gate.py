@@ -162,7 +162,7 @@ async def test_a_yes_outlives_worker_and_box_and_not_its_turn() -> None:
         await house.run(session_id)
         await approve(house, session_id)
         running = asyncio.create_task(house.run(session_id))
-        await asyncio.wait_for(held.reached.wait(), 20)
+        await asyncio.wait_for(held.reached.wait(), 60)
         running.cancel()
         await asyncio.wait([running])
         held.release()

@@ -48,7 +48,7 @@ class Place:
         environment = {"PATH": self.path, "HOME": str(self.directory)}
         process = await asyncio.create_subprocess_exec(*self.command(*options), env=environment)
         try:
-            client = await answering_runner(self.socket, 20)
+            client = await answering_runner(self.socket, 60, lambda: process.returncode is not None)
             try:
                 yield client, process
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,23 @@ async def test_a_checkpoint_has_all_work_and_leaves_the_agent_s_git_alone(
     assert "two words.txt" in names
     assert "debug.log" not in names
     assert not (workspace / "hooked").exists()
+
+
+async def test_a_checkpoint_has_a_change_that_came_in_the_same_moment_as_the_last_look_at_its_file(
+    runner: RunnerClient, workspace: Path
+) -> None:
+    git(workspace, "init", "-q")
+    # The moment lies a while back here, and this would tell of it.
+    git(workspace, "config", "core.trustctime", "false")
+    file, then = workspace / "f", (1_700_000_000, 1_700_000_000)
+    file.write_text("one\n")
+    os.utime(file, then)
+    git(workspace, "add", "f")
+    os.utime(workspace / ".git/index", then)
+    file.write_text("two\n")
+    os.utime(file, then)
+    taken = await runner.checkpoint("x", author_name="Ada", author_email="ada@example.org")
+    assert git(workspace, "show", f"{taken.commit}:f") == "two"
 
 
 async def test_a_checkpoint_before_the_first_commit_has_no_parent(

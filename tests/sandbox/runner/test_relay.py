@@ -116,7 +116,7 @@ async def test_a_caller_that_goes_is_heard_of_at_the_door(port: int, door: Path)
     async with behind(door, wait):
         async with caller(port):
             pass
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await gone.wait()
 
 
@@ -212,7 +212,7 @@ async def test_a_door_whose_queue_is_full_is_waited_for(port: int, door: Path) -
             listener.accept()[0].close()
             listener.setblocking(False)
             loop = asyncio.get_running_loop()
-            accepted, _ = await asyncio.wait_for(loop.sock_accept(listener), 20)
+            accepted, _ = await asyncio.wait_for(loop.sock_accept(listener), 60)
             assert await loop.sock_recv(accepted, 100) == b"patience"
             accepted.close()
         held.close()
@@ -231,7 +231,7 @@ async def test_a_runner_does_not_start_without_its_port(place: Place) -> None:
         number = taken.getsockname()[1]
         command = place.command("--door", "/nowhere/door.sock", "--door-port", str(number))
         process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
-        _, said = await asyncio.wait_for(process.communicate(), 20)
+        _, said = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert said.decode().startswith("The runner does not start: the way out of the box needs 127.0.0.1:")
     assert not place.socket.exists()

@@ -57,7 +57,7 @@ print(json.dumps(found))
 @pytest.mark.parametrize("clone", [clone_number(), None])
 def test_what_it_starts_is_a_child_of_whoever_asked(clone: int | None) -> None:
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(RUNNER_SOURCE.parent), json.dumps(clone)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout) == [
         [["/", "4", "v"], 7, 0, 0],
         [[], 127, 0, errno.ENOENT],
