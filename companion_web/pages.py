@@ -68,21 +68,23 @@ class SessionPages:
     async def changes(self, request: Request, visitor: Visitor) -> Response:
         """The diff by file."""
         room = await self._room(request)
+        # The room goes on while the diff is read. What is shown is of one moment, where the stream goes on.
+        view = room.view
         files: list[FileDiff] = []
         problem = (
             ""
-            if room.view.changes
+            if view.changes
             else "Nothing has changed yet. The diff appears here once a turn has changed files."
         )
-        if room.view.changes and room.view.changes.diff_artifact:
-            artifact = await self._artifacts.get(room.session_id, room.view.changes.diff_artifact)
+        if view.changes and view.changes.diff_artifact:
+            artifact = await self._artifacts.get(room.session_id, view.changes.diff_artifact)
             try:
                 patches = read_patches(artifact.content) if artifact else ()
                 files = await asyncio.to_thread(lambda: [show(patch) for patch in patches])
             except UnreadableDiff as error:
                 problem = f"The changes cannot be shown: {error}."
         return self._render(
-            request, visitor, room.view, "changes.html", tab="changes", files=files, problem=problem
+            request, visitor, view, "changes.html", tab="changes", files=files, problem=problem
         )
 
     async def checks(self, request: Request, visitor: Visitor) -> Response:

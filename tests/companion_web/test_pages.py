@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 
 from session import events as e
+from session.artifacts import Artifact, Artifacts
+from session.database import Database
 from tests.companion_web import story
 from tests.companion_web.payloads import XSS
 from tests.companion_web.stage import Stage
+from tests.companion_web.test_sign_in import application
 
 FIRST_VIEW_BYTES = 150 * 1024
 
@@ -90,6 +95,37 @@ async def test_changes_checks_artifacts_and_log_have_pages(stage: Stage) -> None
     assert "ruff check ." in checks
     assert "changes.json" in artifacts
     assert "ApprovalRequested" in log
+
+
+class HeldArtifacts(Artifacts):
+    """Artifacts that are read at once, and given when the test says so."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.looked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def get(self, session_id: str, artifact_id: str) -> Artifact | None:
+        found = await super().get(session_id, artifact_id)
+        self.looked.set()
+        await self.go_on.wait()
+        return found
+
+
+async def test_a_diff_that_is_out_of_date_before_it_is_shown_is_not_shown_as_the_newest(stage: Stage) -> None:
+    await tell(stage)
+    shown = (await stage.log.view("k3f9")).seq
+    async with await Database.open(stage.settings.database_address) as database:
+        held = HeldArtifacts(database)
+        beside = replace(stage, artifacts=held)
+        beside.app = application(beside, stage.settings.secret_key)
+        async with beside.client(await stage.person("Ada")) as client:
+            asking = asyncio.create_task(client.get("/s/k3f9/changes"))
+            await held.looked.wait()
+            await stage.append("k3f9", *story.ending())
+            assert "Keep the country" in (await client.get("/s/k3f9")).text, "the room has gone on"
+            held.go_on.set()
+            page = (await asking).text
+    assert f'data-seq="{shown}"' in page, "the stream brings what came after the diff"
 
 
 async def test_the_log_pages_through_long_sessions(stage: Stage) -> None:

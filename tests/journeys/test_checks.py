@@ -33,7 +33,7 @@ async def test_a_test_runner_of_the_agents_own_proves_nothing(open_house: OpenHo
         fake = "mkdir -p ~/bin && printf '#!/bin/sh\\nexit 0\\n' > ~/bin/python3 && chmod +x ~/bin/python3"
         house.model.script(AGENT, NOTE, tool("bash", command=fake), FINISH, FINISH, FINISH)
         thread = await ada.asks("round half a cent up")
-        answer = await thread.hears("Half a cent is now rounded up.", 60)
+        answer = await thread.hears("Half a cent is now rounded up.")
         assert "Checks failed on" in answer.shown
         assert {event.verdict for event in await thread.events(e.VerificationFinished)} == {"failed"}
         await thread.holds_only("card", "answer")

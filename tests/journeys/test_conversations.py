@@ -31,7 +31,7 @@ from tests.journeys.steps import NOTE, WHOLE
 REQUEST = "round invoices half up"
 FINDING, IN_LINE, WORKING = "Finding the repository", "In line", "Working"
 APPROVAL = "Round half up"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 100.0
 
 
 @dataclass(slots=True)

@@ -42,8 +42,8 @@ async def test_in_a_container_and_over_http(open_house: OpenHouse, docker_host: 
         ada = await house.member("Ada")
         house.model.script(AGENT, *WHOLE)
         thread = await ada.asks("round half a cent up")
-        await ada.reacts("white_check_mark", await thread.hears("May I publish this?", 60))
-        await thread.hears("Half a cent is now rounded up.", 60)
+        await ada.reacts("white_check_mark", await thread.hears("May I publish this?"))
+        await thread.hears("Half a cent is now rounded up.")
         assert house.github.pull(BILLING, 1).author.login == "ada"
         sandbox = (await thread.view()).sandbox
         assert sandbox is not None

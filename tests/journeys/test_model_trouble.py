@@ -96,7 +96,7 @@ async def test_an_outage_pauses_the_turn_aloud_until_it_is_over(open_house: Open
         assert (await thread.view()).failure is None
         await thread.sees(lambda view: bool(view.turn and view.turn.resumes), "taken up again")
         house.model.play(AGENT, lambda request: FINISH)
-        await thread.hears("Half a cent is now rounded up.", 60)
+        await thread.hears("Half a cent is now rounded up.")
         await thread.card("Done")
         assert len([r for r in await thread.events(e.ToolReturned) if r.tool == "edit_file"]) == 2
         await thread.holds_only("card", "answer")
@@ -108,6 +108,6 @@ async def test_empty_replies_do_not_pass_for_an_answer(open_house: OpenHouse) ->
         house.model.script(AGENT, nothing(), nothing(), say("Nothing needs to change: half a cent is up."))
         house.model.play(AGENT, lambda request: FINISH)
         thread = await ada.asks("round half a cent up")
-        view = await thread.reaches("idle", "failed", seconds=60)
+        view = await thread.reaches("idle", "failed")
         assert view.answer or view.failure
         await thread.is_told()

@@ -15,22 +15,25 @@ from tests.journeys.house import AGENT
 from tests.journeys.steps import FINISH, FIX
 from tests.sandbox.environments.boxes import SmallBoxes
 
-# Each a box's limit, one of them twice: by bytes and by files.
+# Each a box's limit, that of the disk twice, by bytes and by files, and last: as long as those are there, any
+# command may be ended for them.
 BOMBS = (
     "python3 bombs.py forks",
     "exec python3 bombs.py memory",
+    "yes 'a line that goes on and on' | head -c 80M",
+)
+ENDLESS = "while :; do :; done"
+DISK_BOMBS = (
     "exec python3 bombs.py disk /workspace/full",
     "rm -f full; exec python3 bombs.py inodes many",
-    "rm -rf many; yes 'a line that goes on and on' | head -c 80M",
-    "exec python3 bombs.py memory",
+    "rm -rf many; exec python3 bombs.py memory",
 )
 CONTAINED = (
     "A command started more processes than a sandbox may have, and got no more; a command ran out of memory "
-    "and was ended; a command filled the sandbox's disk and was ended; a command printed more than is kept, "
-    "and the rest was thrown away; a command kept the processor busy until its time was up, and was ended. "
+    "and was ended; a command printed more than is kept, and the rest was thrown away; a command kept the "
+    "processor busy until its time was up, and was ended; a command filled the sandbox's disk and was ended. "
     "That was contained: the sandbox goes on."
 )
-ENDLESS = "while :; do :; done"
 
 
 @pytest.mark.needs("docker")
@@ -51,6 +54,7 @@ async def test_limits_are_named_on_the_card_and_a_new_sandbox_in_a_message(
             tool("write_file", path="bombs.py", content=program("bombs")),
             *(tool("bash", command=command) for command in BOMBS),
             tool("bash", command=ENDLESS, timeout_seconds=4),
+            *(tool("bash", command=command) for command in DISK_BOMBS),
             FIX,
             lost,
             FINISH,
@@ -59,7 +63,7 @@ async def test_limits_are_named_on_the_card_and_a_new_sandbox_in_a_message(
         await lost.reached.wait()
         reached = [event.limit for event in await thread.events(e.LimitReached)]
         ends = [(result.status, result.output[-200:]) for result in await thread.events(e.ToolReturned)]
-        assert reached == ["processes", "memory", "disk", "output", "processor"], ends
+        assert reached == ["processes", "memory", "output", "processor", "disk"], ends
 
         await boxes.remove(box_name(await thread.session()))
         lost.release()
