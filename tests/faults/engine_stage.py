@@ -18,13 +18,13 @@ from docker import DockerClient
 from deploy.demo.chat_requests import ChatRequest
 from deploy.demo.replies import Reply
 from sandbox.environments.protocol import SESSION_LABEL
-from sandbox.images.base_image import DEBIAN_RELEASE, recipe
 from sandbox.session_boxes import box_name
 from session import events as e
 from session.view import SessionView
 from tests.faults.processes import MODEL, House, house
 from tests.faults.relay import Relay, relay
 from tests.provision.docker_engine import DockerEngine, mount_memory, own_engine
+from tests.provision.small_image import put_ready
 from tests.provision.valkey import ValkeyServer
 
 MIB = 1024 * 1024
@@ -135,10 +135,7 @@ async def stage(small_image: Path, database_url: str, redis: ValkeyServer) -> As
     with own_engine(ENGINE_BYTES, ENGINE_FILES) as (engine, directory):
         home = directory / "home"
         mount_memory(home, HOME_BYTES, HOME_FILES)
-        cache = home / "boxes" / "cache"
-        cache.mkdir(parents=True)
-        # From where the product itself puts its base image together.
-        (cache / f"base-{DEBIAN_RELEASE}-{recipe()}.tar").symlink_to(small_image)
+        put_ready(small_image, home / "boxes" / "cache")
         await asyncio.to_thread(engine.start)
         async with relay(directory / "way.sock", engine.host) as way:
             settings = {"SANDBOX_BACKEND": "docker", "DOCKER_HOST": way.address}

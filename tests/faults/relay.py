@@ -26,7 +26,8 @@ class Relay:
     def __init__(self, path: Path, target: str) -> None:
         self._path = path
         self._target = target
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._listens = False
         self._open: set[asyncio.StreamWriter] = set()
         self._wanted: list[KeptBack] = []
 
@@ -43,28 +44,37 @@ class Relay:
 
     async def start(self) -> None:
         """It listens; nothing happens when it does so already."""
-        if self._server is not None:
+        if self._listens:
             return
-        self._server = await asyncio.start_unix_server(self._carry, self._path)
+        self._servers.append(await asyncio.start_unix_server(self._carry, self._path))
+        self._listens = True
 
     async def stop(self) -> None:
-        """Nobody listens any more, and every connection is cut."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
+        """Nobody is heard any more, and every connection is cut."""
+        self._listens = False
         self._path.unlink(missing_ok=True)
         for writer in [*self._open]:
             writer.close()
-        await server.wait_closed()
+
+    async def aclose(self) -> None:
+        """The same for good."""
+        await self.stop()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # It came just before: a server that closes then would lose the connection, and never close it.
+        if self._turns_away(writer):
+            return
         try:
             there_reader, there_writer = await asyncio.open_unix_connection(self._target)
         except OSError:
             writer.close()  # the engine itself is away
             return
         both = {writer, there_writer}
+        if self._turns_away(*both):
+            return
         self._open |= both
         kept: list[KeptBack] = []
         try:
@@ -73,6 +83,12 @@ class Relay:
             )
         finally:
             self._open -= both
+
+    def _turns_away(self, *writers: asyncio.StreamWriter) -> bool:
+        """Whether nobody is heard; then these are closed."""
+        for writer in writers if not self._listens else ():
+            writer.close()
+        return not self._listens
 
     async def _asks(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: list[KeptBack]
@@ -116,4 +132,4 @@ async def relay(path: Path, target: str) -> AsyncIterator[Relay]:
     try:
         yield made
     finally:
-        await made.stop()
+        await made.aclose()

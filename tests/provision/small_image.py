@@ -46,16 +46,24 @@ def ensure(docker_host: str, base_image: str) -> Path:
 
 def imported(docker_host: str, small: Path) -> str:
     """The tag of the small image in the engine at `docker_host`; it is put there if it is not yet."""
-    from sandbox.images.base_image import DEBIAN_RELEASE, ensure_base_image, recipe
+    from sandbox.images.base_image import ensure_base_image, recipe
 
     tag = f"bellhop/base:small-{recipe()}"
     with (
         tempfile.TemporaryDirectory() as cache,
         contextlib.closing(docker.DockerClient(base_url=docker_host)) as client,
     ):
-        (Path(cache) / f"base-{DEBIAN_RELEASE}-{recipe()}.tar").symlink_to(small)
+        put_ready(small, Path(cache))
         ensure_base_image(client, tag, Path(cache))
     return tag
+
+
+def put_ready(small: Path, cache: Path) -> None:
+    """The product finds the small image where it keeps what it puts its base image together from."""
+    from sandbox.images.base_image import DEBIAN_RELEASE, recipe
+
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / f"base-{DEBIAN_RELEASE}-{recipe()}.tar").symlink_to(small)
 
 
 def _make(docker_host: str, base_image: str, target: Path) -> None:

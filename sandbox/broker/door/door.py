@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 MAX_CONNECTIONS = 64
 BACKLOG = 128
+MEETING_STEPS = 8
+"""So many steps of the loop, at the most, lie between a connection that is made and its being met."""
 
 
 class DoorRecord(Declared):
@@ -53,10 +56,13 @@ class Door:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._server: asyncio.Server | None = None
+        self._inode = 0
+        self._is_shut = False
 
     async def start(self) -> None:
         """Let the box in."""
         listener = await asyncio.to_thread(_prepare, self.directory, self.record.certificate)
+        self._inode = await asyncio.to_thread(_inode, self.directory / DOOR_SOCKET)
         self._server = await asyncio.start_unix_server(self._met, sock=listener, limit=PIECE_BYTES)
 
     async def give(self, secrets: Mapping[str, str]) -> None:
@@ -65,7 +71,12 @@ class Door:
 
     async def aclose(self) -> None:
         """Cut off the box. The directory stays."""
+        self._is_shut = True
         if self._server is not None:
+            # A server that closes loses those who have just been let in: they would wait, met by nobody.
+            await asyncio.to_thread(_remove, self.directory / DOOR_SOCKET, self._inode)
+            for _ in range(MEETING_STEPS):
+                await asyncio.sleep(0)
             self._server.close()
         for connection, writer in self._connections.items():
             # Not closed: that would wait for what the box has not read yet.
@@ -74,7 +85,7 @@ class Door:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= 2 * MAX_CONNECTIONS:
+        if self._is_shut or len(self._connections) >= 2 * MAX_CONNECTIONS:
             # Telling so many why they may not stay would hold as many of the broker's files.
             writer.transport.abort()
             return
@@ -139,6 +150,17 @@ def _prepare(directory: Path, certificate: str) -> socket.socket:
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def _remove(path: Path, inode: int) -> None:
+    """The socket is gone, unless the door was opened again by somebody else."""
+    with suppress(FileNotFoundError):
+        if _inode(path) == inode:
+            path.unlink()
 
 
 def _write_secrets(directory: Path, secrets: Mapping[str, str]) -> None:

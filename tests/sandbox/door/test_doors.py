@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -210,3 +213,27 @@ async def test_git_needs_the_preset_and_its_own_repository() -> None:
         assert (await client.get(f"{GIT}/info/refs")).status_code == 403
     async with stage(lambda port: ["forge"], git=Git()) as s, s.client() as client:
         assert (await client.get("https://git.example.com/acme/other.git/info/refs")).status_code == 403
+
+
+async def test_who_comes_while_a_door_is_shut_is_cut_off_at_whatever_step() -> None:
+    async with stage() as s:
+        address = s.directory / "door.sock"
+        for steps in range(8):
+            with socket.socket(socket.AF_UNIX) as box:
+                box.connect(str(address))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                await s.doors.aclose()
+                # Nobody holds the connection any more: a lost one would be closed, and told of, now.
+                box.settimeout(10)
+                with suppress(ConnectionResetError):
+                    assert await asyncio.to_thread(box.recv, 1) == b""
+            gc.collect()
+            assert not address.exists()
+            await s.doors.restore()
+        # A broker that ends late leaves the doors to the one that has opened them again.
+        again = Doors(s.directory.parent, s.parts)
+        await again.restore()
+        await s.doors.aclose()
+        assert address.exists()
+        await again.aclose()
