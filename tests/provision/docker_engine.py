@@ -25,7 +25,7 @@ from tests.provision.places import CACHE, short_directory
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 60
-_PING_TIMEOUT_SECONDS = 10
+_PING_TIMEOUT_SECONDS = 60
 SECOND_RUNTIME = "bellhop-second"
 # What every engine has: its usual runtime by the name of the shim.
 OTHER_NAME = "io.containerd.runc.v2"

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _POLL_SECONDS = 0.02
+_PORTS = (10_000, 32_000)
+_CHANCE = random.SystemRandom()  # tests seed the usual one
 # macOS has no /proc; there `ps` is asked.
 _PROC = Path("/proc")
 
@@ -166,8 +169,12 @@ def private_directory(parent: Path, end: Callable[[Path], None] = _kill_server) 
 
 def remove_abandoned(parent: Path, end: Callable[[Path], None] = _kill_server) -> None:
     """End the servers of runs that died, and remove their directories; those of living runs stay."""
-    for owner_file in parent.glob("*/owner"):
-        with owner_file.open("w") as owner:
+    for owner_file in sorted(parent.glob("*/owner")):
+        try:
+            owner = owner_file.open("w")
+        except FileNotFoundError:
+            continue  # its own run has just removed it
+        with owner:
             try:
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -177,11 +184,15 @@ def remove_abandoned(parent: Path, end: Callable[[Path], None] = _kill_server) -
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on at the loopback address right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port nobody listens on at the loopback address right now.
+
+    Not one that the kernel gives to whoever asks for none: processes beside us take those all the time.
+    """
+    while True:
+        port = _CHANCE.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts(port: int) -> bool:
