@@ -18,6 +18,7 @@ from typing import NoReturn
 import pytest
 import pytest_asyncio
 import redis
+from hypothesis import HealthCheck, settings
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from tests.provision import base_image as base_images
@@ -30,6 +31,12 @@ from tests.provision.valkey import ValkeyServer
 
 _SKIP_PREFIX = "needs "
 _DATABASES = ("sqlite", "postgres")
+
+# How long an example takes says nothing of the code, on a machine that does much else.
+settings.register_profile(
+    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
