@@ -46,13 +46,13 @@ class Regular:
 
 _log = structlog.get_logger(__name__)
 _QUEUE = "bellhop:jobs"
-_ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
 """A Redis that takes longer is treated as away: nobody's command waits for it."""
 
 _FINISH_SECONDS = 5.0
 """So long a worker that ends waits until Redis has taken note of the jobs that were done."""
 
-_CONNECT_SECONDS = 1
+_CONNECT_SECONDS = 5
 _POLL_SECONDS = 0.02
 _CRON_KEPT_SECONDS = 60
 _KEPT_SECONDS: Mapping[JobName, int] = {"warm_box": 30}
@@ -65,10 +65,14 @@ ADDRESSED_SECONDS = 2.0
 
 
 class Queue:
-    """Puts jobs in line for the workers; use it as `async with Queue(redis_url) as queue`."""
+    """Puts jobs in line for the workers; use it as `async with Queue(redis_url) as queue`.
 
-    def __init__(self, redis_url: str) -> None:
+    answer_seconds: a Redis that takes longer is treated as away.
+    """
+
+    def __init__(self, redis_url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._url = redis_url
+        self._answer_seconds = answer_seconds
         self._redis: ArqRedis | None = None
 
     async def __aenter__(self) -> Self:
@@ -88,7 +92,7 @@ class Queue:
 
     async def _put(self, job: JobName, session_id: str, name: str) -> Enqueued:
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 redis = self._connection()
                 made = await redis.enqueue_job(job, session_id, _job_id=name)
         except (RedisError, OSError, TimeoutError) as error:
@@ -107,7 +111,7 @@ class Queue:
         """Where that job is. "running" also stands for one whose worker died, until it times out."""
         name = job_id(job, session_id, number)
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 redis = self._connection()
                 running, queued = await asyncio.gather(
                     redis.exists(in_progress_key_prefix + name), redis.exists(job_key_prefix + name)
@@ -119,7 +123,7 @@ class Queue:
     async def depth(self) -> int | None:
         """How many jobs wait or run; None when Redis does not answer."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 redis = self._connection()
                 return int(await redis.zcard(_QUEUE))
         except (RedisError, OSError, TimeoutError):
@@ -128,7 +132,7 @@ class Queue:
     async def check(self) -> str | None:
         """None when Redis answers, otherwise what is wrong, in words."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 await self._connection().ping()
         except (RedisError, OSError, TimeoutError) as error:
             return f"Redis does not answer ({error or type(error).__name__}): jobs start late"
@@ -136,7 +140,7 @@ class Queue:
 
     def _connection(self) -> ArqRedis:
         if self._redis is None:
-            self._redis = connect(self._url)
+            self._redis = connect(self._url, answer_seconds=self._answer_seconds)
         return self._redis
 
 
@@ -147,10 +151,12 @@ class _Pipeline(Pipeline):
     silent for as long as it is silent.
     """
 
+    answer_seconds = ANSWER_SECONDS
+
     async def reset(self) -> None:
         give_back: Callable[[], Awaitable[None]] = super().reset
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self.answer_seconds):
                 await give_back()
         except BaseException:
             connection, self.connection = self.connection, None
@@ -164,8 +170,12 @@ class _Pipeline(Pipeline):
 class _Redis(ArqRedis):
     """arq's client, with pipelines that lose no connection."""
 
+    answer_seconds = ANSWER_SECONDS
+
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
-        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        made = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        made.answer_seconds = self.answer_seconds
+        return made
 
 
 class JobWorker(Worker):
@@ -308,10 +318,15 @@ def job_id(job: JobName, session_id: str, number: int) -> str:
     return f"{job}:{session_id}:{number}"
 
 
-def connect(url: str) -> ArqRedis:
-    """arq's client at that address. Nothing is sent yet, and it does not try again: those who call it do."""
+def connect(url: str, *, answer_seconds: float = ANSWER_SECONDS) -> ArqRedis:
+    """arq's client at that address. Nothing is sent yet, and it does not try again: those who call it do.
+
+    answer_seconds: so long it waits to have a pipeline's connection given back.
+    """
     pool = ConnectionPool.from_url(url, socket_connect_timeout=_CONNECT_SECONDS)
-    return _Redis(pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE)
+    made = _Redis(pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=_QUEUE)
+    made.answer_seconds = answer_seconds
+    return made
 
 
 def serialize(job: dict[str, Any]) -> bytes:

@@ -41,6 +41,12 @@ settings.load_profile("patient")
 _SKIP_PREFIX = "needs "
 _DATABASES = ("sqlite", "postgres")
 
+# How long an example takes says nothing of the code, on a machine that does much else.
+settings.register_profile(
+    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers of this suite; where several processes are to run it, one forks for them all."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import asyncpg
 import docker
@@ -159,6 +163,30 @@ def test_a_killed_run_leaves_nothing_to_the_next(require: Callable[[str], None],
     with processes.private_directory(tmp_path) as directory:
         assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [directory.name]
         assert not processes.accepts(port)
+
+
+def test_an_abandoned_directory_may_be_removed_by_somebody_else(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "owner").touch()
+
+    def end(directory: Path) -> None:
+        for other in set(tmp_path.iterdir()) - {directory}:
+            shutil.rmtree(other)
+
+    processes.remove_abandoned(tmp_path, end)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_asks_for_a_fork_and_goes_away_is_in_nobodys_way() -> None:
+    path = await asyncio.to_thread(forks.listening)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(path)
+    message = json.dumps([["-c", "pass"], {}, str(places.CHECKOUT)]).encode()
+    with TemporaryFile() as file, socket.socket(socket.AF_UNIX) as hasty:
+        hasty.connect(path)
+        socket.send_fds(hasty, [message + b"\n"], [file.fileno()] * 3)
+    assert await forks.run_program("print('still here')") == "still here\n"
 
 
 def test_a_pid_that_now_belongs_to_another_program_is_left_alone(tmp_path: Path) -> None:

@@ -196,7 +196,11 @@ async def open_rooms(
     """
     database = await Database.open(await tables_at(database_url))
     try:
-        async with Pulse(None) as pulse, Queue(redis_url) as queue, Broker(broker_socket) as broker:
+        async with (
+            Pulse(None) as pulse,
+            Queue(redis_url, answer_seconds=60) as queue,
+            Broker(broker_socket) as broker,
+        ):
             log = Log(database, pulse)
             directory = Directory(database)
             customs = Customs.over(database, directory, CATALOGUE, Audit(database), MODELS)

@@ -40,7 +40,11 @@ async def test_what_is_likely_meant_is_warmed(
 ) -> None:
     replies.says(repository="acme/billing", confidence=confidence)
     url = await tables_at(f"sqlite://{tmp_path / 'bellhop.db'}")
-    async with await Database.open(url) as database, Pulse(None) as pulse, Queue(redis_url) as queue:
+    async with (
+        await Database.open(url) as database,
+        Pulse(None) as pulse,
+        Queue(redis_url, answer_seconds=60) as queue,
+    ):
         await database.migrate()
         log, directory, catalogue = Log(database, pulse), Directory(database), Catalogue(COMPANY)
         commands = Commands(log, queue, directory, Leases(database), catalogue)

@@ -179,7 +179,7 @@ async def stage(directory: Path, env: dict[str, str] | None = None) -> AsyncIter
         async with (
             await Database.open(await tables_at(settings.database_address)) as database,
             Pulse(None) as pulse,
-            Queue(settings.redis_url or NO_REDIS) as queue,
+            Queue(settings.redis_url or NO_REDIS, answer_seconds=60) as queue,
             broker_side(settings, database, Directory(database)) as broker,
         ):
             yield _assemble(settings, database, pulse, queue, listener, broker)

@@ -311,7 +311,10 @@ async def test_opening_the_prompt_box_has_a_sandbox_wait_for_those_who_may_ask(
     async def rung(slug: str) -> bool:
         return await queue.status("warm_box", slug, 0) == "queued"
 
-    async with open_stage(tmp_path, {"REDIS_URL": redis_url}) as stage, Queue(redis_url) as queue:
+    async with (
+        open_stage(tmp_path, {"REDIS_URL": redis_url}) as stage,
+        Queue(redis_url, answer_seconds=60) as queue,
+    ):
         asking, scripted = {"repository": "acme/web"}, {"Accept": "application/json"}
         async with stage.client(await stage.person("Vera", "viewer")) as client:
             assert (await client.post("/warm", **asking)).status_code == 303

@@ -293,7 +293,8 @@ async def test_a_dropped_socket_is_reopened_and_nothing_is_lost(seen: Seen) -> N
         await ada.say_directly("are you there?")
         await handler.client.connect_to_new_endpoint(force=True)
         await seen.until_events(1)
-        assert [event["text"] for event in seen.events] == ["are you there?"]
+        # The client may open another socket beside this one: then it comes again, as anything may.
+        assert {event["text"] for event in seen.events} == {"are you there?"}
 
 
 async def test_slack_may_ask_for_a_new_socket(seen: Seen) -> None:

@@ -62,11 +62,11 @@ def serve(listener: socket.socket) -> Program:
                 _tell_end(pid, asked)
                 continue
             asked, _ = listener.accept()
-            try:
-                words, environment, directory, streams = _read(asked)
-            except (EOFError, OSError):
+            wanted = _read(asked)
+            if wanted is None:
                 asked.close()
                 continue
+            words, environment, directory, streams = wanted
             pid = os.fork()
             if pid == 0:
                 waiting.close()
@@ -75,8 +75,7 @@ def serve(listener: socket.socket) -> Program:
                 return _become(words, environment, directory, streams)
             for each in streams:
                 os.close(each)
-            with suppress(OSError):  # of whoever asked and is gone the others need not know
-                asked.sendall(b"%d\n" % pid)
+            _tell(asked, pid)
             ended = os.pidfd_open(pid)
             forks[ended] = pid, asked
             waiting.register(ended, selectors.EVENT_READ)
@@ -85,19 +84,24 @@ def serve(listener: socket.socket) -> Program:
 def _tell_end(pid: int, asked: socket.socket) -> None:
     _, status = os.waitpid(pid, 0)
     with asked:
-        try:
-            asked.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-        except OSError:
-            # Whoever asked for it does not wait for its end.
-            return
+        _tell(asked, os.waitstatus_to_exitcode(status))
 
 
-def _read(asked: socket.socket) -> tuple[list[str], dict[str, str], str, list[int]]:
+def _tell(asked: socket.socket, number: int) -> None:
+    """Whoever asked may have gone: then nobody waits for it, and the others go on."""
+    with suppress(OSError):
+        asked.sendall(b"%d\n" % number)
+
+
+def _read(asked: socket.socket) -> tuple[list[str], dict[str, str], str, list[int]] | None:
+    """What is asked for; None, when whoever asks has gone before they had said it."""
     data, streams, _, _ = socket.recv_fds(asked, MOST_BYTES, 3)
     while not data.endswith(b"\n"):
         more = asked.recv(MOST_BYTES)
         if not more:
-            raise EOFError
+            for each in streams:
+                os.close(each)
+            return None
         data += more
     words, environment, directory = json.loads(data)
     return words, environment, directory, streams

@@ -117,7 +117,7 @@ class _Server:
 def _ask(message: bytes, descriptors: Sequence[int]) -> socket.socket:
     """A connection that tells the new process's number, and its exit code when it has ended."""
     asked = socket.socket(socket.AF_UNIX)
-    asked.connect(_listening())
+    asked.connect(listening())
     sent = socket.send_fds(asked, [message], list(descriptors))
     asked.sendall(message[sent:])
     asked.setblocking(False)
@@ -125,7 +125,7 @@ def _ask(message: bytes, descriptors: Sequence[int]) -> socket.socket:
 
 
 @functools.cache
-def _listening() -> str:
+def listening() -> str:
     """The socket of the process that forks, as soon as it listens."""
     path = Path(os.environ.get(SHARED) or _server(temporary_home()).path)
     deadline = time.monotonic() + START_SECONDS

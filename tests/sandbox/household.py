@@ -335,7 +335,7 @@ async def household(
         url = await tables_at(f"sqlite://{records / 'bellhop.db'}")
         database = await stack.enter_async_context(await Database.open(url))
         pulse = await stack.enter_async_context(Pulse(None))
-        queue = await stack.enter_async_context(Queue(redis_url))
+        queue = await stack.enter_async_context(Queue(redis_url, answer_seconds=60))
         own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})
         log, leases = Log(database, pulse), Leases(database, LEASE_SECONDS)
         catalogue = Catalogue([repository, *(_other(home, slug) for slug in others)])

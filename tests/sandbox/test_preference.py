@@ -27,7 +27,7 @@ pytestmark = pytest.mark.needs("redis")
 @asynccontextmanager
 async def working(house: Household, redis_url: str) -> AsyncIterator[None]:
     """A worker's process runs on that host, and the others know."""
-    async with Queue(redis_url) as queue:
+    async with Queue(redis_url, answer_seconds=60) as queue:
         await house.sign().give()
         running = asyncio.create_task(process(house, redis_url, queue).run())
         try:

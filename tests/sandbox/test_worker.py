@@ -60,7 +60,10 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
     with processes.private_directory(CACHE / "valkey") as directory:
         server = ValkeyServer(directory)
         server.start()
-        async with household(settings={"WARM_BOXES": "0"}) as house, Queue(server.url) as queue:
+        async with (
+            household(settings={"WARM_BOXES": "0"}) as house,
+            Queue(server.url, answer_seconds=60) as queue,
+        ):
             held = Held(FINISH)
             house.model.script(MODEL, FINISH, held, FINISH)
             # Each is opened when its turn comes: the reconciler would drive the others early.
@@ -87,7 +90,7 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
 
 
 async def test_a_worker_that_is_rung_for_has_a_box_wait_and_leaves_none_behind(redis_url: str) -> None:
-    async with household(others=("acme/web",)) as house, Queue(redis_url) as queue:
+    async with household(others=("acme/web",)) as house, Queue(redis_url, answer_seconds=60) as queue:
         boxes, place = WarmBoxes(house.database), await house.environment.place()
 
         async def waits() -> str | None:

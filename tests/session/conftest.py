@@ -32,7 +32,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def room(database: Database, redis_url: str) -> AsyncIterator[Room]:
     """The whole room; the reconciler leaves nothing alone."""
-    async with Pulse(None) as pulse, Queue(redis_url) as queue:
+    async with Pulse(None) as pulse, Queue(redis_url, answer_seconds=60) as queue:
         log = Log(database, pulse)
         leases = Leases(database, lease_seconds=600.0)
         directory = Directory(database)

@@ -17,7 +17,7 @@ from tests.session.room import eventually
 
 async def test_a_job_is_in_line_once_runs_and_may_be_in_line_again(redis_url: str) -> None:
     ran: asyncio.Queue[str] = asyncio.Queue()
-    async with Queue(redis_url) as queue:
+    async with Queue(redis_url, answer_seconds=60) as queue:
         assert await queue.enqueue("run_turn", "s1", 1) == "new"
         assert await queue.enqueue("run_turn", "s1", 1) == "known"
         assert await queue.enqueue("run_turn", "s1", 2) == "new"
@@ -86,7 +86,7 @@ async def test_a_job_that_fails_is_not_tried_again_by_arq(redis_url: str) -> Non
         tries += 1
         raise ValueError(session_id)
 
-    async with Queue(redis_url) as queue:
+    async with Queue(redis_url, answer_seconds=60) as queue:
         await queue.enqueue("route_session", "s1", 1)
         arq = worker(redis_url, {"route_session": fail}, concurrency=1, job_timeout_seconds=100)
         running = asyncio.create_task(arq.async_run())
@@ -104,7 +104,7 @@ async def test_a_job_that_fails_is_not_tried_again_by_arq(redis_url: str) -> Non
 
 
 async def test_nothing_in_redis_can_run_code_here(redis_url: str) -> None:
-    async with Queue(redis_url) as queue, redis.Redis.from_url(redis_url) as client:
+    async with Queue(redis_url, answer_seconds=60) as queue, redis.Redis.from_url(redis_url) as client:
         await queue.enqueue("run_turn", "s1", 1)
         body = await client.get("arq:job:run_turn:s1:1")
     assert deserialize(body)["a"] == ["s1"]
@@ -120,7 +120,7 @@ async def test_a_dead_redis_is_said_and_never_raised() -> None:
 
 
 async def test_a_live_redis_has_nothing_to_complain_of(redis_url: str) -> None:
-    async with Queue(redis_url) as queue:
+    async with Queue(redis_url, answer_seconds=60) as queue:
         assert await queue.check() is None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -160,7 +161,7 @@ def _part(operations: list[Operation], webhooks: list[str]) -> Json:
     kept = CACHE / f"octokit-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}.json"
     if not kept.exists():
         part = _cut(json.loads(installed_description().read_text()), operations, webhooks)
-        draft = kept.with_suffix(f".{hashlib.sha256(str(id(part)).encode()).hexdigest()[:8]}")
+        draft = kept.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps(part))
         draft.replace(kept)
     return json.loads(kept.read_text())

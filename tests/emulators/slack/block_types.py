@@ -10,7 +10,6 @@ import fcntl
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 from tests.emulators.slack.declarations import Declarations
 from tests.provision.places import CHECKOUT
@@ -35,23 +34,23 @@ _INSTEAD = {"AnyBlock": "KnownBlock"}
 @cache
 def block_kit() -> Declarations | None:
     """The declarations; None where they cannot be had."""
-    folder = _PREFIX / "node_modules" / PACKAGE / "dist"
-    if not folder.exists():
-        if shutil.which("npm") is None:
-            return None
-        _install(folder)
-    return Declarations((folder.joinpath(name).read_text() for name in _FILES), _INSTEAD)
-
-
-def _install(folder: Path) -> None:
+    files = [_PREFIX / "node_modules" / PACKAGE / "dist" / name for name in _FILES]
     _CACHE.mkdir(exist_ok=True)
     with (_CACHE / "slack-types.lock").open("w") as lock:
+        # Asked for under the lock: another process may be about to unpack them.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _PREFIX.mkdir(parents=True, exist_ok=True)
-            subprocess.run(
-                [*_INSTALL, "--prefix", str(_PREFIX), f"{PACKAGE}@{VERSION}"],
-                check=True,
-                timeout=_INSTALL_SECONDS,
-                capture_output=True,
-            )
+        if not all(file.exists() for file in files):
+            if shutil.which("npm") is None:
+                return None
+            _install()
+    return Declarations((file.read_text() for file in files), _INSTEAD)
+
+
+def _install() -> None:
+    _PREFIX.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [*_INSTALL, "--prefix", str(_PREFIX), f"{PACKAGE}@{VERSION}"],
+        check=True,
+        timeout=_INSTALL_SECONDS,
+        capture_output=True,
+    )
