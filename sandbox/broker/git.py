@@ -14,6 +14,7 @@ from typing import BinaryIO
 MEBIBYTE = 1024 * 1024
 STDERR_LIMIT_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
+END_SECONDS = 2.0
 
 # A proxy or a company's own certificates are the host's business; nothing else of its environment is git's.
 TRANSPORT_VARIABLES = (
@@ -187,7 +188,7 @@ async def running_git(
         env={**clean_environment({**SAFE_CONFIG, **config}), **variables},
         start_new_session=True,
     )
-    killing = asyncio.get_running_loop().call_later(timeout_seconds, _kill_group, process)
+    killing = asyncio.get_running_loop().call_later(timeout_seconds, _tell_group, process, signal.SIGTERM)
     try:
         yield process
     finally:
@@ -231,11 +232,20 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> 
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    _kill_group(process)
+    """It has ended, by force where it does not heed. Killed at once it would leave its locks, and all that is
+    written to the repository later would fail."""
+    _tell_group(process, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        _tell_group(process, signal.SIGKILL)
     await process.wait()
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+def _tell_group(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, how)
