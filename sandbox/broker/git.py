@@ -14,7 +14,7 @@ from typing import BinaryIO
 MEBIBYTE = 1024 * 1024
 STDERR_LIMIT_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
-END_SECONDS = 2.0
+END_SECONDS = 10.0
 
 # A proxy or a company's own certificates are the host's business; nothing else of its environment is git's.
 TRANSPORT_VARIABLES = (
