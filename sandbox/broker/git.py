@@ -234,18 +234,18 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> 
 async def _kill(process: asyncio.subprocess.Process) -> None:
     """It has ended, by force where it does not heed. Killed at once it would leave its locks, and all that is
     written to the repository later would fail."""
-    _tell_group(process, signal.SIGTERM)
+    if process.returncode is None:
+        _tell_group(process, signal.SIGTERM)
+    ended = asyncio.ensure_future(process.wait())
     try:
-        async with asyncio.timeout(END_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        pass
+        # It may be over while something that it started holds its pipes: that has to end too.
+        await asyncio.wait([ended], timeout=END_SECONDS)
     finally:
-        _tell_group(process, signal.SIGKILL)
-    await process.wait()
+        if not ended.done():
+            _tell_group(process, signal.SIGKILL)
+    await ended
 
 
 def _tell_group(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, how)
