@@ -14,6 +14,7 @@ from typing import BinaryIO
 MEBIBYTE = 1024 * 1024
 STDERR_LIMIT_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
+END_SECONDS = 10.0
 
 # A proxy or a company's own certificates are the host's business; nothing else of its environment is git's.
 TRANSPORT_VARIABLES = (
@@ -187,7 +188,7 @@ async def running_git(
         env={**clean_environment({**SAFE_CONFIG, **config}), **variables},
         start_new_session=True,
     )
-    killing = asyncio.get_running_loop().call_later(timeout_seconds, _kill_group, process)
+    killing = asyncio.get_running_loop().call_later(timeout_seconds, _tell_group, process, signal.SIGTERM)
     try:
         yield process
     finally:
@@ -231,11 +232,20 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> 
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    _kill_group(process)
-    await process.wait()
-
-
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+    """It has ended, by force where it does not heed. Killed at once it would leave its locks, and all that is
+    written to the repository later would fail."""
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _tell_group(process, signal.SIGTERM)
+    ended = asyncio.ensure_future(process.wait())
+    try:
+        # It may be over while something that it started holds its pipes: that has to end too.
+        await asyncio.wait([ended], timeout=END_SECONDS)
+    finally:
+        if not ended.done():
+            _tell_group(process, signal.SIGKILL)
+    await ended
+
+
+def _tell_group(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, how)

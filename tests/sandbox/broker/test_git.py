@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from sandbox.broker.git import GitFailed, GitOutputTooLarge, GitTimeout, run_git, running_git
 from tests.sandbox.workbench import Workbench
+from tests.session.room import eventually
 
 
 async def test_a_failure_says_what_git_said(mirror: Path) -> None:
@@ -41,6 +43,30 @@ async def test_a_running_command_ends_at_its_limit_and_with_its_context(mirror: 
     async with running_git(mirror, "slow", config=slow, variables={}, timeout_seconds=60) as process:
         assert process.returncode is None
     assert process.returncode is not None
+
+
+async def test_a_git_that_is_ended_at_its_work_leaves_no_lock_behind(mirror: Path, tmp_path: Path) -> None:
+    hooks, locked = tmp_path / "hooks", tmp_path / "locked"
+    hooks.mkdir()
+    hook = hooks / "reference-transaction"
+    hook.write_text(f'#!/bin/sh\n[ "$1" != prepared ] || {{ touch {locked}; sleep 600; }}\n')
+    hook.chmod(0o755)
+    update = ("update-ref", "refs/heads/other", "main")
+
+    async def is_locked() -> bool:
+        return locked.exists()
+
+    working = asyncio.create_task(run_git(mirror, *update, config={"core.hooksPath": str(hooks)}))
+    await eventually(is_locked)
+    assert locks(mirror)
+    working.cancel()
+    await asyncio.wait([working])
+    assert locks(mirror) == []
+    await run_git(mirror, *update)
+
+
+def locks(repository: Path) -> list[Path]:
+    return list(repository.rglob("*.lock"))
 
 
 async def test_no_protocol_is_open_unless_asked_for(mirror: Path) -> None:
