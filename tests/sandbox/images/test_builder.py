@@ -267,7 +267,7 @@ async def test_a_build_and_its_sessions_in_containers(
 
         def listen(text: str) -> None:
             if text.startswith("$ echo warm"):
-                labels = {"label": ["bellhop.purpose=build", own]}
+                labels: dict[str, str | list[str] | bool] = {"label": ["bellhop.purpose=build", own]}
                 found = engine.containers.list(filters=labels, ignore_removed=True)
                 seen.extend(softened(each.attrs["HostConfig"], SECCOMP_PROFILE.read_text()) for each in found)
 
