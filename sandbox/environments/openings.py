@@ -27,7 +27,7 @@ class Openings(Generic[B]):
             yield
 
     async def open(self, name: str, work: Callable[[], Coroutine[None, None, B]]) -> B:
-        """What `work` opens. Whoever is cancelled waits a moment for its end, and what it opened is closed."""
+        """What `work` opens. Whoever is cancelled waits a moment for its end; what it opened is closed."""
         lock = self._locks.setdefault(name, asyncio.Lock())
         await lock.acquire()
         opening = asyncio.create_task(work(), name=f"opening of {name}")
