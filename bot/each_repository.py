@@ -37,11 +37,12 @@ class EachRepository:
 
         Emits: RepositoryChosen, and what begins the other sessions; or EachFailed. Raises: DatabaseDown.
         """
-        if view.each_by is None:
+        if view.each_by is None or view.asked is None:
             return
+        first = view.asked.candidates[0].slug
 
         async def origin_of(slug: str, prompt: Prompt) -> Origin:
-            root = await self._root(slug, prompt.text, view)
+            root = await self._root(slug, prompt.text, first, view)
             return view.origin.model_copy(update={"thread": root, "message": root})
 
         try:
@@ -49,7 +50,7 @@ class EachRepository:
         except Refusal as refusal:
             await self._commands.fail_each(view.id, refusal.sentence)
 
-    async def _root(self, slug: str, request: str, view: SessionView) -> str:
+    async def _root(self, slug: str, request: str, first: str, view: SessionView) -> str:
         """The id of the message whose thread is to be that repository's. It is kept, so that it is written
         once even where the session could not be opened then."""
         platform, origin, ref = self._platform, view.origin, f"each:{slug}"
@@ -61,7 +62,7 @@ class EachRepository:
         key = f"chat:{platform.name}:{view.id}:{ref}"
         try:
             link = await platform.permalink(request_at, origin.message) if origin.message else None
-            text = questions.begun_for(slug, request, view.requester.name, link)
+            text = questions.begun_for(slug, request, view.requester.name, first, link)
             root = await platform.post(channel, Post("notice", view.id, text, ref), key)
         except PlatformError as error:
             _log.warning("chat.no_thread_begun", session_id=view.id, repository=slug, detail=str(error))

@@ -262,7 +262,10 @@ class Rooms:
         if room is None:
             room = Room(session_id, self._log, self._pulse, self._fragments)
         await room.refresh()
-        room = self._rooms.setdefault(session_id, room)
+        # Who came in first meanwhile may have looked at the log earlier.
+        while (first := self._rooms.setdefault(session_id, room)) is not room:
+            room = first
+            await room.refresh()
         self._rooms.move_to_end(session_id)
         self._forget_old()
         return room

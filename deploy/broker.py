@@ -30,6 +30,7 @@ from sandbox.broker.door_desk import DoorDesk
 from sandbox.broker.gateway import ModelGateway, Provider, gateway_routes
 from sandbox.broker.git_http import GitDoorParts, GitThroughDoor
 from sandbox.broker.github_sign_in import GitHubSignIn
+from sandbox.broker.letting_go import LettingGo
 from sandbox.broker.operations import Operation, Part, application
 from sandbox.broker.people_desk import GrantGone, LinkedAccounts, PeopleDesk
 from sandbox.broker.presence import presence
@@ -77,7 +78,8 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
     async with AsyncExitStack() as stack:
         vault, accounts = vault_over(settings, core.secrets), github_accounts(core)
         secrets = StoredSecrets(vault)
-        desk = _forge_desk(core, accounts)
+        places = StorePlaces.under(settings.bellhop_home)
+        desk = _forge_desk(core, accounts, places)
         sign_in = GitHubSignIn(github_oauth(settings), settings.github_api_url)
         people = PeopleDesk(sign_in, accounts, core.directory, core.audit)
         stack.push_async_callback(people.aclose)
@@ -110,8 +112,9 @@ async def broker(core: Core, resolver: Resolver = resolve) -> AsyncIterator[None
         anchoring = asyncio.create_task(anchors.run(), name="audit anchors")
         stack.callback(anchoring.cancel)
         if settings.saved_work_days:
-            letting_go = CarriedWork(SavedWork(core.database)).run(timedelta(days=settings.saved_work_days))
-            stack.callback(asyncio.create_task(letting_go, name="saved work").cancel)
+            kept = timedelta(days=settings.saved_work_days)
+            letting_go = LettingGo(SavedWork(core.database), places.quarantines, kept)
+            stack.callback(asyncio.create_task(letting_go.run(), name="saved work").cancel)
         yield
 
 
@@ -120,7 +123,7 @@ def _slack_desk(core: Core, vault: Vault) -> SlackDesk:
     return SlackDesk(slack_oauth(core.settings), teams, vault, core.database, core.directory, core.audit)
 
 
-def _forge_desk(core: Core, accounts: GitHubAccounts) -> ForgeDesk:
+def _forge_desk(core: Core, accounts: GitHubAccounts, places: StorePlaces) -> ForgeDesk:
     linked = LinkedAccounts(core.directory, accounts)
     return ForgeDesk(
         DeskParts(
@@ -131,7 +134,7 @@ def _forge_desk(core: Core, accounts: GitHubAccounts) -> ForgeDesk:
             rights=Rights({"github": linked}, f"{core.settings.page_address}/account"),
             audit=core.audit,
             switch=core.switch,
-            places=StorePlaces.under(core.settings.bellhop_home),
+            places=places,
             carried=CarriedWork(SavedWork(core.database)) if core.settings.sandbox_registry else None,
         )
     )

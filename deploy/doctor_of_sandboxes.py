@@ -25,7 +25,7 @@ from session.settings import Settings
 
 MOST_LINES = 12
 PROBE = "doctor"
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 30.0
 _TRYING_OUT = " Good for trying out; for production, start a Docker engine and set SANDBOX_BACKEND=docker"
 
 

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from deploy.boxes import open_environment
-from deploy.work import BuildPlaces, image_builder
-from sandbox.doors import WorkerDoors
-from sandbox.images.reaping import ImageReaper
+from deploy.host import HostParts, HostPlaces, host_parts, image_builder
+from sandbox.environments.protocol import SandboxFailed
 from session.broker import Broker
 from session.catalogue import Catalogue, UnknownRepository
 from session.database import Database
 from session.halt import KillSwitch
 from session.image_builds import ImageBuild, ImageBuilds
-from session.locks import Locks
+from session.leases import Leases
+from session.log import Log
+from session.pulse import Pulse
 from session.settings import Settings
 
 _BUSY = "Nothing was built: another worker builds this image at the moment, or all work is stopped."
@@ -36,15 +37,25 @@ async def list_images(settings: Settings) -> int:
 
 
 async def build_image(settings: Settings, slug: str) -> int:
-    """Builds a repository's image here and prints what that says; 1 when there is none in the end.
+    """Builds a repository's image here, after making room where that is short, and prints what was removed
+    and what the build says; 1 when there is no image in the end.
 
     Raises: DatabaseDown, CatalogueError, EnvironmentUnavailable.
     """
+    removed: list[str] = []
     try:
-        async with _places(settings) as places:
-            build = await image_builder(places).build(slug, _print)
+        async with _host(settings) as host:
+            host.catalogue.get(slug)
+            # What that did not help the build finds out.
+            await _parts(host).disk.make_room(removed.append)
+            if removed:
+                print(f"Removed to make room: {', '.join(removed)}.")
+            build = await image_builder(host).build(slug, _print)
     except UnknownRepository as error:
         print(f"bellhop: {error.sentence}", file=sys.stderr)
+        return 1
+    except SandboxFailed as error:
+        print(f"bellhop: {error}", file=sys.stderr)
         return 1
     if build is None:
         print(f"bellhop: {_BUSY}", file=sys.stderr)
@@ -59,33 +70,29 @@ async def build_image(settings: Settings, slug: str) -> int:
 async def prune_images(settings: Settings) -> int:
     """Takes away the images of this host that nobody needs. Raises: DatabaseDown, CatalogueError,
     EnvironmentUnavailable."""
-    async with _places(settings) as places:
-        doors = WorkerDoors(places.broker, places.environment, settings.bellhop_home / "inbound")
-        reaper = ImageReaper(
-            places.environment,
-            ImageBuilds(places.database),
-            Locks(places.database),
-            places.catalogue,
-            doors,
-            settings.bellhop_home / "inbound",
-        )
-        gone = await reaper.sweep()
+    async with _host(settings) as host:
+        gone = await _parts(host).unused.sweep()
     print("1 image is gone." if gone == 1 else f"{gone} images are gone.")
     return 0
 
 
 @asynccontextmanager
-async def _places(settings: Settings) -> AsyncIterator[BuildPlaces]:
+async def _host(settings: Settings) -> AsyncIterator[HostPlaces]:
     catalogue = Catalogue.load(settings.repositories_file)
     async with await Database.open(settings.database_address) as database:
         await database.migrate()
         environment = await open_environment(settings)
         try:
-            async with Broker(settings.broker_address) as broker:
+            async with Broker(settings.broker_address) as broker, Pulse(None) as pulse:
                 switch = KillSwitch(database)
-                yield BuildPlaces(settings, catalogue, database, broker, switch, environment)
+                yield HostPlaces(settings, catalogue, database, broker, switch, environment, pulse)
         finally:
             await environment.aclose()
+
+
+def _parts(host: HostPlaces) -> HostParts:
+    leases = Leases(host.database, host.settings.lease_seconds)
+    return host_parts(host, Log(host.database, host.pulse), leases)
 
 
 def _lines(builds: list[ImageBuild], now: datetime) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from sandbox.broker.socket_server import QuietServer
+from sandbox.broker.socket_server import KEEP_ALIVE_SECONDS, QuietServer
 from session.settings import SettingsError
 
 _GRACE_SECONDS = 3
@@ -37,7 +37,12 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serves until the context ends; streams that are still open get a moment, then are cut."""
     config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = QuietServer(config)
     running = asyncio.create_task(server.serve([listener]), name="web server")

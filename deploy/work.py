@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx2
@@ -17,51 +16,30 @@ from classifier.plain_words import KnownModel, PlainWords
 from classifier.reading import Reading
 from classifier.routing import Routing
 from deploy.core import Core
+from deploy.host import HostPlaces, host_parts, image_builder
 from sandbox.agent.chat_completions import ChatCompletionsModel, ModelChain
 from sandbox.agent.model import Model
 from sandbox.agent.model_catalogue import ModelCatalogue, load_models
 from sandbox.agent.model_gateway import BROKER_MODELS, PLACEHOLDER_KEY, broker_http_client
 from sandbox.agent.provider_client import provider_client
 from sandbox.agent.tools import discover_tools
-from sandbox.broker.client import BrokerForge
-from sandbox.bundles import Bundles
-from sandbox.disk_room import DiskLimits
-from sandbox.disk_watch import DiskWatch
-from sandbox.doors import WorkerDoors
-from sandbox.driver import DriverParts, Places, TurnDriver
+from sandbox.driver import DriverParts, TurnDriver
 from sandbox.environments.protocol import Environment
 from sandbox.halting import HaltWatch
-from sandbox.images.builder import ImageBuilder
 from sandbox.images.jobs import ImageJobs
-from sandbox.images.ready_images import ReadyImages
-from sandbox.images.reaping import ImageReaper
-from sandbox.images.running_build import BuilderParts
 from sandbox.jobs import Jobs, JobTimes
 from sandbox.merging import Merger
 from sandbox.preference import Preference
-from sandbox.reaper import Reaper
-from sandbox.session_boxes import SessionBoxes
 from sandbox.sharing import Sharing
 from sandbox.sign_of_life import SignOfLife
-from sandbox.snapshots import SnapshotKeeper
-from sandbox.warm_pool.making import WarmParts
-from sandbox.warm_pool.pool import WarmPool
 from sandbox.worker import WorkerProcess
-from session.boxes import Boxes
-from session.broker import Broker, model_headers
-from session.catalogue import Catalogue
+from session.broker import model_headers
 from session.concurrency import Concurrency
-from session.database import Database
-from session.halt import KillSwitch
 from session.hosts import Hosts
-from session.image_builds import ImageBuilds
 from session.locks import Locks
 from session.picks import Picks
 from session.reconciler import Reconciler
 from session.settings import Settings, SettingsError, parted
-from session.snapshots import Snapshots
-from session.warm_boxes import WarmBoxes
-from session.warm_hints import WarmHints
 from skills.library import built_in_source, folder_source
 
 _NO_KEY = (
@@ -99,30 +77,19 @@ def _worker(
     core: Core, environment: Environment, choosing: Classifier, reading: Reading, models: _Models
 ) -> WorkerProcess:
     settings = core.settings
-    forge = BrokerForge(core.broker, settings.bellhop_home / "exchange")
-    places = Places.under(settings.bellhop_home)
-    doors = WorkerDoors(core.broker, environment, places.inbound)
-    hosts = Hosts(core.database, settings.lease_seconds)
-    snapshots = SnapshotKeeper(environment, core.log, Snapshots(core.database))
-    builds, locks = ImageBuilds(core.database), Locks(core.database)
-    images = ReadyImages(environment, builds)
-    limits = DiskLimits.of(settings)
-    waiting, hints = WarmBoxes(core.database), WarmHints(core.database, core.pulse)
-    warm = WarmParts(environment, forge, doors, images, builds, waiting, hints, places.inbound, limits)
-    pool = WarmPool(warm, core.catalogue, locks, core.switch, settings.warm_boxes)
-    record = Boxes(core.database)
-    boxes = SessionBoxes(environment, record, pool)
-    unused = ImageReaper(environment, builds, locks, core.catalogue, doors, places.inbound)
-    reaper = Reaper(environment, boxes, pool, core.log, core.leases, doors, snapshots, places.inbound, unused)
-    disk = DiskWatch(environment, boxes, core.log, reaper, pool, snapshots, unused, limits)
+    places = HostPlaces(
+        settings, core.catalogue, core.database, core.broker, core.switch, environment, core.pulse
+    )
+    host = host_parts(places, core.log, core.leases)
+    locks, hosts = Locks(core.database), Hosts(core.database, settings.lease_seconds)
     parts = DriverParts(
         environment=environment,
-        boxes=boxes,
-        forge=forge,
-        doors=doors,
-        snapshots=snapshots,
-        disk=disk,
-        images=images,
+        boxes=host.boxes,
+        forge=host.forge,
+        doors=host.doors,
+        snapshots=host.snapshots,
+        disk=host.disk,
+        images=host.images,
         broker=core.broker,
         switch=core.switch,
         catalogue=core.catalogue,
@@ -135,7 +102,7 @@ def _worker(
         tools=discover_tools(),
         skills=(folder_source("organisation", settings.bellhop_home / "skills"), built_in_source()),
         settings=settings,
-        places=places,
+        places=host.places,
     )
     jobs = Jobs(
         log=core.log,
@@ -148,13 +115,13 @@ def _worker(
             most=settings.max_sessions,
             most_per_person=settings.max_sessions_per_person,
         ),
-        preference=Preference(environment, record, hosts, core.leases, core.queue),
+        preference=Preference(environment, host.record, hosts, core.leases, core.queue),
         driver=TurnDriver(parts),
         merger=Merger(
             core.log,
             core.effects,
             core.catalogue,
-            forge,
+            host.forge,
             pause_seconds=settings.pause_seconds,
         ),
         times=JobTimes(settings.heartbeat_seconds, settings.lease_seconds, settings.turn_limit_seconds),
@@ -185,15 +152,15 @@ def _worker(
             grace_seconds=settings.sweep_seconds,
             pause_seconds=settings.pause_seconds,
         ),
-        reaper=reaper,
-        snapshots=snapshots,
-        pool=pool,
-        sharing=Sharing(environment, snapshots, builds),
+        reaper=host.reaper,
+        snapshots=host.snapshots,
+        pool=host.pool,
+        sharing=Sharing(environment, host.snapshots, host.builds),
         sign=SignOfLife(environment, hosts, settings.heartbeat_seconds),
-        disk=disk,
+        disk=host.disk,
         images=ImageJobs(
-            image_builder(_build_places(core, environment)),
-            disk,
+            image_builder(places),
+            host.disk,
             core.catalogue,
             locks,
             timedelta(seconds=settings.lease_seconds),
@@ -201,43 +168,6 @@ def _worker(
         image_interval_minutes=settings.image_interval_minutes,
         concurrency=settings.worker_concurrency,
         turn_limit_seconds=settings.turn_limit_seconds,
-    )
-
-
-def _build_places(core: Core, environment: Environment) -> BuildPlaces:
-    return BuildPlaces(core.settings, core.catalogue, core.database, core.broker, core.switch, environment)
-
-
-@dataclass(frozen=True, slots=True)
-class BuildPlaces:
-    """What it takes to build images on this host."""
-
-    settings: Settings
-    catalogue: Catalogue
-    database: Database
-    broker: Broker
-    switch: KillSwitch
-    environment: Environment
-
-
-def image_builder(places: BuildPlaces) -> ImageBuilder:
-    """What builds images of repositories on this host."""
-    settings = places.settings
-    own = Places.under(settings.bellhop_home)
-    return ImageBuilder(
-        BuilderParts(
-            environment=places.environment,
-            forge=BrokerForge(places.broker, settings.bellhop_home / "exchange"),
-            doors=WorkerDoors(places.broker, places.environment, own.inbound),
-            bundles=Bundles(own.bundles),
-            builds=ImageBuilds(places.database),
-            locks=Locks(places.database),
-            switch=places.switch,
-            catalogue=places.catalogue,
-            inbound=own.inbound,
-            lease=timedelta(seconds=settings.lease_seconds),
-            limits=DiskLimits.of(settings),
-        )
     )
 
 

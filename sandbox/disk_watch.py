@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -81,9 +81,9 @@ class DiskWatch:
         if short := await self.make_room():
             raise NoRoom(f"{short}; clearing what nobody needs did not help")
 
-    async def make_room(self) -> str:
+    async def make_room(self, tell: Callable[[str], None] | None = None) -> str:
         """Boxes that wait, images, snapshots and stopped boxes that can be spared are gone, until there is
-        room; what is short all the same, in words.
+        room; what is short all the same, in words. `tell` hears what was removed, one after another.
 
         Raises: EnvironmentUnavailable, SandboxFailed, DatabaseDown.
         """
@@ -94,6 +94,8 @@ class DiskWatch:
             log.warning("disk short", reason=short)
             async for what in self._cleared():
                 log.warning("room made", removed=what)
+                if tell is not None:
+                    tell(what)
                 if not (short := await self.shortage()):
                     break
             return short
@@ -105,19 +107,19 @@ class DiskWatch:
     async def _cleared(self) -> AsyncIterator[str]:
         """Removes one thing after another, what is missed least first; what each was."""
         if count := await self._waiting_boxes():
-            yield f"{count} boxes that waited"
+            yield "1 box that waited" if count == 1 else f"{count} boxes that waited"
         if count := await self._images.sweep(kept=1):
-            yield f"{count} images"
+            yield "1 image" if count == 1 else f"{count} images"
         for snapshot in await self._snapshots.oldest_first():
             await self._snapshots.drop(snapshot)
-            yield snapshot.reference
+            yield f"the snapshot {snapshot.reference}"
         for box in await self._reaper.spare():
             try:
                 await self._reaper.remove(box)
             except (SandboxFailed, BrokerUnavailable, BrokerFailed) as error:
                 log.warning("box not removed", box=box.name, error=str(error))
                 continue
-            yield box.name
+            yield f"the stopped box {box.name}"
 
     async def _waiting_boxes(self) -> int:
         """How many boxes of the warm pool were removed."""

@@ -104,6 +104,18 @@ class Preparation:
             return f"all files of the workspace are as this host last saved them; {NOT_KEPT}"
         return "all files of the workspace are as they were last saved"
 
+    @property
+    def let_go(self) -> bool:
+        """Whether, where nothing came back, there was something that is not kept any more."""
+        turn = self._parts.turn
+        for record in reversed(turn.records):
+            match record.event:
+                case e.TurnFinished() if turn.view.saved:
+                    return True
+                case e.RepositoryChosen():
+                    break
+        return self._parts.quarantine.let_go
+
     async def complete(self) -> Prepared:
         """The box is as the turn's work needs it: at the base, its services there, its set-up done.
 
@@ -135,8 +147,8 @@ class Preparation:
         if snapshot is None:
             return ""
         quarantine = self._parts.quarantine
-        if quarantine.let_go and await quarantine.resolve(snapshot.checkpoint) is None:
-            # It is newer than all that this host took in.
+        if await quarantine.resolve(snapshot.checkpoint) is None:
+            # It is newer than all that is kept of what was saved.
             return f"everything is as it was after turn {snapshot.turns}; {NOT_KEPT}"
         if await quarantine.resolve(CHECKPOINT_REF) == snapshot.checkpoint:
             return (

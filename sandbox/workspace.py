@@ -22,7 +22,6 @@ from sandbox.environments.images import IMAGE_LABEL
 from sandbox.environments.protocol import (
     WORKSPACE,
     Environment,
-    EnvironmentUnavailable,
     ImageMissing,
     Sandbox,
     SandboxFailed,
@@ -31,6 +30,7 @@ from sandbox.environments.protocol import (
 from sandbox.environments.runner_client import RunnerClient, RunnerError, RunnerGone
 from sandbox.holds import refusal
 from sandbox.images.ready_images import ReadyImages, Start
+from sandbox.lost_boxes import why_lost
 from sandbox.preparation import Beginnings, Preparation, PreparationParts
 from sandbox.session_boxes import SessionBoxes
 from sandbox.snapshots import Finished, SnapshotKeeper
@@ -132,7 +132,7 @@ class Workspace:
             how=self._how,
             replaced=earlier and made,
             restored=restored,
-            let_go=made and not restored and self._quarantine.let_go,
+            let_go=made and not restored and preparation.let_go,
             secrets=self._door.secrets if self._door else (),
         )
         await self._turn.append(ready, *(self._note() if made and not state.laid_out else ()))
@@ -225,17 +225,10 @@ class Workspace:
         async with self._files.exchanging():
             if self._opened.runner is not lost:
                 return
-            cause = await self._why_lost()
+            cause = await why_lost(self._opened)
             await self.close()
             await self._turn.append(e.SandboxLost(cause=cause))
             await self.open()
-
-    async def _why_lost(self) -> str:
-        try:
-            return await self._opened.cause_of_death() or "it stopped answering"
-        except (EnvironmentUnavailable, SandboxFailed):
-            # Whether it runs, and what is left of it, is seen when its engine is back.
-            return "its engine does not answer either"
 
     async def holds_work(self) -> bool:
         """Whether the session's files are in the box, so that its checkpoint may be replaced by them."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from session import access
-from session.events import EachFailed, EachRequested, Event, RepositoryAsked
+from session.events import BegunWith, EachFailed, EachRequested, Event, RepositoryAsked
 from session.inbox import AlreadyClaimed, Claim
 from session.people import Origin, Person, Prompt
 from session.prompting import PromptCommands
@@ -43,7 +43,7 @@ class EachCommands(PromptCommands, RepositoryCommands):
         view = await self.check_pick(session_id, by)
         if view.origin.platform == "web":
             _check_shown(view, shown)
-            return await self.begin_each(session_id, by, _same(view.origin), claim=claim)
+            return await self._begin_all(view, by, _same(view.origin), claim)
         actor = await self._actor(by)
 
         def decide(view: SessionView) -> list[Event]:
@@ -62,9 +62,14 @@ class EachCommands(PromptCommands, RepositoryCommands):
 
         Emits: RepositoryChosen, and what begins the other sessions.
         """
-        view = await self.check_pick(session_id, by)
+        return await self._begin_all(await self.check_pick(session_id, by), by, origin_of, claim)
+
+    async def _begin_all(
+        self, view: SessionView, by: Person, origin_of: OriginOf, claim: Claim | None
+    ) -> SessionView:
         first, *others = (candidate.slug for candidate in _several_asked(view).candidates)
-        begun = [await self._begin(slug, view, origin_of) for slug in others]
+        begun_with = BegunWith(session_id=view.id, slug=first)
+        begun = [await self._begin(slug, view, begun_with, origin_of) for slug in others]
         return await self.pick_repository(
             view.id, first, by, instead_of="", beside=tuple(others), beside_sessions=tuple(begun), claim=claim
         )
@@ -74,12 +79,13 @@ class EachCommands(PromptCommands, RepositoryCommands):
         failed = EachFailed(sentence=sentence)
         return await self._record(session_id, lambda view: [failed] if view.each_by else [], None)
 
-    async def _begin(self, slug: str, view: SessionView, origin_of: OriginOf) -> str:
+    async def _begin(self, slug: str, view: SessionView, begun_with: BegunWith, origin_of: OriginOf) -> str:
         """The id of the session for that repository, begun now or by an earlier try."""
         prompt = _for_repository(view, slug)
         claim = Claim(source=view.origin.platform, event_id=f"each:{view.id}:{slug}")
         try:
-            return (await self.open_session(prompt, await origin_of(slug, prompt), claim=claim)).id
+            origin = await origin_of(slug, prompt)
+            return (await self.open_session(prompt, origin, begun_with=begun_with, claim=claim)).id
         except AlreadyClaimed as begun:
             return begun.session_id
 

@@ -62,6 +62,7 @@ from session.turn_events import (
 from session.understood import WordsTaken, WordsUnderstood, WordsWithdrawn
 from session.vocabulary import (
     ApprovalKind,
+    BegunWith,
     Candidate,
     CheckResult,
     Event,
@@ -85,6 +86,7 @@ __all__ = [
     "ApprovalVoided",
     "ApprovalWithdrawn",
     "ArtifactAdded",
+    "BegunWith",
     "BoxStart",
     "BranchPublished",
     "BudgetWarned",
@@ -158,11 +160,13 @@ __all__ = [
 
 
 class SessionOpened(Event):
-    """Somebody rang: the session exists and its repository is being worked out."""
+    """Somebody rang: the session exists and its repository is being worked out. `begun_with`: the session
+    beside which it began, where a request was about several repositories."""
 
     title: str
     origin: Origin
     requester: Person
+    begun_with: BegunWith | None = None
 
 
 class TitleChanged(Event):

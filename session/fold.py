@@ -56,4 +56,5 @@ def _opened(record: e.Recorded) -> SessionView:
         requester=event.requester,
         created_at=record.at,
         updated_at=record.at,
+        begun_with=event.begun_with,
     )

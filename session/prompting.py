@@ -11,6 +11,7 @@ from session.access import Actor
 from session.desk import Desk, check_text, titled
 from session.events import (
     ApprovalVoided,
+    BegunWith,
     Event,
     PromptCancelled,
     PromptEdited,
@@ -48,9 +49,14 @@ class PromptCommands(Desk):
     """Commands around prompts."""
 
     async def open_session(
-        self, prompt: Prompt, origin: Origin, *, claim: Claim | None = None
+        self,
+        prompt: Prompt,
+        origin: Origin,
+        *,
+        begun_with: BegunWith | None = None,
+        claim: Claim | None = None,
     ) -> SessionView:
-        """The new session, its first prompt in line, routing under way.
+        """The new session, its first prompt in line, routing under way. begun_with: the one it begins beside.
 
         Emits: SessionOpened, PromptQueued.
         """
@@ -58,7 +64,9 @@ class PromptCommands(Desk):
         check_text(prompt.text, alone=not prompt.attachments)
         if prompt.model is None:
             prompt = prompt.model_copy(update={"model": (await self._preferred(prompt.author)).model})
-        opened = SessionOpened(title=titled(prompt.text), origin=origin, requester=prompt.author)
+        opened = SessionOpened(
+            title=titled(prompt.text), origin=origin, requester=prompt.author, begun_with=begun_with
+        )
         session_id = secrets.token_hex(5)
         view = await self._log.create(session_id, [opened, PromptQueued(prompt=prompt)], claim=claim)
         await self._drive(view)

@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -48,6 +48,9 @@ _log = structlog.get_logger(__name__)
 _QUEUE = "bellhop:jobs"
 _ANSWER_SECONDS = 2.0
 """A Redis that takes longer is treated as away: nobody's command waits for it."""
+
+_FINISH_SECONDS = 5.0
+"""So long a worker that ends waits until Redis has taken note of the jobs that were done."""
 
 _CONNECT_SECONDS = 1
 _POLL_SECONDS = 0.02
@@ -169,12 +172,16 @@ class JobWorker(Worker):
     """arq's worker, whose `close` waits for its jobs and leaves no connection open, and which leaves jobs to
     the workers that they are handed on to. `place` is where it is, empty for nowhere in particular.
 
-    arq's own asks Redis something first, and leaves the connections open when it does not answer. A job also
-    stays in line until it ends, and arq asks Redis about each of them at every look, also about those that it
-    runs itself. This worker does not.
+    arq's own asks Redis something first, and leaves the connections open when it does not answer. Jobs that
+    have just ended it takes out of line in tasks of their own, which it does not wait for. A job also stays
+    in line until it ends, and arq asks Redis about each of them at every look, also about those that it runs
+    itself. This worker does not.
     """
 
-    place = ""
+    def __init__(self, *arguments: Any, place: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.place = place
+        self._finishing: set[asyncio.Task[Any]] = set()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Start those of the jobs that nobody runs yet and that are for this worker."""
@@ -182,15 +189,44 @@ class JobWorker(Worker):
         free = [name for name in names if name not in self.tasks and _is_for(name, self.place)]
         await super().start_jobs([name.encode() for name in free])
 
+    async def finish_job(self, *args: Any, **kwargs: Any) -> None:
+        """As arq's own; `close` waits for it."""
+        with self._seen_out():
+            await super().finish_job(*args, **kwargs)
+
+    async def finish_failed_job(self, *args: Any, **kwargs: Any) -> None:
+        """As arq's own; `close` waits for it."""
+        with self._seen_out():
+            await super().finish_failed_job(*args, **kwargs)
+
     async def close(self) -> None:
         """End the jobs that run, then the connection, whether Redis answers or not."""
-        running = [task for task in (self.main_task, *self.tasks.values()) if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await _ended(task for task in (self.main_task, *self.tasks.values()) if task is not None)
+        if finishing := [*self._finishing]:
+            await asyncio.wait(finishing, timeout=_FINISH_SECONDS)
+            await _ended(finishing)
         if self._pool is not None:
             await self._pool.aclose(close_connection_pool=True)
             self._pool = None
+
+    @contextmanager
+    def _seen_out(self) -> Iterator[None]:
+        # arq shields it from the job's own end, so it is a task by itself.
+        task = asyncio.current_task()
+        assert task is not None
+        self._finishing.add(task)
+        try:
+            yield
+        finally:
+            self._finishing.discard(task)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancelled, and waited for; what they raise is heard by nobody."""
+    ending = [*tasks]
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 def worker(
@@ -219,8 +255,9 @@ def worker(
         )
         for name, handler in handlers.items()
     ]
-    made = JobWorker(
+    return JobWorker(
         functions,
+        place=place,
         cron_jobs=[_cron(each, job_timeout_seconds) for each in regular],
         queue_name=_QUEUE,
         redis_pool=connect(redis_url),
@@ -235,8 +272,6 @@ def worker(
         job_deserializer=deserialize,
         log_results=False,
     )
-    made.place = place
-    return made
 
 
 def _is_for(name: str, place: str) -> bool:

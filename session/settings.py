@@ -182,7 +182,7 @@ class Settings(DiscordSettings):
     )
     saved_work_days: int = setting(
         30,
-        "days that a quiet session's work is kept in the database for other hosts; 0: for ever",
+        "days that a quiet session's work is kept outside its sandbox; 0: for ever",
         "90",
         ge=0,
     )

@@ -101,7 +101,8 @@ class SessionView(Declared):
     `sandbox_lost` is why the box died, until there is one again. `limits_reached` is of the current or last
     turn. `unread`: short messages of which it is not known yet what they want. `model` was wished for in
     words; empty: the usual one. `words`: what can be taken back with one word. `each_by`: who wants a session
-    for each repository of `asked`, while these are still to begin.
+    for each repository of `asked`, while these are still to begin. `begun_with`: the session that asked,
+    where this one is such a session.
     """
 
     id: str
@@ -112,6 +113,7 @@ class SessionView(Declared):
     requester: Person
     created_at: datetime
     updated_at: datetime
+    begun_with: e.BegunWith | None = None
     prompts: tuple[PromptView, ...] = ()
     repository: e.RepositoryChosen | None = None
     asked: e.RepositoryAsked | None = None

@@ -26,6 +26,13 @@ class Candidate(Declared):
     reason: str = ""
 
 
+class BegunWith(Declared):
+    """The session with which others began, one for each repository of a request, and its repository then."""
+
+    session_id: str
+    slug: str
+
+
 class Hold(Declared):
     """One thing that keeps work from leaving the sandbox.
 

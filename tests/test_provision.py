@@ -18,7 +18,7 @@ import pytest
 import redis.asyncio
 
 from tests.conftest import boxed, unavailable
-from tests.provision import docker_engine, parts, places, postgres, processes, valkey
+from tests.provision import docker_engine, forks, parts, places, postgres, processes, valkey
 from tests.provision.lent_database import LentDatabase
 
 
@@ -41,7 +41,7 @@ test_the_next_database_does_not_see_the_last_one = (
 
 # Its own backend is left: cut too early, it would leave the others. Each has ended when this returns.
 _CUT_OTHERS = (
-    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
@@ -173,9 +173,15 @@ def test_a_server_that_ends_at_once_is_reported_with_its_log(tmp_path: Path) -> 
     server = processes.Server(tmp_path)
     with pytest.raises(processes.ServerDidNotStart, match="no such luck"):
         server.start(
-            ["sh", "-c", "echo no such luck; exit 1", str(tmp_path)], lambda: False, timeout_seconds=10
+            ["sh", "-c", "echo no such luck; exit 1", str(tmp_path)], lambda: False, timeout_seconds=60
         )
     assert server.pid is None
+
+
+async def test_a_port_is_given_to_one_alone() -> None:
+    program = "from tests.provision.processes import free_port\nprint(*[free_port() for _ in range(400)])"
+    given = (await forks.run_program(program)).split()
+    assert len(set(given)) == 400
 
 
 def test_every_part_tells_whether_it_is_here() -> None:

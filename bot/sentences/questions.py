@@ -30,10 +30,11 @@ def repository_settled(chosen: e.RepositoryChosen) -> str:
     return f"Repository: **{chosen.slug}**{who}.{beside}"
 
 
-def begun_for(slug: str, request: str, requester: str, link: str | None) -> str:
-    """The first message of one repository's thread, when several were meant. link: to the request."""
-    where = f"[a request]({link})" if link else "a request"
-    part = f"Part of {where} of {requester} about several repositories."
+def begun_for(slug: str, request: str, requester: str, first: str, link: str | None) -> str:
+    """The first message of one repository's thread, when several were meant. first: the repository that
+    stays with the request. link: to the request, where the session of that one lives."""
+    where = f"[{first}]({link})" if link else f"**{first}**"
+    part = f"Begun with {where}, for a request of {requester} about several repositories."
     return f"**{slug}**: {one_line(request, 200)}\n\n{part}"
 
 

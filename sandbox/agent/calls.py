@@ -21,6 +21,7 @@ from sandbox.workspace import Workspace
 from session import events as e
 
 MAX_SIDE_BY_SIDE = 8
+HALT_LOOK_SECONDS = 0.25
 log = structlog.get_logger()
 
 UNKNOWN = (
@@ -156,6 +157,7 @@ class CallRunner:
             )
         except RunnerError as error:
             return ToolResult(str(error), "error")
+        await self._while_halted()
         await self._workspace.recover(runner)
         if self._workspace.is_new and call.tool.journaled:
             return ToolResult(UNKNOWN, "unknown")
@@ -164,6 +166,14 @@ class CallRunner:
             return await self._made(call.tool, context, call.arguments)
         except RunnerError as error:
             return ToolResult(f"{UNKNOWN} ({error})", "unknown")
+
+    async def _while_halted(self) -> None:
+        """Returns when everything goes on. A box that was killed for a halt is not opened again under it: the
+        stop that comes with it ends the turn meanwhile, in the name of whoever stopped all."""
+        while True:
+            if self._halted is None or not await self._halted():
+                return
+            await asyncio.sleep(HALT_LOOK_SECONDS)
 
     def _waits(self, call: Call) -> bool:
         """Whether the box has to be ready for it; a call that will be refused waits for nothing."""

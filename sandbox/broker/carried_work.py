@@ -9,18 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
 from sandbox.broker.quarantine import Quarantine, QuarantineRefused, Received
-from session.database import DatabaseDown
 from session.saved_work import SavedWork
 
 log = structlog.get_logger()
-
-LOOK_SECONDS = 3600.0
 
 
 class CarriedWork:
@@ -53,17 +49,6 @@ class CarriedWork:
             else:
                 let_go = True
         return let_go
-
-    async def run(self, kept: timedelta) -> None:
-        """Let go, again and again, of the work of sessions that are over and quiet for longer than that; an
-        outage is waited out. Each host's broker does it: whoever comes first leaves nothing to the others."""
-        while True:
-            try:
-                if count := await self._saved.let_go(kept):
-                    log.info("saved work let go", bundles=count)
-            except DatabaseDown as error:
-                log.warning("saved work not looked at", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
 
 
 def _read(bundle: Path, most_bytes: int) -> bytes:

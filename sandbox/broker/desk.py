@@ -17,6 +17,7 @@ from sandbox.broker.carried_work import CarriedWork
 from sandbox.broker.operations import Caller, Operation, Part
 from sandbox.broker.publishing import Publication, inspected, publish
 from sandbox.broker.quarantine import Quarantine, QuarantineLimits
+from sandbox.broker.quarantines import Quarantines
 from sandbox.broker.rights import NotApproved, NotPermitted, Rights
 from sandbox.broker.still_text import still
 from sandbox.forge.protocol import Credential, Forge, ForgeRepository, Mirror, PullRequestRef
@@ -38,17 +39,13 @@ from session.view import ApprovalView, SessionView
 class StorePlaces:
     """Directories of the broker: quarantines by session, and where workers lay down bundles for it."""
 
-    quarantines: Path
+    quarantines: Quarantines
     exchange: Path
 
     @classmethod
     def under(cls, home: Path) -> StorePlaces:
         """The usual places below BELLHOP_HOME."""
-        return cls(home / "quarantine", home / "exchange")
-
-    def quarantine(self, session_id: str, slug: str) -> Path:
-        """Where a session's work in that repository is taken in."""
-        return self.quarantines / session_id / f"{slug.lower()}.git"
+        return cls(Quarantines(home / "quarantine"), home / "exchange")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,12 @@ class ForgeDesk:
         case = await self._case(session_id)
         await self._audited(case, actor, "forge.fetch", case.where.slug)
         mirror = await case.forge.sync_mirror(case.where)
-        path = self._parts.places.quarantine(session_id, case.repository.slug)
-        quarantine = await Quarantine.create(path, mirror.path, limits=self._parts.limits)
-        carried = self._parts.carried
-        let_go = carried is not None and await carried.bring(quarantine, session_id, case.repository.slug)
+        slug, quarantines = case.repository.slug, self._parts.places.quarantines
+        path = quarantines.path(session_id, slug)
+        async with quarantines.in_use(session_id):
+            quarantine = await Quarantine.create(path, mirror.path, limits=self._parts.limits)
+            carried = self._parts.carried
+            let_go = carried is not None and await carried.bring(quarantine, session_id, slug)
         return wire.Prepared(
             mirror=str(mirror.path), head_sha=mirror.head_sha, quarantine=str(path), let_go=let_go
         )
@@ -272,7 +271,7 @@ class ForgeDesk:
         return await read_base(case.repository, mirror, case.base)
 
     def _quarantine(self, case: _Case) -> Quarantine:
-        path = self._parts.places.quarantine(case.view.id, case.repository.slug)
+        path = self._parts.places.quarantines.path(case.view.id, case.repository.slug)
         return Quarantine(path, self._parts.limits)
 
     async def _approved(self, case: _Case, asked: wire.Outward) -> ApprovalView | None:

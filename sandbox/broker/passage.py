@@ -43,7 +43,7 @@ class Passage(Response):
         self._meter = meter
         self._settle = settle
         self._billed = True
-        self._settled = False
+        self._counting: asyncio.Future[None] | None = None
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,9 +112,10 @@ class Passage(Response):
                 await send({"type": "http.response.body", "body": clean, "more_body": True})
 
     async def _count(self) -> None:
-        if not self._settled:
-            self._settled = True
-            await self._settle(self._meter if self._billed else None)
+        """Once, whoever asks for it, and to its end: also for a caller who hangs up in the middle of it."""
+        if self._counting is None:
+            self._counting = asyncio.ensure_future(self._settle(self._meter if self._billed else None))
+        await asyncio.shield(self._counting)
 
 
 def failure(status: int, code: str, message: str, **more: str) -> JSONResponse:

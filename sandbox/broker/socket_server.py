@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 EVERY_PART: frozenset[Part] = frozenset({"bot", "web", "worker", "operator"})
 CREDENTIALS = struct.Struct("3i")
+KEEP_ALIVE_SECONDS = 75
+"""How long a silent connection is kept. Clients give theirs up earlier: whoever answers must not come first,
+or a request that is just being sent meets the end of the connection."""
 
 
 class QuietServer(uvicorn.Server):
@@ -68,6 +71,7 @@ async def serving(app: ASGIApp, path: Path, users: Mapping[int, frozenset[Part]]
         lifespan="off",
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
     )
     server = QuietServer(config)

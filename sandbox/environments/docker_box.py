@@ -9,6 +9,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from sandbox.environments.docker_connection import Engine
+from sandbox.environments.docker_containers import REMOVING
 from sandbox.environments.docker_images import DockerImages
 from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.images import ImageTag, KeptImage
@@ -105,6 +106,8 @@ class DockerSandbox(OpenBox):
         state = self._container.attrs["State"]
         if state["Running"]:
             return None
+        if self._container.status == REMOVING:
+            return "removed"
         if state["OOMKilled"]:
             return "out of memory"
         return "killed" if state["ExitCode"] == 137 else f"exited with {state['ExitCode']}"

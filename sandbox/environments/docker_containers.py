@@ -47,6 +47,10 @@ RUNNER_LABEL = "bellhop.runner"
 NEXT = ".next"
 MOVED_REPOSITORY = "bellhop/moved"
 SNAPSHOT_REPOSITORY = "bellhop/snapshot"
+REMOVING = "removing"
+"""The status of a container that the engine is about to forget."""
+
+REMOVING_SECONDS = 60
 
 
 class Containers:
@@ -87,7 +91,7 @@ class Containers:
             return container
         self._remove(self._get(self._title(spec.name) + NEXT))
         if container.status == "running":
-            container.kill()
+            self.kill(spec.name)
             container.wait()
         repository = f"{MOVED_REPOSITORY}-{self._owner}-{spec.name}"
         container.commit(repository, "1", pause=False, changes=f"LABEL {READY_LABEL}=1")
@@ -147,9 +151,15 @@ class Containers:
 
     def _get(self, title: str) -> Container | None:
         try:
-            return self._client.containers.get(title)
+            found = self._client.containers.get(title)
+            if found.status == REMOVING:
+                # Somebody takes it away: it neither starts again nor gives its name to another before it is
+                # gone.
+                found.wait(timeout=REMOVING_SECONDS, condition="removed")
+                return None
         except NotFound:
             return None
+        return found
 
     def _remove(self, container: Container | None) -> None:
         try:

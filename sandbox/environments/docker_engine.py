@@ -245,7 +245,8 @@ class DockerEnvironment:
                 runner = await adopted_runner(socket_path)
                 return self._box(client, container, spec, runner, "adopted")
             except RunnerGone:
-                await self._engine.call(failing, container.kill)
+                # It may be dying, of which the engine hears a moment later than whoever spoke to it.
+                await self._engine.call(failing, containers.kill, spec.name)
         if origin == "restarted":
             # They are in the network of the box's former life, which nothing reaches.
             await self._end_services(client, spec.name)

@@ -108,12 +108,13 @@ class DockerImages:
 
     def list(self) -> Sequence[KeptImage]:
         """Every repository image of this owner."""
-        found = self._client.images.list(filters={"reference": f"{KEPT_REPOSITORY}*"})
+        # Asked in one go: what the SDK lists it looks up one by one, and fails when one goes in between.
+        found = self._client.api.images(filters={"reference": f"{KEPT_REPOSITORY}*"})
         return [
-            KeptImage(reference, dict(image.labels), int(image.attrs["Size"]))
+            KeptImage(reference, dict(image["Labels"] or {}), int(image["Size"]))
             for image in found
-            for reference in image.tags
-            if self._is_own(reference, image.labels)
+            for reference in image["RepoTags"] or ()
+            if self._is_own(reference, image["Labels"] or {})
         ]
 
     def _is_own(self, reference: str, labels: Mapping[str, str]) -> bool:

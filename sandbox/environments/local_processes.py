@@ -32,7 +32,9 @@ class BoxRecord:
 
     def running(self) -> bool:
         """Whether that very process lives; its number alone may be another's by now."""
-        return self.pid is not None and started_ticks_of(self.pid) == self.started_ticks
+        if self.pid is None or self.started_ticks is None:  # it had ended before it was written down
+            return False
+        return started_ticks_of(self.pid) == self.started_ticks
 
 
 def lives(pid_file: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, TypeVar
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 10.0
 
 B = TypeVar("B", bound=AbstractAsyncContextManager[object])
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 MIB = 1024 * 1024
-HOLD_SECONDS = 20
+# Who is nobody's child keeps what it took for longer than anybody waits for its end.
+HOLD_SECONDS = 120 if sys.argv[1:2] == ["lasting"] else 20
 MOST_PROCESSES = 400
 MOST_BYTES = 320 * MIB
 MOST_SOCKETS = 1000
@@ -40,8 +41,13 @@ def nameless(act: str, *arguments: str) -> None:
             silence = os.open("/dev/null", os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(silence, descriptor)
-            os.execve(sys.executable, [sys.executable, __file__, act, *arguments], {})
+            os.execve(sys.executable, [sys.executable, __file__, "lasting", act, *arguments], {})
         os._exit(0)
+
+
+def lasting(act: str, *arguments: str) -> None:
+    """Another act, which is not over by itself soon."""
+    globals()[act](*arguments)
 
 
 def memory() -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page
 
 from companion_web.sign_in import one_time_link
 from session.people import Person
-from tests.companion_web.browser import Served
+from tests.companion_web.browser import Served, new_page
 
 
 @asynccontextmanager
@@ -18,7 +18,7 @@ async def signed_in(browser: Browser, pages: Served, person: Person) -> AsyncIte
     """A page of a fresh profile in which that person has signed in. What the content security policy stops
     fails no test here: it is what an attack is stopped by."""
     context = await browser.new_context()
-    page = await context.new_page()
+    page = await new_page(context)
     await page.goto(await one_time_link(pages.directory, pages.url, person))
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(f"{pages.url}/")

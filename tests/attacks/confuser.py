@@ -15,7 +15,7 @@ TOLD = json.loads(Path(sys.argv[1]).read_text())
 PORT: int = TOLD["port"]
 PLAIN: int = TOLD["plain"]
 DOOR = ("127.0.0.1", 3128)
-SECONDS = 20
+SECONDS = 60
 PUBLIC = "public.example.com"
 
 

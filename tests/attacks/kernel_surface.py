@@ -20,7 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-ACT_SECONDS = 10
+ACT_SECONDS = 60
 LIBC = ctypes.CDLL(None, use_errno=True)
 # x86_64, and the table that all newer architectures share. Source: the kernel's syscall tables.
 NUMBERS = {

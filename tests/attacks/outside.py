@@ -18,7 +18,7 @@ from tests.sandbox.door.stage import BOX, SESSION, Stage
 from tests.sandbox.door.upstream import Got, Reply, Upstream
 from tests.sandbox.environments.boxes import LIMITS, call_id, run
 
-PROGRAM_SECONDS = 60.0
+PROGRAM_SECONDS = 110.0
 
 
 def forms(secret: str) -> tuple[bytes, ...]:

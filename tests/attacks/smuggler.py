@@ -17,7 +17,7 @@ CANARY: str = TOLD["canary"]
 PORT: int = TOLD["port"]
 SINK: int = TOLD["sink"]
 DOOR = ("127.0.0.1", 3128)
-SECONDS = 20
+SECONDS = 60
 ALLOWED, POSTED, INDEX, UNREAD, EVIL = (
     f"{name}.example.com" for name in ("api", "post", "index", "unread", "evil")
 )

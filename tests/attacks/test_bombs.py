@@ -12,7 +12,6 @@ mapping holds; in a local box it counts resident pages only.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from tests.attacks.frame import Control, refuted
 from tests.attacks.outside import program
 from tests.sandbox.door.stage import HOST, SESSION, stage
 from tests.sandbox.environments.boxes import LIMITS, MIB, Bench, call_id, run
+from tests.session.room import eventually
 
 CONTROLS = (
     Control(
@@ -52,12 +52,14 @@ async def both_work(box: Sandbox, neighbour: Sandbox, after: str) -> None:
 
 async def ended(box: Sandbox, act: str) -> None:
     """The process that left its call is gone, or the attack had what it wanted."""
-    for _ in range(100):
-        done = await run(box, "kill -0 $(cat nameless)")
-        if done.exit_code == 1:
-            return
-        await asyncio.sleep(0.1)
-    refuted(False, f"what a finished call left behind kept {act}")
+
+    async def is_gone() -> bool:
+        return (await run(box, "kill -0 $(cat nameless)")).exit_code == 1
+
+    try:
+        await eventually(is_gone)
+    except TimeoutError:
+        refuted(False, f"what a finished call left behind kept {act}")
 
 
 async def test_processes_are_bounded_and_give_way_to_the_next_call(bench: Bench) -> None:

@@ -175,7 +175,7 @@ async def test_what_a_worker_hands_over_is_a_plain_file_of_the_exchange() -> Non
         bench.bundle(secret)
         (exchange / "link").symlink_to(secret)
         os.mkfifo(exchange / "pipe")
-        async with Broker(house.parts.settings.broker_address) as broker, asyncio.timeout(20):
+        async with Broker(house.parts.settings.broker_address) as broker, asyncio.timeout(60):
             for file in ("link", "pipe", ".", "../../secret.bundle"):
                 asked = wire.Handover(session_id=view.id, file=file)
                 with pytest.raises(BrokerRefused, match=r"cannot be read|not a regular file"):

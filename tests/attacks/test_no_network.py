@@ -11,6 +11,7 @@ family outside of such namespaces, and a file system without the host's sockets.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,7 +39,8 @@ CONTROLS = (
 )
 PROOF = "test_nothing_outside"
 
-ABSTRACT, SIBLINGS = "bellhop-attack", "bellhop-sibling"
+# Such names are the whole machine's, and attacks run side by side.
+ABSTRACT, SIBLINGS = f"bellhop-attack-{secrets.token_hex(8)}", "bellhop-sibling"
 LISTENER = f"""\
 import socket
 tcp = socket.create_server(("0.0.0.0", 18471))
@@ -60,7 +62,7 @@ SOCKETS = (
 
 
 @asynccontextmanager
-async def unix_listeners(path: Path, met: list[str], name: str = ABSTRACT) -> AsyncIterator[None]:
+async def unix_listeners(path: Path, met: list[str]) -> AsyncIterator[None]:
     """The host's: one with a name in the file system, one with an abstract name, which notes its callers."""
 
     async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,7 +70,7 @@ async def unix_listeners(path: Path, met: list[str], name: str = ABSTRACT) -> As
         writer.close()
 
     abstract = socket.socket(socket.AF_UNIX)
-    abstract.bind(f"\0{name}")
+    abstract.bind(f"\0{ABSTRACT}")
     async with (
         await asyncio.start_unix_server(note, sock=abstract),
         await asyncio.start_unix_server(note, path),

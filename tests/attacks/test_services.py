@@ -21,7 +21,7 @@ from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.service import ServiceSpec
 from tests.attacks.frame import Control, refuted
 from tests.attacks.outside import own_addresses, program, sink
-from tests.attacks.test_no_network import SOCKETS, own_addresses6, unix_listeners
+from tests.attacks.test_no_network import ABSTRACT, SOCKETS, own_addresses6, unix_listeners
 from tests.sandbox.environments.boxes import Bench, service_image
 
 pytestmark = pytest.mark.needs("docker")
@@ -32,8 +32,6 @@ CONTROLS = (
     ),
 )
 PROOF = "test_nothing_outside"
-# One of its own: such names are the whole machine's, and attacks run side by side.
-ABSTRACT = "bellhop-attack-service"
 RUN = 'printf %s "$TOLD" >/tmp/told.json; exec python3 -c "$CODE" /tmp/told.json'
 
 
@@ -52,7 +50,7 @@ async def test_nothing_outside_is_reached_from_a_service(
         outside = await stack.enter_async_context(sink())
         bench.directory.chmod(0o755)
         path = bench.directory / "host.sock"
-        await stack.enter_async_context(unix_listeners(path, met, ABSTRACT))
+        await stack.enter_async_context(unix_listeners(path, met))
         box = await stack.enter_async_context(bench.box())
         await bench.environment.open_service(box.name, ServiceSpec("store", image))
         told = {

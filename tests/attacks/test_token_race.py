@@ -63,7 +63,7 @@ class Between:
     async def carry(self, request: web.Request) -> web.StreamResponse:
         """One request there, and its answer back."""
         sent = {name: value for name, value in request.headers.items() if name.lower() in CARRIED}
-        async with httpx.AsyncClient(base_url=self.target, timeout=20) as there:
+        async with httpx.AsyncClient(base_url=self.target, timeout=60) as there:
             answer = await there.request(
                 request.method, request.path_qs, content=await request.read(), headers=sent
             )

@@ -100,7 +100,7 @@ async def preview(calls: Iterable[ApiCall]) -> None:
 
     Source: https://docs.slack.dev/messaging/unfurling-links-in-messages
     """
-    async with httpx.AsyncClient(headers=SLACKBOT) as slack:
+    async with httpx.AsyncClient(headers=SLACKBOT, timeout=60) as slack:
         for call in calls:
             told = (call.args.get("unfurl_links"), call.args.get("unfurl_media"))
             if call.method != "chat.postMessage" or all(str(one).lower() in ("false", "0") for one in told):
@@ -171,7 +171,7 @@ async def test_what_the_agent_writes_is_not_fetched_and_rings_nobody(open_house:
         }
         own = {link for link in links if link.startswith(house.url)}
         assert own
-        async with httpx.AsyncClient(headers=SLACKBOT, follow_redirects=True) as slack:
+        async with httpx.AsyncClient(headers=SLACKBOT, follow_redirects=True, timeout=60) as slack:
             for link in own:
                 shown = await slack.get(link)
                 refuted("half a cent" not in shown.text, "our page tells strangers of a session")

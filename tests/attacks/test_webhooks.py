@@ -93,7 +93,7 @@ def slack_forgeries(secret: str, body: str) -> Iterator[Forgery]:
 
 
 async def test_forged_slack_requests_start_and_approve_nothing(open_house: OpenHouse) -> None:
-    async with open_house(way="http") as house, httpx.AsyncClient(base_url=house.url) as attacker:
+    async with open_house(way="http") as house, httpx.AsyncClient(base_url=house.url, timeout=60) as attacker:
         ada = await house.member("Ada")
         house.model.script(AGENT, FIX, PROPOSE, FINISH)
         thread = await ada.asks("round half a cent up")

@@ -48,7 +48,7 @@ PROOF = "test_sixty_payloads_in_every_field"
 
 pytestmark = pytest.mark.needs("chromium")
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 SCAN = (Path(__file__).parent / "strange_elements.js").read_text()
 FETCHED = f"""async paths => {{

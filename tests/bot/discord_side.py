@@ -47,7 +47,7 @@ async def bot_on(
     """The bot, connected and taking events, until the block ends."""
     platform = platform or discord_platform(discord)
     async with rooms.serving(platform, interval_seconds=interval_seconds):
-        await asyncio.wait_for(platform.ready(), 10)
+        await asyncio.wait_for(platform.ready(), 60)
         yield platform
 
 

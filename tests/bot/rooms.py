@@ -200,7 +200,7 @@ async def open_rooms(
             log = Log(database, pulse)
             directory = Directory(database)
             customs = Customs.over(database, directory, CATALOGUE, Audit(database), MODELS)
-            leases = Leases(database)
+            leases = Leases(database, lease_seconds=600.0)
             commands = Commands(log, queue, directory, leases, CATALOGUE, customs.people)
             messages = ChatMessages(database)
             outbox, effects = Outbox(database, pulse), Effects(database)

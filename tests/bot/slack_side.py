@@ -67,7 +67,7 @@ async def bot_on(
     """The bot, connected and taking events, until the block ends."""
     platform = platform or slack_platform(slack, way, SessionPreviews(rooms.log, PUBLIC_URL))
     async with rooms.serving(platform, interval_seconds=interval_seconds):
-        await asyncio.wait_for(platform.ready(), 10)
+        await asyncio.wait_for(platform.ready(), 60)
         if way == "socket":
             await slack.wait_for_connection()
             yield platform

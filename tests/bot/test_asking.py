@@ -41,7 +41,7 @@ async def test_plain_words_set_preferences_and_requests_about_them_stay_requests
     console = ConsolePlatform()
     async with rooms.serving(console):
         await console.people.say("preferences model model-two")
-        told = await console.threads.wait_for(lambda m: m.only_for == "ada", 5)
+        told = await console.threads.wait_for(lambda m: m.only_for == "ada", 60)
         assert "goes to `model-two`" in told.text
         ada = await rooms.directory.resolve(identity("Ada"))
         assert await rooms.customs.people.of(ada.id) == Preferences("model-two")

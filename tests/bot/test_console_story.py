@@ -43,7 +43,7 @@ async def test_a_request_becomes_a_session_with_one_card_and_one_answer(rooms: R
     async with rooms.serving(console):
         request = await console.people.say("round invoices half up")
         session_id = await rooms.only_session()
-        await console.threads.wait_for(card_says("Finding the repository"), 5)
+        await console.threads.wait_for(card_says("Finding the repository"), 60)
         assert reactions(console.threads.get(request.id)) == {SEEN}
         await rooms.start_turn(session_id)
         await rooms.write(
@@ -51,11 +51,11 @@ async def test_a_request_becomes_a_session_with_one_card_and_one_answer(rooms: R
             e.PlanChanged(items=(e.PlanItem(text="find the rounding"),)),
             e.ToolCalled(turn_id="t0", call_id="c0", tool="bash", action="running the tests in `billing`"),
         )
-        await console.threads.wait_for(lambda m: "running the tests" in m.text, 5)
+        await console.threads.wait_for(lambda m: "running the tests" in m.text, 60)
         await rooms.write(session_id, e.TurnFinished(turn_id="t0", summary="Rounded **half up**."))
-        answer = await console.threads.wait_for(lambda m: m.kind == "answer", 5)
-        await console.threads.wait_for(card_says("Done"), 5)
-        await console.threads.wait_for(lambda m: m.id == request.id and reactions(m) == {"✅"}, 5)
+        answer = await console.threads.wait_for(lambda m: m.kind == "answer", 60)
+        await console.threads.wait_for(card_says("Done"), 60)
+        await console.threads.wait_for(lambda m: m.id == request.id and reactions(m) == {"✅"}, 60)
     assert "half up" in answer.text
     assert [m.kind for m in console.threads] == ["request", "card", "answer"]
 
@@ -67,7 +67,7 @@ async def test_a_yes_approves_exactly_what_was_shown_and_can_be_taken_back(rooms
         session_id = await rooms.only_session()
         await rooms.start_turn(session_id)
         await rooms.ask_approval(session_id)
-        asking = await console.threads.wait_for(lambda m: m.asks, 5)
+        asking = await console.threads.wait_for(lambda m: m.asks, 60)
         assert "Round half up" in asking.text
         assert "0123456" in asking.text
         await console.people.react("✅", "Grace")
@@ -75,13 +75,13 @@ async def test_a_yes_approves_exactly_what_was_shown_and_can_be_taken_back(rooms
         assert view.approvals[0].state == "given"
         assert view.approvals[0].by is not None
         assert view.approvals[0].by.name == "Grace"
-        await console.threads.wait_for(lambda m: m.id == asking.id and "Approved by Grace" in m.text, 5)
+        await console.threads.wait_for(lambda m: m.id == asking.id and "Approved by Grace" in m.text, 60)
         # Somebody else's emoji that goes away is nobody's withdrawal.
         await console.people.react("✅", "Ada", on=asking.id, added=False)
         assert (await rooms.log.view(session_id)).approvals[0].state == "given"
         await console.people.react("✅", "Grace", on=asking.id, added=False)
         assert (await rooms.log.view(session_id)).approvals[0].state == "open"
-        await console.threads.wait_for(lambda m: m.id == asking.id and m.asks, 5)
+        await console.threads.wait_for(lambda m: m.id == asking.id and m.asks, 60)
         await console.people.react("🛑", "Grace")
         assert (await rooms.log.view(session_id)).approvals[0].state == "refused"
 
@@ -94,9 +94,9 @@ async def test_a_refusal_is_told_to_that_person_alone(rooms: Rooms) -> None:
         session_id = await rooms.only_session()
         await rooms.start_turn(session_id)
         await rooms.ask_approval(session_id)
-        await console.threads.wait_for(lambda m: m.asks, 5)
+        await console.threads.wait_for(lambda m: m.asks, 60)
         await console.people.react("👍", "Linus")
-        told = await console.threads.wait_for(lambda m: m.only_for == "linus", 5)
+        told = await console.threads.wait_for(lambda m: m.only_for == "linus", 60)
         assert "approv" in told.text
         assert (await rooms.log.view(session_id)).approvals[0].state == "open"
 
@@ -110,9 +110,9 @@ async def test_plain_stop_stops_and_the_follow_up_in_line_is_kept_and_said_so(ro
         await console.people.say("also add a test", thread=request.thread)
         await console.people.say("Stop, please!", thread=request.thread)
         await console.people.say("stop please", thread=request.thread)
-        notice = await console.threads.wait_for(lambda m: m.kind == "notice" and "Stopped" in m.text, 5)
+        notice = await console.threads.wait_for(lambda m: m.kind == "notice" and "Stopped" in m.text, 60)
         assert "1 follow-up is kept" in notice.text
-        await console.threads.wait_for(card_says("Stopped"), 5)
+        await console.threads.wait_for(card_says("Stopped"), 60)
         await console.people.react("🔁")
         assert (await rooms.log.view(session_id)).state == "queued"
 
@@ -147,7 +147,7 @@ async def test_the_repository_is_asked_for_and_picked_by_button_menu_or_words(ro
             await rooms.write(
                 session_id, e.RepositoryAsked(reason="It could be two.", candidates=(candidate,))
             )
-            asked = await console.threads.wait_for(question_in(request.thread), 5)
+            asked = await console.threads.wait_for(question_in(request.thread), 60)
             if pick == "button":
                 await console.people.press("acme/web")
             elif pick == "menu":
@@ -157,7 +157,7 @@ async def test_the_repository_is_asked_for_and_picked_by_button_menu_or_words(ro
             chosen = (await rooms.log.view(session_id)).repository
             assert chosen is not None
             assert (chosen.slug, chosen.how) == ("acme/web", "picked")
-            await console.threads.wait_for(settled(asked.id), 5)
+            await console.threads.wait_for(settled(asked.id), 60)
 
 
 async def test_a_wrong_repository_is_put_right_in_two_clicks(rooms: Rooms) -> None:
@@ -166,7 +166,7 @@ async def test_a_wrong_repository_is_put_right_in_two_clicks(rooms: Rooms) -> No
         await console.people.say("round invoices half up")
         session_id = await rooms.only_session()
         await rooms.write(session_id, repository_chosen())
-        await console.threads.wait_for(lambda m: "[Wrong repository?]" in m.text, 5)
+        await console.threads.wait_for(lambda m: "[Wrong repository?]" in m.text, 60)
         await console.people.press("Wrong repository?")
         await console.people.press("", value="acme/web")
         view = await rooms.log.view(session_id)
@@ -182,10 +182,10 @@ async def test_who_may_not_pick_gets_no_menu_into_the_thread(rooms: Rooms) -> No
         await console.people.say("round invoices half up")
         session_id = await rooms.only_session()
         await rooms.start_turn(session_id)
-        await console.threads.wait_for(lambda m: "[Wrong repository?]" in m.text, 5)
+        await console.threads.wait_for(lambda m: "[Wrong repository?]" in m.text, 60)
         for name in ("Linus", "Margaret"):
             await console.people.press("Wrong repository?", name)
-            await console.threads.wait_for(told(name), 5)
+            await console.threads.wait_for(told(name), 60)
         assert not [m for m in console.threads if m.kind == "repository"]
         assert (await rooms.log.view(session_id)).state == "running"
 
@@ -202,9 +202,9 @@ async def test_a_question_is_answered_by_button(rooms: Rooms) -> None:
                 question_id="q1", turn_id="t0", call_id="c1", text="Which way?", options=("up", "even")
             ),
         )
-        await console.threads.wait_for(lambda m: m.kind == "question", 5)
+        await console.threads.wait_for(lambda m: m.kind == "question", 60)
         await console.people.press("even")
-        await console.threads.wait_for(lambda m: m.kind == "question" and "Ada: even" in m.text, 5)
+        await console.threads.wait_for(lambda m: m.kind == "question" and "Ada: even" in m.text, 60)
         answers = [
             r.event for r in await rooms.log.read(session_id) if isinstance(r.event, e.QuestionAnswered)
         ]
@@ -220,7 +220,7 @@ async def test_feedback_fork_and_an_empty_mention_get_a_kind_word(rooms: Rooms) 
         session_id = await rooms.only_session()
         await rooms.start_turn(session_id)
         await rooms.write(session_id, e.TurnFinished(turn_id="t0", summary="Done."))
-        await console.threads.wait_for(lambda m: m.kind == "answer", 5)
+        await console.threads.wait_for(lambda m: m.kind == "answer", 60)
         await console.people.react("👍🏽", "Grace")
         await console.people.react("🍴", "Grace")
         given = [r.event for r in await rooms.log.read(session_id) if isinstance(r.event, e.FeedbackGiven)]
@@ -244,7 +244,7 @@ async def test_two_people_talking_are_left_alone_until_they_call(rooms: Rooms) -
     async with rooms.serving(console):
         request = await console.people.say("round invoices half up")
         session_id = await rooms.only_session()
-        await console.threads.wait_for(lambda m: m.kind == "card", 5)
+        await console.threads.wait_for(lambda m: m.kind == "card", 60)
         thread = request.thread
         await console.people.say("and the credit notes", thread=thread, mention=False)
         await console.people.say("is that right, Ada?", "Grace", thread=thread, mention=False)
@@ -269,11 +269,11 @@ async def test_a_code_from_the_account_page_links_the_chat_account_once(rooms: R
         )
         code = await rooms.directory.issue_ticket(LINK_PURPOSE, on_the_page.id, 60)
         await console.people.say(f"link {code}")
-        told = await console.threads.wait_for(lambda m: m.only_for == "ada", 5)
+        told = await console.threads.wait_for(lambda m: m.only_for == "ada", 60)
         assert "Ada Lovelace" in told.text
         assert (await rooms.directory.resolve(identity("Ada"))).id == on_the_page.id
         await console.people.say(f"link {code}", "Grace")
-        spent = await console.threads.wait_for(lambda m: m.only_for == "grace", 5)
+        spent = await console.threads.wait_for(lambda m: m.only_for == "grace", 60)
         assert "has been used" in spent.text
         assert await rooms.sessions() == []
 
@@ -296,7 +296,7 @@ async def test_governance_asks_and_is_answered_like_everything_else(
         await rooms.start_turn(session_id)
         for number, request in enumerate(requests):
             await rooms.write(session_id, request)
-            await console.threads.wait_for(lambda m: m.asks and asked.title in m.text, 5)
+            await console.threads.wait_for(lambda m: m.asks and asked.title in m.text, 60)
             match number:
                 case 0:
                     await console.people.react("✅", "Grace")
@@ -308,7 +308,7 @@ async def test_governance_asks_and_is_answered_like_everything_else(
                     await rooms.write(session_id, e.ApprovalUsed(approval_id="a2"))
                 case 3:
                     await console.people.press("🛑 No", "Grace")
-            await console.threads.wait_for(settled_number(number + 1), 5)
+            await console.threads.wait_for(settled_number(number + 1), 60)
         view = await rooms.log.view(session_id)
     assert [item.state for item in view.approvals] == ["used", "refused", "used", "refused"]
 

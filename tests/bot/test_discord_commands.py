@@ -98,7 +98,9 @@ async def test_members_may_act_and_everybody_else_watches(rooms: Rooms) -> None:
             ada.react(request, "🛑")
             await discord.wait_for_post(request, "Stopped by Ada")
             assert await rooms.sessions() == [session_id]
-            refused = [call for call in discord.calls_to(SEND) if call.status == 403]
+            refused = await discord.wait_for(
+                lambda: [call for call in discord.calls_to(SEND) if call.status == 403]
+            )
             assert len(refused) == 1, "whoever takes no direct messages is tried once"
             assert (await rooms.log.view(session_id)).approvals[0].by is None
 

@@ -206,7 +206,7 @@ async def test_whoever_begins_to_write_where_a_session_lives_or_to_us_alone_arri
         inbox.threads.add(str(ours.id))
         platform = discord_platform(discord)
         async with running(platform, inbox):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             for person, place in (
                 (ada, channel),
                 (ada, other),
@@ -216,7 +216,7 @@ async def test_whoever_begins_to_write_where_a_session_lives_or_to_us_alone_arri
                 (grace, direct),
             ):
                 person.type_in(place)
-            arrived = {await asyncio.wait_for(inbox.arrived.get(), 10) for _ in range(2)}
+            arrived = {await asyncio.wait_for(inbox.arrived.get(), 60) for _ in range(2)}
         assert arrived == {"Ada", "Grace"}
         assert inbox.arrived.empty(), "guests, other threads, and going on writing do not count"
 
@@ -227,13 +227,13 @@ async def test_a_watched_word_starts_work_and_a_voice_clip_is_offered_unread() -
         inbox = Notebook(watched="outage")
         platform = discord_platform(discord)
         async with running(platform, inbox):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             clip = File("voice.ogg", b"OggS", "audio/ogg", seconds=3.5)
             ada.say(channel, "all is well", mention_bot=False)
             ada.say(
                 channel, "an outage again", mention_bot=False, files=[clip, File("notes.txt", b"at noon")]
             )
-            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            await asyncio.wait_for(inbox.spoken_to.wait(), 60)
             (message,) = inbox.messages
             assert (message.text, message.mentions_bot) == ("an outage again", False)
             assert [item.text for item in message.attachments] == ["at noon"]

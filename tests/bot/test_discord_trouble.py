@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.messages import ChatMessage, Place, Post
-from bot.platforms.protocol import PlatformError
+from bot.platforms.protocol import PlaceGone, PlatformError
 from session import events as e
 from tests.bot.discord_side import FINDING, SEND, bot_on, discord_platform, seen, sent, session_of
 from tests.bot.rooms import Rooms
@@ -58,7 +58,7 @@ async def test_a_second_try_with_the_same_key_is_the_first_message() -> None:
         place = Place(discord.guild_id, str(channel.id), str(request.id))
         platform = discord_platform(discord)
         async with running(platform, Notebook()):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             first, second, other = [
                 await platform.post(place, Post("update", "s1", "halfway"), key) for key in ("k1", "k1", "k2")
             ]
@@ -151,9 +151,12 @@ async def test_what_is_pressed_is_acknowledged_although_the_database_hangs(
             await session_of(rooms, discord, request)
             card = discord.posts(request)[0]
             await seen(discord, request)
-            blocker = sqlite3.connect(tmp_path / "bellhop.db", isolation_level=None)
+            blocker = sqlite3.connect(
+                tmp_path / "bellhop.db", timeout=60, isolation_level=None, check_same_thread=False
+            )
             try:
-                blocker.execute("BEGIN EXCLUSIVE")
+                # In a thread of its own: what the bot just writes must come to its end.
+                await asyncio.to_thread(blocker.execute, "BEGIN EXCLUSIVE")
                 await ada.press(card, "Stop")
                 asked = await ada.command(channel, "bellhop", task="one more")
                 assert asked.answer == SAY_LATER
@@ -184,6 +187,20 @@ async def test_an_answer_that_comes_too_late_goes_to_the_person_directly(rooms: 
             assert f"/{discord.guild_id}/{request.id}" in told.shown
 
 
+async def test_of_two_things_said_at_once_a_closed_mailbox_is_tried_with_one(rooms: Rooms) -> None:
+    async with DiscordEmulator(allow_unread=True) as discord:
+        place = Place(discord.guild_id, str(discord.channel("general").id))
+        async with bot_on(discord, rooms) as platform:
+            user = discord.person("Deaf").user
+            await platform.tell(place, str(user.id), "hello")
+            user.takes_messages = False
+            ends = await asyncio.gather(
+                *(platform.tell(place, str(user.id), text) for text in ("one", "two")), return_exceptions=True
+            )
+        assert [type(end) for end in ends] == [PlaceGone, PlaceGone]
+        assert [call.status for call in discord.calls_to(SEND)] == [200, 403]
+
+
 async def test_a_token_that_discord_does_not_take_ends_it(rooms: Rooms) -> None:
     async with DiscordEmulator(allow_unread=True) as discord:
         platform = discord_platform(discord, token="wrong")
@@ -200,12 +217,12 @@ async def test_after_a_refused_token_nothing_is_asked_any_more() -> None:
         place = Place(discord.guild_id, str(channel.id), str(request.id))
         platform = discord_platform(discord)
         connected = asyncio.create_task(platform.run(Notebook()))
-        await asyncio.wait_for(platform.ready(), 10)
+        await asyncio.wait_for(platform.ready(), 60)
         discord.fail_next("PUT /channels/{}/messages/{}/reactions/{}/@me", Denied(401))
         with pytest.raises(PlatformError, match="check DISCORD_BOT_TOKEN"):
             await platform.react(place, str(request.id), "👀")
         with pytest.raises(PlatformError, match="check DISCORD_BOT_TOKEN"):
-            await asyncio.wait_for(connected, 10)
+            await asyncio.wait_for(connected, 60)
         asked = len(discord.calls)
         with pytest.raises(PlatformError):
             await platform.react(place, str(request.id), "👀")
@@ -240,7 +257,7 @@ async def test_what_hangs_ends_with_the_bot() -> None:
     async with DiscordEmulator() as discord:
         platform, inbox = discord_platform(discord), Hanging()
         async with running(platform, inbox):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             discord.person("Ada").say(discord.channel("general"), "round invoices half up")
-            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            await asyncio.wait_for(inbox.spoken_to.wait(), 60)
         assert inbox.ended

@@ -21,7 +21,6 @@ from tests.emulators.slack.emulator import SlackEmulator
 
 BOTH = (e.Candidate(slug="acme/web"), e.Candidate(slug="acme/billing"))
 ASKED = e.RepositoryAsked(reason="Both send mails.", candidates=BOTH, together=True)
-BEGINS = "Part of"
 
 
 async def began(rooms: Rooms, session_id: str) -> str:
@@ -34,6 +33,7 @@ async def began(rooms: Rooms, session_id: str) -> str:
     other = await rooms.log.view(other_id)
     (prompt,) = other.waiting_prompts
     assert (prompt.prompt.text, prompt.prompt.repository) == ("bump the mail library", "acme/billing")
+    assert other.begun_with == e.BegunWith(session_id=session_id, slug="acme/web")
     assert other.requester == view.requester
     assert other.origin.thread not in ("", view.origin.thread)
     return other_id
@@ -50,19 +50,19 @@ async def test_each_gets_a_session_at_the_word_of_who_asked(rooms: Rooms) -> Non
         def question(message: ConsoleMessage) -> bool:
             return message.kind == "repository" and f"[{EACH}]" in message.text
 
-        asked = await console.threads.wait_for(question, 5)
+        asked = await console.threads.wait_for(question, 60)
         await console.people.press(EACH, "Linus")
-        refused = await console.threads.wait_for(lambda m: m.only_for == "linus", 5)
+        refused = await console.threads.wait_for(lambda m: m.only_for == "linus", 60)
         assert "Only Ada or an approver" in refused.text
         assert await rooms.sessions() == [session_id]
 
         # Two press at once: each repository still has one session, and one thread.
         await asyncio.gather(console.people.press(EACH), console.people.press(EACH))
-        settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 5)
+        settled = await console.threads.wait_for(lambda m: m.id == asked.id and "The same for" in m.text, 60)
         other_id = await began(rooms, session_id)
         assert "picked by Ada" in settled.text
         thread = (await rooms.log.view(other_id)).origin.thread
-        await console.threads.wait_for(lambda m: m.kind == "card" and m.thread == thread, 5)
+        await console.threads.wait_for(lambda m: m.kind == "card" and m.thread == thread, 60)
         await console.people.say("only the major version", thread=thread)
         assert len((await rooms.log.view(other_id)).prompts) == 2
         assert {m.thread for m in console.threads} == {request.thread, thread}
@@ -112,7 +112,8 @@ async def test_on_slack_too(rooms: Rooms) -> None:
         await slack.wait_for_post(request, "The same for")
         other = (await rooms.log.view(await began(rooms, session_id))).origin
         root = next(m for m in slack.channel_messages(request.channel) if m.ts == other.thread)
-        assert BEGINS in root.shown
+        assert "Begun with acme/web (https://" in root.shown
+        assert f"/p{request.ts.replace('.', '')}), for a request of Ada" in root.shown
         await slack.wait_for_post(root, "Finding the repository")
 
 
@@ -129,5 +130,5 @@ async def test_on_discord_too(rooms: Rooms) -> None:
             await discord.wait_for_post(asking, "The same for")
             other = (await rooms.log.view(await began(rooms, session_id))).origin
             root = next(m for m in discord.channel_messages(channel) if str(m.id) == other.thread)
-            assert BEGINS in root.shown
+            assert f"/{asking.id}), for a request of Grace" in root.shown
             await discord.wait_for_post(root, "Finding the repository")

@@ -57,7 +57,7 @@ async def scene(rooms: Rooms, home: Path, interval_seconds: float = 0.05) -> Asy
 
 async def told(console: ConsolePlatform, name: str, words: str) -> ConsoleMessage:
     """The message that only that person sees, and that has these words in it."""
-    return await console.threads.wait_for(lambda m: m.only_for == name.lower() and words in m.text, 10)
+    return await console.threads.wait_for(lambda m: m.only_for == name.lower() and words in m.text, 60)
 
 
 def code_in(message: ConsoleMessage) -> str:
@@ -116,7 +116,7 @@ async def test_a_newer_code_takes_the_place_of_the_one_before(rooms: Rooms, tmp_
         await console.people.say("link my GitHub account")
         second = code_in(
             await console.threads.wait_for(
-                lambda m: m.only_for == "ada" and "/login/device" in m.text and first not in m.text, 10
+                lambda m: m.only_for == "ada" and "/login/device" in m.text and first not in m.text, 60
             )
         )
         at.github.sign_in.devices.enter(second, "ada")

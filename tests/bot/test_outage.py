@@ -21,7 +21,7 @@ async def test_without_a_queue_the_card_says_that_work_starts_later(tmp_path: Pa
         console = ConsolePlatform()
         async with rooms.serving(console):
             await console.people.say("round invoices half up")
-            card = await console.threads.wait_for(lambda m: m.kind == "card" and "queue" in m.text, 5)
+            card = await console.threads.wait_for(lambda m: m.kind == "card" and "queue" in m.text, 60)
     assert "Job queue: it does not answer; work starts as soon as it is back" in card.text
 
 
@@ -38,7 +38,7 @@ async def test_without_the_database_the_person_alone_is_told_that_nothing_was_ta
                 async with rooms.serving(console, with_feed=False):
                     server.kill()
                     await console.people.say("round invoices half up")
-                    told = await console.threads.wait_for(lambda m: m.only_for == "ada", 20)
+                    told = await console.threads.wait_for(lambda m: m.only_for == "ada", 60)
                     assert told.text == sentences.refusals.DATABASE_DOWN
                     server.start()
                     assert await rooms.sessions() == []

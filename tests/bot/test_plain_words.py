@@ -87,7 +87,7 @@ class Thread:
         return await self.rooms.log.view(self.session_id)
 
     async def hears(self, words: str) -> None:
-        await self.console.threads.wait_for(lambda m: words in m.text, 5)
+        await self.console.threads.wait_for(lambda m: words in m.text, 60)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def thread(rooms: Rooms) -> AsyncIterator[Thread]:
         provider_client(base_url, "key") as client,
         rooms.serving(console),
     ):
-        words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
+        words = PlainWords(CATALOGUE, FastModel(client, "fast", timeout_seconds=60), MODELS, "big-5")
         reading = Reading(rooms.log, rooms.commands, words, Locks(rooms.database))
         made = Thread(rooms, console, reading, reader)
         await made.begin()
@@ -115,7 +115,7 @@ async def test_the_model_is_switched_by_words_for_the_turns_to_come_and_back_by_
         lambda m: (
             isinstance(m.content, StatusCard) and ("Model", "test-model, then big-5-mini") in m.content.facts
         ),
-        5,
+        60,
     )
     assert (await thread.say("Use a smaller model".lower())).model == "big-5-nano"
     view = await thread.say("undo")
@@ -260,7 +260,7 @@ async def test_a_move_waits_until_the_worker_has_let_go_and_a_directive_brings_i
     lease = await leases.acquire(thread.session_id, "a worker")
     assert lease is not None
     await thread.console.people.say("@bellhop !repo web fix the footer", "Ada", thread=thread.thread)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(thread.reading.read_words(thread.session_id))
         async for record in thread.rooms.log.follow(thread.session_id):
             if isinstance(record.event, e.StopRequested):
@@ -293,7 +293,7 @@ async def test_a_misspelt_repository_is_answered_with_those_it_nearly_names(room
         asked = e.RepositoryAsked(reason="Both could be meant.", candidates=())
         await rooms.write(session_id, asked)
         await console.people.say("biling", thread=request.thread)
-        offered = await console.threads.wait_for(lambda m: "No repository is called quite so" in m.text, 5)
+        offered = await console.threads.wait_for(lambda m: "No repository is called quite so" in m.text, 60)
         assert "acme/billing" in offered.text
         assert (await rooms.log.view(session_id)).state == "awaiting_repository"
         await console.people.say("billing", thread=request.thread)
@@ -308,7 +308,7 @@ async def test_the_demo_understands_a_few_words_too(thread: Thread) -> None:
         ModelServer({"fast": RehearsedClassifier()}, "key").serve() as base_url,
         provider_client(base_url, "key") as client,
     ):
-        words = PlainWords(CATALOGUE, FastModel(client, "fast"), MODELS, "big-5")
+        words = PlainWords(CATALOGUE, FastModel(client, "fast", timeout_seconds=60), MODELS, "big-5")
         for text, wish in (
             ("do this in web instead", Wish("move_repository", slug="acme/web", former="acme/billing")),
             ("how far are you?", Wish("status")),

@@ -148,10 +148,10 @@ async def discord_stage(rooms: Rooms) -> AsyncIterator[Stage]:
         platform, inbox = discord_platform(discord), Notebook()
         channel = discord.channel("general")
         async with running(platform, inbox):
-            await asyncio.wait_for(platform.ready(), 10)
+            await asyncio.wait_for(platform.ready(), 60)
             ada = discord.person("Ada")
             first = ada.say(channel, "please help")
-            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            await asyncio.wait_for(inbox.spoken_to.wait(), 60)
             world = discord.world
 
             def shown(message: str) -> str:

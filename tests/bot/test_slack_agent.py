@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from bot.messages import Place, StatusCard
+from bot.platforms.protocol import Unreachable
 from session import events as e
 from tests.bot.rooms import PUBLIC_URL, Rooms
 from tests.bot.slack_side import bot_on
@@ -24,9 +30,9 @@ async def test_the_native_status_follows_the_card_and_its_button_stops_the_turn(
         session_id = await rooms.only_session()
         await rooms.start_turn(session_id)
         await rooms.ask_approval(session_id)
-        await slack.wait_for(lambda: slack.agent_status(request) == "suspended")
-        await rooms.write(session_id, e.ApprovalVoided(approval_id="a1", reason="the branch moved"))
+        await slack.wait_for(lambda: "suspended" in told_statuses(slack))
         slack.fail_next("agents.sessions.setStatus", ServerError(), Dropped(committed=True))
+        await rooms.write(session_id, e.ApprovalVoided(approval_id="a1", reason="the branch moved"))
         await slack.wait_for(lambda: slack.agent_status(request) == "processing")
         await guest.stop_agent(request)
         await slack.wait_for_post(request, "full members here")
@@ -40,6 +46,32 @@ async def test_the_native_status_follows_the_card_and_its_button_stops_the_turn(
         assert len(stops) == 1, "however often Slack says so"
         (session,) = slack.workspace.agent_sessions.values()
         assert session.title == "round invoices half up"
+
+
+def told_statuses(slack: SlackEmulator) -> list[str]:
+    """Which statuses the bot has set, in order; not those that the end of a stream brings."""
+    calls = [call for call in slack.calls if call.method == "agents.sessions.setStatus"]
+    return [str(call.args["status"]) for call in calls if call.error is None]
+
+
+@pytest.mark.parametrize("method", ["chat.stopStream", "chat.update", "agents.sessions.setStatus"])
+async def test_a_status_that_may_have_moved_on_is_set_anew(rooms: Rooms, method: str) -> None:
+    async with (
+        SlackEmulator(agent_surface=True, allow_unread=True) as slack,
+        bot_on(slack, rooms) as platform,
+    ):
+        ada, channel = slack.person("Ada"), slack.channel("billing")
+        request = await ada.say(channel, "round invoices half up", mention_bot=False)
+        place = Place(slack.workspace.team_id, channel.id, request.ts)
+        card = StatusCard("s1", 1, "Round half up", "Working", "working")
+        message = await platform.post(place, card, "chat:slack:s1:card")
+        assert slack.agent_status(request) == "processing"
+        slack.fail_next(method, Dropped(committed=True))
+        with pytest.raises(Unreachable):
+            await platform.edit(place, message, replace(card, revision=2, tone="waiting"))
+        assert slack.agent_status(request) == "suspended"
+        await platform.edit(place, message, replace(card, revision=3))
+        assert slack.agent_status(request) == "processing"
 
 
 async def test_a_workspace_without_the_agent_surface_is_asked_once_for_each_part_of_it(rooms: Rooms) -> None:

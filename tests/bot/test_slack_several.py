@@ -179,7 +179,7 @@ async def test_workspaces_come_and_go_while_the_others_are_served(
 
 async def served_no_longer(platform: SlackWorkspaces, place: Place) -> None:
     """Returns once the workspace has ended; until then its token is refused, with the same for the feed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await platform.thread(place, 1)
@@ -249,7 +249,7 @@ class Watched(OnRecord):
         """Return once a look that begins now is over."""
         for _ in range(2):
             self._looked.clear()
-            await asyncio.wait_for(self._looked.wait(), 10)
+            await asyncio.wait_for(self._looked.wait(), 60)
 
 
 class WithoutDatabase(Notebook):
@@ -292,7 +292,7 @@ async def test_what_keeps_failing_waits_longer_each_time_and_keeps_its_token(
                 inbox.is_back = number == 3
                 clock.seconds += 0.2 * wait
             await slack.person("Ada").say(slack.channel("billing"), "round invoices half up")
-            await asyncio.wait_for(inbox.spoken_to.wait(), 10)
+            await asyncio.wait_for(inbox.spoken_to.wait(), 60)
         assert record.tokens_given == 1
 
     seat = Seat(OWN, HOME)

@@ -75,4 +75,4 @@ async def client(replies: Replies) -> AsyncIterator[AsyncOpenAI]:
 @pytest.fixture
 def classifier(client: AsyncOpenAI) -> Classifier:
     """The classifier over the small company."""
-    return Classifier(Catalogue(COMPANY), FastModel(client, MODEL))
+    return Classifier(Catalogue(COMPANY), FastModel(client, MODEL, timeout_seconds=60))

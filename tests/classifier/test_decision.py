@@ -72,7 +72,7 @@ async def test_with_many_repositories_the_likely_are_described_and_others_named(
     client: AsyncOpenAI, replies: Replies
 ) -> None:
     crowd = [repository(f"crowd/{number:03}", description="one of many") for number in range(300)]
-    chooser = Classifier(Catalogue((*COMPANY, *crowd)), FastModel(client, MODEL))
+    chooser = Classifier(Catalogue((*COMPANY, *crowd)), FastModel(client, MODEL, timeout_seconds=60))
     replies.says(repository="crowd/150", alternatives=["acme/billing", "crowd/151", "crowd/299"])
     decision = await chooser.classify(RoutingRequest("off by a cent on the tax of an invoice"))
     shown = json.loads(replies.requests[0].said_by("user")[0].text)
@@ -211,7 +211,9 @@ async def test_a_model_that_never_answers_means_asking() -> None:
 
 async def test_no_model_at_all_means_asking() -> None:
     async with provider_client("http://127.0.0.1:9/v1", "key") as nobody:
-        asked = await Classifier(Catalogue(COMPANY), FastModel(nobody, MODEL)).classify(RoutingRequest("go"))
+        asked = await Classifier(Catalogue(COMPANY), FastModel(nobody, MODEL, timeout_seconds=60)).classify(
+            RoutingRequest("go")
+        )
     assert asked.slug is None
     assert [c.slug for c in asked.alternatives] == ["acme/billing", "acme/web", "acme/notify"]
 
@@ -219,7 +221,7 @@ async def test_no_model_at_all_means_asking() -> None:
 async def test_two_named_or_two_rules_ask(client: AsyncOpenAI, replies: Replies) -> None:
     both = Classifier(
         Catalogue((repository("a/one", channels=["dev"]), repository("a/two", channels=["dev"]))),
-        FastModel(client, MODEL),
+        FastModel(client, MODEL, timeout_seconds=60),
     )
     for request in (RoutingRequest("move it from a/one to a/two"), RoutingRequest("go", channel_name="dev")):
         asked = await both.classify(request)
@@ -229,7 +231,7 @@ async def test_two_named_or_two_rules_ask(client: AsyncOpenAI, replies: Replies)
 
 
 async def test_the_only_repository_is_it_and_none_is_said(client: AsyncOpenAI) -> None:
-    fast_model = FastModel(client, MODEL)
+    fast_model = FastModel(client, MODEL, timeout_seconds=60)
     only = await Classifier(Catalogue((repository("a/one"),)), fast_model).classify(RoutingRequest("go"))
     assert (only.slug, only.how) == ("a/one", "only")
     none = await Classifier(Catalogue(), fast_model).classify(RoutingRequest("go"))

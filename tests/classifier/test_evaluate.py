@@ -17,7 +17,9 @@ from tests.classifier.conftest import MODEL, Replies
 @pytest.fixture
 def shop(client: AsyncOpenAI) -> Classifier:
     """The classifier over the imagined shop that Bellhop is measured with."""
-    return Classifier(Catalogue.load(BUILT_IN / "repositories.yaml"), FastModel(client, MODEL))
+    return Classifier(
+        Catalogue.load(BUILT_IN / "repositories.yaml"), FastModel(client, MODEL, timeout_seconds=60)
+    )
 
 
 async def test_what_needs_no_model_is_right_and_the_model_sees_the_right_one(

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from companion_web.sign_in import one_time_link
 from session.directory import Directory
@@ -35,9 +35,11 @@ ARGUMENTS = (
     # Who connects waits for the pages that are there; of its own it would have one that still begins.
     "--no-startup-window",
 )
-START_SECONDS = 60.0
-# It is found at once, except on a machine where everything waits for the processor.
-CONNECT_SECONDS = 90.0
+START_SECONDS = 120.0
+PATIENCE_MILLISECONDS = 60_000
+"""Everything is found at once, except on a machine where everything waits for the processor. Playwright's own
+limits are 30 seconds, and 5 for what is expected of a page."""
+
 POLL_SECONDS = 0.02
 PHONE, DESK = (390, 844), (1280, 900)
 
@@ -59,7 +61,8 @@ async def chromium(program: Path) -> AsyncIterator[Browser]:
     """The browser."""
     address = await asyncio.to_thread(_running, program)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(address, timeout=CONNECT_SECONDS * 1000)
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
+        browser = await playwright.chromium.connect_over_cdp(address, timeout=2 * PATIENCE_MILLISECONDS)
         try:
             yield browser
         finally:
@@ -123,13 +126,19 @@ async def visit(
         timezone_id="UTC",
     )
     problems = _watch(context)
-    page = await context.new_page()
+    page = await new_page(context)
     await page.goto(await one_time_link(stage.directory, stage.url, person))
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(f"{stage.url}/")
     yield page
     await context.close()
     assert problems == []
+
+
+async def new_page(context: BrowserContext) -> Page:
+    """A page of that profile, whose doings may take their time."""
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    return await context.new_page()
 
 
 def _watch(context: BrowserContext) -> list[str]:

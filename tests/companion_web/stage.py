@@ -110,7 +110,7 @@ class Stage:
         self.listener.listen(2048)
         running = asyncio.create_task(server.serve(sockets=[self.listener]))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await server.ready.wait()
             yield self.url
         finally:

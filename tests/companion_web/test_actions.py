@@ -167,6 +167,7 @@ async def test_each_of_several_repositories_gets_a_session(stage: Stage) -> None
         assert 303 in {answer.status_code for answer in await asyncio.gather(*posts)}
         (other,) = {row.id for row in await stage.log.sessions(SessionFilter())} - {session_id, "k3f9"}
         assert f'<a href="/s/{other}">acme/billing</a>' in (await client.get(address)).text
+        assert f'<a href="{address}">acme/web</a>' in (await client.get(f"/s/{other}")).text
     view, beside = await stage.log.view(session_id), await stage.log.view(other)
     assert view.repository is not None
     assert (view.repository.slug, view.repository.beside) == ("acme/web", ("acme/billing",))

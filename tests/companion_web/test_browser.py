@@ -56,7 +56,7 @@ async def test_a_cut_connection_resumes_without_gap_or_double(stage: Stage, brow
             elif number % 6 == 5:
                 await page.context.set_offline(False)
         await page.context.set_offline(False)
-        await expect(page.get_by_text("The cause is found")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("The cause is found")).to_be_visible()
         shown = await places(page)
         await page.reload()
         assert shown == await places(page)

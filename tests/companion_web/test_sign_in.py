@@ -35,7 +35,7 @@ async def through_github(client: Browserlike, target: str = "/") -> httpx.Respon
     """Go to GitHub, agree, and come back."""
     away = await client.get(f"/sign-in/github?next={target}")
     assert away.status_code == 303
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         back = await browser.get(away.headers["location"])
     return await client.get(back.headers["location"])
 
@@ -221,7 +221,7 @@ async def test_a_foreign_or_replayed_return_signs_nobody_in(tmp_path: Path) -> N
         stage.client(None) as victim,
     ):
         away = await client.get("/sign-in/github")
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             back = (await browser.get(away.headers["location"])).headers["location"]
         assert (await victim.get(back)).status_code == 403, "begun in another browser"
         assert (await client.get(back + "x")).status_code == 403, "with another state"

@@ -54,7 +54,7 @@ async def at_slack(client: Browserlike) -> str:
     assert left.status_code == 200, left.text
     address = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', left.text)
     assert address is not None
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         back = await browser.get(html.unescape(address[1]))
     assert back.status_code == 302, back.text
     return back.headers["location"]

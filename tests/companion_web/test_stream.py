@@ -14,9 +14,12 @@ import httpx
 import pytest
 
 from companion_web.fragments import Fragments
-from companion_web.rooms import RING_FRAMES, Dropped, Rooms
+from companion_web.rooms import READ_BATCH, RING_FRAMES, Dropped, Rooms
 from companion_web.sign_in import one_time_link
 from session import events as e
+from session.database import Database
+from session.log import Log
+from session.pulse import Pulse
 from tests.companion_web import story
 from tests.companion_web.stage import CATALOGUE, Browserlike, Stage
 
@@ -51,7 +54,7 @@ async def read(response: httpx.Response) -> AsyncIterator[Message]:
 
 @asynccontextmanager
 async def signed_in(stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=stage.url, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=stage.url, timeout=60) as http:
         ada = await stage.person("Ada")
         await Browserlike(http, stage.url).sign_in(await one_time_link(stage.directory, stage.url, ada))
         yield http
@@ -64,7 +67,7 @@ async def streaming(
     params = {} if after is None else {"after": str(after)}
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     path = f"/s/{session_id}/events"
-    async with asyncio.timeout(20), http.stream("GET", path, params=params, headers=headers) as response:
+    async with asyncio.timeout(60), http.stream("GET", path, params=params, headers=headers) as response:
         assert response.status_code == 200
         yield read(response)
 
@@ -211,10 +214,44 @@ async def test_a_room_follows_only_while_it_is_watched(stage: Stage) -> None:
     with room.seat(5):
         assert len(asyncio.all_tasks() - tasks) == 2
         assert room.watched
-    await asyncio.wait(asyncio.all_tasks() - tasks, timeout=5)
+    await asyncio.wait(asyncio.all_tasks() - tasks, timeout=60)
     assert asyncio.all_tasks() <= tasks
     await stage.append("s", story.plan(1))
     assert (await rooms.enter("s")).view.seq == 6
+
+
+class HeldLog(Log):
+    """A log whose first two readers for a room have read, but get it only when the test says so."""
+
+    def __init__(self, database: Database, pulse: Pulse) -> None:
+        super().__init__(database, pulse)
+        self.looked: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+        self._left = 2
+
+    async def read(self, session_id: str, after: int = 0, limit: int = 100) -> list[e.Recorded]:
+        records = await super().read(session_id, after, limit)
+        if limit == READ_BATCH and self._left:
+            self._left -= 1
+            go_on = asyncio.Event()
+            self.looked.put_nowait(go_on)
+            await go_on.wait()
+        return records
+
+
+async def test_who_comes_in_beside_another_is_not_shown_what_that_one_saw_earlier(stage: Stage) -> None:
+    await stage.session("s", [*story.opening(), *story.start()])
+    async with await Database.open(stage.settings.database_address) as database:
+        log = HeldLog(database, stage.pulse)
+        rooms = Rooms(log, stage.pulse, Fragments(CATALOGUE))
+        early = asyncio.create_task(rooms.enter("s"))
+        early_goes_on = await log.looked.get()
+        await stage.append("s", story.plan(1))
+        late = asyncio.create_task(rooms.enter("s"))
+        late_goes_on = await log.looked.get()
+        early_goes_on.set()
+        await early
+        late_goes_on.set()
+        assert (await late).view.seq == 6
 
 
 async def test_parts_that_changed_and_changed_back_unwatched_arrive_right(stage: Stage) -> None:

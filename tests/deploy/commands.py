@@ -20,6 +20,9 @@ from tests.provision import forks
 from tests.provision.places import CHECKOUT
 from tests.sandbox.workbench import Workbench
 
+PATIENCE_SECONDS = 90.0
+"""Starting one takes a second, but much longer where everything waits for the processor."""
+
 AGENT, CLASSIFIER, EARS = "scripted", "scripted-fast", "scripted-ears"
 
 
@@ -35,7 +38,7 @@ class Ended:
 async def run(
     module: Sequence[str],
     environment: Mapping[str, str],
-    seconds: float = 30,
+    seconds: float = PATIENCE_SECONDS,
     *,
     account: Account | None = None,
     stdin: bytes | None = None,
@@ -64,7 +67,7 @@ async def run(
 async def bellhop(
     *arguments: str,
     environment: Mapping[str, str],
-    seconds: float = 30,
+    seconds: float = PATIENCE_SECONDS,
     account: Account | None = None,
     stdin: bytes | None = None,
 ) -> Ended:

@@ -74,9 +74,7 @@ class Split:
 
     async def command(self, *words: str, account: Account = BROKER, stdin: bytes | None = None) -> Ended:
         """`bellhop <words>` in the broker's environment."""
-        return await bellhop(
-            *words, environment=self.environment("broker"), account=account, stdin=stdin, seconds=60
-        )
+        return await bellhop(*words, environment=self.environment("broker"), account=account, stdin=stdin)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from deploy.bundled_redis import BundledRedisFailed, bundled_redis
 from deploy.secret_key import secret_key
 from session.settings import Settings, SettingsError
 from tests.faults.waiting import until
+from tests.provision import processes
 from tests.provision.places import CHECKOUT
 
 HOLDER = """
@@ -36,7 +38,7 @@ async def holding(directory: Path) -> asyncio.subprocess.Process:
         sys.executable, "-c", HOLDER, str(directory), cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"holds\n"
+    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"holds\n"
     return process
 
 
@@ -57,6 +59,16 @@ async def test_the_server_answers_and_ends_with_its_context(bellhop_home: Path) 
         assert runs(pid)
     assert not runs(pid)
     assert not (bellhop_home / "redis.pid").exists()
+
+
+async def test_a_port_that_somebody_else_takes_first_is_left_to_them(bellhop_home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = iter([taken.getsockname()[1], processes.free_port()])
+        async with (
+            bundled_redis(bellhop_home, lambda: next(found)) as url,
+            redis.asyncio.Redis.from_url(url) as client,
+        ):
+            assert await client.ping()
 
 
 async def test_the_server_of_a_killed_process_is_ended_by_the_next(bellhop_home: Path) -> None:

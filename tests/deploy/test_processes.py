@@ -13,7 +13,7 @@ import pytest
 from deploy import wiring
 from session.catalogue import CatalogueError
 from session.settings import Settings, SettingsError
-from tests.deploy.commands import bare_environment, bellhop
+from tests.deploy.commands import PATIENCE_SECONDS, bare_environment, bellhop
 from tests.provision.places import CHECKOUT
 
 
@@ -83,7 +83,7 @@ async def test_up_serves_and_ends_in_good_order(whole: dict[str, str]) -> None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert b"No chat is set up" in await process.stdout.readline()
         assert b"Sign in, once: http://127.0.0.1:" in await process.stdout.readline()
         process.send_signal(signal.SIGTERM)

@@ -231,7 +231,7 @@ async def test_a_workspace_is_installed_by_the_web_and_its_token_given_to_the_bo
         "redirect_uri": REDIRECT,
         "state": "s",
     }
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         back = await http.get(f"{slack.base_url}/oauth/v2/authorize", params=query)
     code = httpx.URL(back.headers["location"]).params["code"]
     for account in (BOT, WORKER):

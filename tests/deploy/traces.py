@@ -49,7 +49,7 @@ def family(pid: int) -> list[int]:
     """The process, and all that it started, by number."""
     found = [pid]
     for each in found:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ProcessLookupError):
             for thread in Path(f"/proc/{each}/task").iterdir():
                 found += map(int, (thread / "children").read_text().split())
     return found

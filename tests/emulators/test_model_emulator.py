@@ -152,7 +152,7 @@ async def test_a_held_stream_stands_still_until_released(
 ) -> None:
     held = Held(say("slow"), after_events=1)
     emulator.script("m", held)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with http.stream("POST", "/chat/completions", json=_streaming()) as response:
             lines = response.aiter_lines()
             assert '"role": "assistant"' in await anext(lines)
@@ -166,7 +166,7 @@ async def test_hanging_up_on_a_held_stream_is_noticed(
 ) -> None:
     held = Held(say("slow"), after_events=1)
     emulator.script("m", held)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with http.stream("POST", "/chat/completions", json=_streaming()):
             await held.reached.wait()
         await held.abandoned.wait()

@@ -71,7 +71,7 @@ class Seen:
 
     async def until_events(self, count: int) -> None:
         """Return once `count` events were handled; bolt acknowledges an event before it handles it."""
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: len(self.events) >= count)
 
     async def note(self, into: list[dict[str, Any]], what: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class Seen:
 
     async def until(self, into: list[dict[str, Any]]) -> dict[str, Any]:
         """The first thing remembered in `into`."""
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: into)
             return into[0]
 
@@ -300,7 +300,7 @@ async def test_slack_may_ask_for_a_new_socket(seen: Seen) -> None:
     async with SlackEmulator() as slack, over_sockets(slack, seen):
         first = len(slack.calls_to("apps.connections.open"))
         await slack.sockets.ask_to_reconnect()
-        await slack.wait_for(lambda: len(slack.calls_to("apps.connections.open")) > first, 20)
+        await slack.wait_for(lambda: len(slack.calls_to("apps.connections.open")) > first)
         await slack.wait_for_connection()
         await slack.person("Ada").say_directly("still there?")
         await seen.until_events(1)

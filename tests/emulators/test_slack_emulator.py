@@ -320,7 +320,7 @@ async def test_an_answer_can_be_withheld_after_the_effect(
     silence = Unanswered()
     slack.fail_next("chat.postMessage", silence)
     posting = asyncio.create_task(client.chat_postMessage(channel=room.id, text="sent"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await silence.reached.wait()
         assert [m.shown for m in slack.channel_messages(room)] == ["sent"]
         silence.release()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.emulators.slack.refusals import Refused
-from tests.emulators.slack.views import Views, check_view
+from tests.emulators.slack.views import TRIGGER_SECONDS, Views, check_view
 from tests.emulators.slack.watch import Watch
 from tests.emulators.slack.workspace import User, Workspace
 
@@ -27,7 +27,7 @@ def modal(**more: object) -> dict[str, Any]:
     return {"type": "modal", "title": {"type": "plain_text", "text": "Title"}, "blocks": [LINE], **more}
 
 
-def views(trigger_seconds: float = 3.0) -> tuple[Views, User]:
+def views(trigger_seconds: float = TRIGGER_SECONDS) -> tuple[Views, User]:
     workspace = Workspace(Watch())
     ada = User("U1", "Ada")
     workspace.users[ada.id] = ada

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.faults.processes import House, house
+from tests.faults.processes import STEADY, House, house
 from tests.provision import places, processes
 from tests.provision.valkey import ValkeyServer
 
@@ -29,6 +29,13 @@ def own_redis(require: Callable[[str], None]) -> Iterator[ValkeyServer]:
 async def one_worker(postgres_database: str, own_redis: ValkeyServer) -> AsyncIterator[House]:
     """A house with one worker."""
     async with house(postgres_database, own_redis) as made:
+        yield made
+
+
+@pytest.fixture
+async def steady_worker(postgres_database: str, own_redis: ValkeyServer) -> AsyncIterator[House]:
+    """The same for tests in which nothing takes its turn from it."""
+    async with house(postgres_database, own_redis, settings=STEADY) as made:
         yield made
 
 

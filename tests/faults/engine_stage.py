@@ -59,6 +59,7 @@ class Stage:
     async def make_whole(self) -> None:
         """What a test that failed may have left: the engine runs again, and the disks have room."""
         self.engine.live_restore = False
+        await self.way.start()
         for disk in (self.disk, self.house.home):
             (disk / FILLER).unlink(missing_ok=True)
         await asyncio.to_thread(self.engine.start)

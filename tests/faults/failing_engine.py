@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -32,6 +32,7 @@ class FailingEngine:
         self._left: int | None = None
         self._fault: Fault = "before"
         self._open: set[asyncio.StreamWriter] = set()
+        self._first: tuple[bytes, Callable[[], Awaitable[object]]] | None = None
         self.happened = asyncio.Event()
         self.turned_away = 0
 
@@ -49,6 +50,10 @@ class FailingEngine:
         """So many requests pass from now on, and the fault happens at the next."""
         self._left, self._fault = requests, fault
         self.happened.clear()
+
+    def first(self, words: bytes, act: Callable[[], Awaitable[object]]) -> None:
+        """Before the next request with these words in its first line is handed on, the act is done."""
+        self._first = (words, act)
 
     def mend(self) -> None:
         """Everything passes."""
@@ -86,11 +91,17 @@ class FailingEngine:
                     if self._fault == "before":
                         self.cut()
                         break
+                await self._act(data.partition(b"\r\n")[0])
                 there.write(data)
                 await there.drain()
         there.close()
         with suppress(OSError):
             await there.wait_closed()
+
+    async def _act(self, line: bytes) -> None:
+        if self._first is not None and self._first[0] in line:
+            (_, act), self._first = self._first, None
+            await act()
 
     def _is_due(self) -> bool:
         if self._left is None or self.happened.is_set():

@@ -42,7 +42,9 @@ class Relay:
         return kept
 
     async def start(self) -> None:
-        """It listens."""
+        """It listens; nothing happens when it does so already."""
+        if self._server is not None:
+            return
         self._server = await asyncio.start_unix_server(self._carry, self._path)
 
     async def stop(self) -> None:

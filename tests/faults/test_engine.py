@@ -63,7 +63,7 @@ async def test_an_engine_that_starts_again_under_a_command(staged: Stage) -> Non
     session_id = await staged.opened(
         "Outlive the engine",
         tool("bash", command=waits),
-        tool("bash", command="echo two >>ran; echo kept >~/tool; sleep 300"),
+        tool("bash", command="echo two >>ran; echo kept >~/tool; touch /run/bellhop/kept; sleep 300"),
         tool("bash", command="cat ran ~/tool"),
         FINISH,
     )
@@ -73,9 +73,12 @@ async def test_an_engine_that_starts_again_under_a_command(staged: Stage) -> Non
     staged.go(session_id, "go")
     await staged.called(session_id, 2)
     assert [(done.status, done.output) for done in await staged.returned(session_id)] == [("ok", "through")]
-    # They end with any other, and the turn waits for it.
+    await until(lambda: staged.written(session_id, "kept"), "the command waits")
+    # They end with any other, and the turn waits for it; nobody gets through to it before it is away.
+    await staged.way.stop()
     await staged.restart(live_restore=False)
     await asyncio.to_thread(engine.stop)
+    await staged.way.start()
     paused = await staged.house.event(session_id, e.TurnPaused)
     assert "Docker engine" in paused.cause
     await staged.house.hears(session_id, lambda m: m.kind == "card" and "goes on by itself" in m.text)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 from sandbox.environments.docker_engine import DockerEnvironment
 from sandbox.environments.images import ImageTag, ImageUnavailable, WantedBase
-from sandbox.environments.protocol import EnvironmentUnavailable, Sandbox, SandboxFailed, SandboxSpec
+from sandbox.environments.protocol import (
+    SESSION_LABEL,
+    EnvironmentUnavailable,
+    Sandbox,
+    SandboxFailed,
+    SandboxSpec,
+)
+from sandbox.environments.runner_launch import SOCKET_NAME
 from sandbox.environments.service import ServiceFailed, ServiceSpec
 from sandbox.session_boxes import box_name
 from sandbox.snapshots import Finished
@@ -20,6 +28,7 @@ from session.snapshots import Snapshots
 from tests.emulators.model.turns import tool
 from tests.faults.failing_engine import FailingEngine, Fault, failing_engine
 from tests.faults.waiting import until
+from tests.sandbox.environments.boxes import run
 from tests.sandbox.household import MODEL, household
 from tests.sandbox.test_jobs import FINISH
 
@@ -58,7 +67,7 @@ class Act:
 
 def acts(home: Path, base_image: str) -> dict[str, Act]:
     """Every operation, each to be tried again and again on the same box."""
-    idle = ServiceSpec("idle", base_image, command=("sleep", "60"))
+    idle = ServiceSpec("idle", base_image, command=("sleep", "600"))
 
     async def opened(environment: DockerEnvironment, _: Sandbox | None) -> None:
         async with await environment.open(spec(home)):
@@ -156,6 +165,42 @@ async def outcome(work: Awaitable[object]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - the caller looks at it
         return error
     return None
+
+
+async def test_a_box_that_dies_or_is_taken_away_while_it_is_asked_for_is_there_all_the_same(
+    docker_environment: DockerEnvironment, docker_host: str, base_image: str, bellhop_home: Path
+) -> None:
+    wanted = spec(bellhop_home, session_id=bellhop_home.name)
+    async with (
+        failing_engine(bellhop_home / "engine.sock", docker_host) as engine,
+        connected(engine, bellhop_home, base_image) as environment,
+    ):
+        async with await docker_environment.open(wanted):
+            pass
+        # What runs in it cannot be reached, and ends before anybody can end it.
+        (bellhop_home / "run" / NAME / SOCKET_NAME).unlink()
+        engine.first(b"/kill", lambda: docker_environment.end(NAME))
+        async with await environment.open(wanted) as box:
+            assert box.origin == "restarted"
+            filled = await run(box, "for i in $(seq 2000); do echo x >~/$i; done")
+            assert filled.exit_code == 0
+
+        # The more is in it, the longer its engine takes to forget it.
+        with closing(DockerClient(base_url=docker_host)) as client:
+            [found] = client.containers.list(filters={"label": f"{SESSION_LABEL}={wanted.session_id}"})
+            removing = asyncio.create_task(asyncio.to_thread(found.remove, force=True))
+            while "running" in await asyncio.to_thread(states, client, wanted):
+                pass
+            async with await environment.open(wanted) as box:
+                assert box.origin == "created"
+            await removing
+        await docker_environment.remove(NAME)
+
+
+def states(client: DockerClient, box: SandboxSpec) -> list[str]:
+    """How the box's containers are; other boxes of that name are other tests'."""
+    found = client.api.containers(all=True, filters={"label": f"{SESSION_LABEL}={box.session_id}"})
+    return [str(each["State"]) for each in found]
 
 
 async def test_what_runs_beside_the_turns_outlives_an_engine_that_is_away(

@@ -10,13 +10,13 @@ import httpx
 from session.listing import SessionFilter
 from tests.emulators.model.turns import Held
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.faults.processes import MODEL, House, house
+from tests.faults.processes import MODEL, STEADY, House, house
 from tests.faults.waiting import until
 from tests.faults.work import FINISH, reached
 from tests.provision.postgres import PostgresServer
 from tests.provision.valkey import ValkeyServer
 
-SECONDS = 30
+SECONDS = 60
 
 
 async def test_a_bot_that_was_killed_tells_the_rest_and_nothing_twice(
@@ -24,6 +24,7 @@ async def test_a_bot_that_was_killed_tells_the_rest_and_nothing_twice(
 ) -> None:
     async with SlackEmulator(allow_unread=True) as slack:
         settings = {
+            **STEADY,
             "SLACK_API_URL": slack.api_url,
             "SLACK_BOT_TOKEN": slack.bot_token,
             "SLACK_APP_TOKEN": slack.app_token,
@@ -54,7 +55,7 @@ async def test_the_pages_say_what_is_away(one_worker: House, postgres_server: Po
     await web.says("event=serving")
     found = re.search(r"address=(\S+)", web.said)
     assert found is not None
-    async with httpx.AsyncClient(base_url=found[1]) as client:
+    async with httpx.AsyncClient(base_url=found[1], timeout=SECONDS) as client:
 
         async def status() -> str:
             return str((await client.get("/healthz")).json()["status"])

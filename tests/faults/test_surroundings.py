@@ -13,15 +13,13 @@ import pytest
 import redis.asyncio
 
 from bot.platforms.console.people import identity
-from deploy.boxes import open_environment
 from deploy.credentials import github_accounts
 from sandbox.broker.accounts import UserTokens
 from sandbox.environments.protocol import SESSION_LABEL
-from sandbox.session_boxes import box_name
 from session import events as e
 from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.turns import Held, rate_limited, tool
-from tests.faults.processes import MODEL, SLUG, House, house
+from tests.faults.processes import MODEL, SLUG, STEADY, House, house
 from tests.faults.waiting import until
 from tests.faults.work import FINISH, FIX, PROPOSE, assert_done_once, held_work, reached
 from tests.provision.postgres import PostgresServer
@@ -31,8 +29,8 @@ from tests.sandbox.workbench import Workbench
 WAITING = tool("bash", command="sleep 300")
 
 
-async def test_a_turn_outlives_redis(one_worker: House) -> None:
-    house = one_worker
+async def test_a_turn_outlives_redis(steady_worker: House) -> None:
+    house = steady_worker
     held = held_work(house)
     session_id = await house.opened()
     await reached(held)
@@ -44,8 +42,8 @@ async def test_a_turn_outlives_redis(one_worker: House) -> None:
     await assert_done_once(house, session_id)
 
 
-async def test_a_turn_outlives_a_flush_of_redis(one_worker: House) -> None:
-    house = one_worker
+async def test_a_turn_outlives_a_flush_of_redis(steady_worker: House) -> None:
+    house = steady_worker
     held = held_work(house)
     session_id = await house.opened()
     await reached(held)
@@ -85,14 +83,15 @@ async def test_a_turn_outlives_a_crash_of_postgres(
     assert (await house.core.log.read(session_id))[: len(before)] == before
 
 
-async def test_without_a_model_a_turn_is_paused_and_goes_on_by_itself(one_worker: House) -> None:
-    house = one_worker
+async def test_without_a_model_a_turn_is_paused_and_goes_on_by_itself(steady_worker: House) -> None:
+    house = steady_worker
     away = Held(FIX)
-    house.model.script(MODEL, rate_limited("600"), away, PROPOSE, FINISH)
+    house.model.play(MODEL, lambda _: rate_limited("600"))
     session_id = await house.opened()
     paused = await house.event(session_id, e.TurnPaused)
     assert "scripted is unavailable" in paused.cause
     await house.hears(session_id, lambda m: m.kind == "card" and "scripted is unavailable" in m.text)
+    house.model.script(MODEL, away, PROPOSE, FINISH)
     await reached(away)
     away.release()
     await house.approve(session_id)
@@ -100,7 +99,7 @@ async def test_without_a_model_a_turn_is_paused_and_goes_on_by_itself(one_worker
 
 
 async def test_without_a_model_its_fallback_answers(postgres_database: str, own_redis: ValkeyServer) -> None:
-    settings = {"FALLBACK_MODELS": "away too, spare"}
+    settings = {**STEADY, "FALLBACK_MODELS": "away too, spare"}
     async with house(postgres_database, own_redis, settings=settings) as made:
         for name in (MODEL, "away too"):
             made.model.script(name, rate_limited("600"))
@@ -112,8 +111,8 @@ async def test_without_a_model_its_fallback_answers(postgres_database: str, own_
         assert not any(isinstance(event, e.TurnPaused) for event in events)
 
 
-async def test_a_killed_box_is_opened_again_with_what_is_in_it(one_worker: House) -> None:
-    house = one_worker
+async def test_a_killed_box_is_opened_again_with_what_is_in_it(steady_worker: House) -> None:
+    house = steady_worker
     house.model.script(MODEL, FIX, WAITING, PROPOSE, FINISH)
     session_id = await house.opened()
     await _second_call(house, session_id)
@@ -125,8 +124,8 @@ async def test_a_killed_box_is_opened_again_with_what_is_in_it(one_worker: House
     await assert_done_once(house, session_id)
 
 
-async def test_a_box_that_is_gone_is_restored_from_its_checkpoint(one_worker: House) -> None:
-    house = one_worker
+async def test_a_box_that_is_gone_is_restored_from_its_checkpoint(steady_worker: House) -> None:
+    house = steady_worker
     asks = tool("ask_user", question="Go on?")
     house.model.script(MODEL, FIX, asks, WAITING, PROPOSE, FINISH)
     session_id = await house.opened()
@@ -135,9 +134,11 @@ async def test_a_box_that_is_gone_is_restored_from_its_checkpoint(one_worker: Ho
     await house.sees(session_id, lambda view: view.state == "awaiting_answer")
     await house.core.commands.answer_question(session_id, question.question_id, "yes", ada)
     await _second_call(house, session_id, number=3)
-    boxes = await open_environment(house.core.settings, prepare=False)
-    await boxes.remove(box_name(session_id))
-    await boxes.aclose()
+    folder = house.workspace(session_id).parent
+    record = json.loads((folder / "box.json").read_text())
+    # Its files first: a box that is only dead begins again with them.
+    folder.rename(house.home / "gone")
+    os.kill(record["pid"], signal.SIGKILL)
     await house.event(session_id, e.SandboxLost)
     await house.approve(session_id)
     await assert_done_once(house, session_id)
@@ -149,6 +150,7 @@ async def test_a_killed_container_is_named_and_started_again(
     postgres_database: str, own_redis: ValkeyServer, docker_host: str, base_image: str
 ) -> None:
     settings = {
+        **STEADY,
         "SANDBOX_BACKEND": "docker",
         "DOCKER_HOST": docker_host,
         "SANDBOX_BASE_IMAGE": base_image,
@@ -175,6 +177,7 @@ async def test_a_pull_request_whose_opening_was_answered_with_an_error_is_found(
         github.grant("ada", SLUG, "write")
         github.faults.server_error("POST", f"/repos/{SLUG}/pulls", when="after")
         settings = {
+            **STEADY,
             "GITHUB_API_URL": github.api_url,
             "GITHUB_URL": github.web_url,
             "GITHUB_APP_ID": str(github.app.id),

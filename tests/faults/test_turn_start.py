@@ -12,7 +12,7 @@ from deploy.credentials import github_accounts
 from sandbox.broker.accounts import UserTokens
 from session import events as e
 from tests.emulators.github import GitHubEmulator
-from tests.faults.processes import MODEL, SLUG, House, house
+from tests.faults.processes import MODEL, SLUG, STEADY, House, house
 from tests.faults.relay import relay
 from tests.faults.work import FINISH
 from tests.provision.valkey import ValkeyServer
@@ -24,6 +24,7 @@ async def test_without_an_engine_a_turn_is_paused_and_goes_on_when_it_is_back(
 ) -> None:
     async with relay(bellhop_home / "engine.sock", docker_host) as engine:
         settings = {
+            **STEADY,
             "SANDBOX_BACKEND": "docker",
             "DOCKER_HOST": engine.address,
             "SANDBOX_BASE_IMAGE": base_image,
@@ -50,6 +51,7 @@ async def test_without_the_forges_git_a_turn_is_paused_and_goes_on_when_it_is_ba
         github.grant("ada", SLUG, "write")
         away = github.faults.server_error("GET", f"/{SLUG}.git/info/refs", times=1_000)
         settings = {
+            **STEADY,
             "GITHUB_API_URL": github.api_url,
             "GITHUB_URL": github.web_url,
             "GITHUB_APP_ID": str(github.app.id),

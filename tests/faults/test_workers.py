@@ -133,8 +133,8 @@ async def test_a_cut_connection_to_the_database_does_not_fail_a_turn(one_worker:
     await assert_done_once(house, session_id)
 
 
-async def test_deploys_do_not_cost_a_turn_its_tries(one_worker: House) -> None:
-    house = one_worker
+async def test_deploys_do_not_cost_a_turn_its_tries(steady_worker: House) -> None:
+    house = steady_worker
     helds = [Held(FINISH) for _ in range(DEPLOYS)]
     house.model.script(MODEL, *helds, FINISH)
     session_id = await house.opened()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 _ASK_AGAIN_SECONDS = 0.02
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 30.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 60.0) -> None:
     """Returns once it holds. Raises: AssertionError, when it does not within the bound; `what` names it."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

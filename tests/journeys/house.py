@@ -221,7 +221,7 @@ async def open_house(
             if way == "socket":
                 await slack.wait_for_connection()
             else:
-                await asyncio.wait_for(platform.ready(), 10)
+                await asyncio.wait_for(platform.ready(), 60)
                 address = core.settings.page_address
                 await slack.use_http(f"{address}/slack/events", f"{address}/slack/interactive")
             billing, general = slack.channel("billing"), slack.channel("general")
@@ -250,7 +250,7 @@ def _settings(
         "GITHUB_CLIENT_SECRET": github.app.client_secret,
         "GITHUB_WEBHOOK_SECRET": github.app.webhook_secret,
         "SECRET_KEY": secrets.token_hex(32),
-        "LEASE_SECONDS": "6",
+        "LEASE_SECONDS": "60",
         "HEARTBEAT_SECONDS": "1",
         "SWEEP_SECONDS": "1",
         "PAUSE_SECONDS": "1",

@@ -31,7 +31,7 @@ from tests.emulators.slack.workspace import TEAM_ID, Message
 OUTSIDER = "Linus"
 """The one who may watch and no more: a guest, or where there are none, a viewer."""
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 _RINGS = re.compile("<[@!][^>]*>|@(?:here|channel|everyone)")
 _MENU = "Any other repository…"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +93,9 @@ async def test_money_tokens_traffic_and_time_each_ask(open_house: OpenHouse, tmp
             spending, session_id = Spending(house.core.database), await thread.session()
             await spending.spend(session_id, {"wall_minutes": 30 * 60})
             await ada.reacts("white_check_mark", traffic)
-            working = await thread.hears("its budget of working time: 30 minutes of 30 minutes.")
+            working = await thread.hears("its budget of working time: ")
+            # What this turn itself has worked comes on top.
+            assert re.search(r"working time: 3\d minutes of 30 minutes\.", working.shown)
             await ada.reacts("white_check_mark", working)
             await thread.hears("Half a cent is now rounded up.")
             [told] = [r for r in await thread.events(e.ToolReturned) if "This session has used" in r.output]

@@ -31,7 +31,7 @@ from tests.journeys.steps import NOTE, WHOLE
 REQUEST = "round invoices half up"
 FINDING, IN_LINE, WORKING = "Finding the repository", "In line", "Working"
 APPROVAL = "Round half up"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -208,7 +208,11 @@ async def test_8_a_no_goes_back_to_the_agent(talk: Talk) -> None:
     await talk.stage.sees("Grace said no.")
     view = await talk.view()
     assert (view.approvals[0].state, view.turn_open) == ("refused", True)
-    assert await talk.rooms.queue.status("run_turn", talk.session, 0)
+
+    async def rung() -> bool:
+        return await talk.rooms.queue.status("run_turn", talk.session, 1) == "queued"
+
+    await until(rung, "a worker is rung for", PATIENCE_SECONDS)
     await talk.answers("I left it at the branch.")
     await talk.holds_only("Done", "Grace said no.", "I left it at the branch.")
 

@@ -19,7 +19,6 @@ from tests.journeys.thread import Thread
 pytestmark = pytest.mark.needs("chromium")
 
 KNOWN, NEW = "rates.example.com", "status.example.com"
-PAGE_MS = 20_000
 
 
 async def outputs(thread: Thread) -> list[str]:
@@ -64,8 +63,8 @@ async def test_a_new_host_is_asked_about_and_allowed_for_one_session(
             await other.hears("May I reach this address?")
             async with visit(browser, house, await grace.person()) as page:
                 await page.goto(f"{house.url}/s/{await other.session()}")
-                await expect(page.get_by_text(f"Reach {NEW}?", exact=True)).to_be_visible(timeout=PAGE_MS)
-                await expect(page.get_by_role("button", name="Approve")).to_be_visible(timeout=PAGE_MS)
+                await expect(page.get_by_text(f"Reach {NEW}?", exact=True)).to_be_visible()
+                await expect(page.get_by_role("button", name="Approve")).to_be_visible()
                 await page.get_by_role("button", name="Refuse").click()
                 await other.hears("🛑 Grace said no.")
                 await other.hears("Half a cent is now rounded up.")

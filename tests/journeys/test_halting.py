@@ -18,7 +18,6 @@ from tests.journeys.thread import Thread
 
 pytestmark = pytest.mark.needs("chromium")
 
-PAGE_MS = 20_000
 AREAS = ("model.", "egress.", "forge.", "mcp.")
 
 
@@ -77,7 +76,7 @@ async def test_stopped_by_command_and_gone_on_from_the_page(
 
         async with visit(browser, house, await linus.person()) as page:
             await page.goto(f"{house.url}/admin")
-            await expect(page.get_by_text("a key leaked", exact=True)).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("a key leaked", exact=True)).to_be_visible()
             assert (len(house.model.requests), await calls(*threads), await effects(house)) == before
             house.model.script(AGENT, *[FINISH] * 3)
             await page.get_by_role("button", name="Switch on again").click()

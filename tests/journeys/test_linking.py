@@ -17,7 +17,7 @@ IN_A_BROWSER = {"Sec-Fetch-Site": "same-origin"}
 async def link_code(house: House, login: str) -> str:
     """Signs in with GitHub in a browser of that login, and asks the account page for a code."""
     house.github.sign_in_as(login)
-    async with httpx.AsyncClient(base_url=house.url, follow_redirects=True, timeout=20) as browser:
+    async with httpx.AsyncClient(base_url=house.url, follow_redirects=True, timeout=60) as browser:
         page = await browser.get("/sign-in/github?next=/account")
         assert f"in the name of <b>{login}</b>" in page.text
         token = re.search(r'name="csrf" value="([^"]+)"', page.text)
@@ -54,7 +54,7 @@ async def test_a_login_that_nobody_listed_is_not_let_in(open_house: OpenHouse) -
     async with open_house(settings={"ALLOWED_LOGINS": "ada"}) as house:
         house.github.add_user("mallory")
         house.github.sign_in_as("mallory")
-        async with httpx.AsyncClient(base_url=house.url, follow_redirects=True, timeout=20) as browser:
+        async with httpx.AsyncClient(base_url=house.url, follow_redirects=True, timeout=60) as browser:
             page = await browser.get("/sign-in/github?next=/account")
             assert page.status_code == 403
             assert "not on this Bellhop" in html.unescape(page.text)

@@ -94,7 +94,7 @@ async def test_an_outage_pauses_the_turn_aloud_until_it_is_over(open_house: Open
         await house.slack.wait_for(lambda: "Paused, goes on by itself" in card.shown, 60)
         assert "HTTP 500" in card.shown
         assert (await thread.view()).failure is None
-        await thread.sees(lambda view: bool(view.turn and view.turn.resumes), "taken up again", 30)
+        await thread.sees(lambda view: bool(view.turn and view.turn.resumes), "taken up again")
         house.model.play(AGENT, lambda request: FINISH)
         await thread.hears("Half a cent is now rounded up.", 60)
         await thread.card("Done")

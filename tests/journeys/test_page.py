@@ -16,8 +16,6 @@ from tests.journeys.thread import Thread
 
 pytestmark = pytest.mark.needs("chromium")
 
-PAGE_MS = 20_000
-
 
 async def places(page: Page) -> list[int]:
     """The sequences of the timeline's items, as they stand on the page."""
@@ -39,13 +37,13 @@ async def test_opened_mid_run_cut_and_resumed_it_shows_everything_once(
             async with page.expect_response("**/events*"):
                 await page.goto(f"{house.url}/s/{session_id}")
             held.release()
-            await expect(page.get_by_text("finance rounds it up")).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("finance rounds it up")).to_be_visible()
             await cut.reached.wait()
             await page.context.set_offline(True)
             cut.release()
             await thread.hears("May I publish this?")
             await page.context.set_offline(False)
-            await expect(page.get_by_role("button", name="Approve")).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_role("button", name="Approve")).to_be_visible()
             shown = await places(page)
             assert shown == sorted(set(shown))
             await page.reload()
@@ -54,7 +52,7 @@ async def test_opened_mid_run_cut_and_resumed_it_shows_everything_once(
             await page.get_by_role("button", name="Approve").click()
             await thread.hears("Approved by Ada")
             await thread.hears("Half a cent is now rounded up.")
-            await expect(page.get_by_text("Half a cent is now rounded up.")).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("Half a cent is now rounded up.")).to_be_visible()
             await expect(page.locator("#facts").get_by_role("link", name="#1")).to_be_visible()
             shown = await places(page)
             assert shown == sorted(set(shown))
@@ -75,13 +73,13 @@ async def test_stopped_and_prompted_on_the_page_is_told_in_the_thread(
             await page.get_by_role("button", name="Stop").click()
             await thread.hears("Stopped by Grace.")
             await thread.card("Stopped")
-            await expect(page.get_by_text("Stopped by Grace")).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("Stopped by Grace")).to_be_visible()
             house.model.script(AGENT, FINISH)
             await page.get_by_placeholder("What next?").fill("leave it")
             await page.get_by_role("button", name="Send").click()
             await thread.hears("Grace added on the session's page")
             await thread.hears("Half a cent is now rounded up.")
-            await expect(page.get_by_text("Half a cent is now rounded up.")).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("Half a cent is now rounded up.")).to_be_visible()
             await each_of_several_is_chosen(house, ada, page)
         await thread.holds_only("card", "notice", "notice", "answer")
 

@@ -18,7 +18,6 @@ from tests.journeys.thread import Thread
 pytestmark = pytest.mark.needs("chromium")
 
 RULES = {BILLING: {"approvals": {"plan": "ask"}}}
-PAGE_MS = 20_000
 ROUND, TELL = "Round half a cent up", "Write down what finance wants"
 
 
@@ -58,12 +57,12 @@ async def test_nothing_is_changed_before_the_plan_was_approved(
         await other.hears("Is this plan right?")
         async with visit(browser, house, await grace.person()) as page:
             await page.goto(f"{house.url}/s/{await other.session()}")
-            await expect(page.get_by_text("A plan of 2 steps", exact=True)).to_be_visible(timeout=PAGE_MS)
+            await expect(page.get_by_text("A plan of 2 steps", exact=True)).to_be_visible()
             await expect(page.get_by_role("listitem").get_by_text(TELL, exact=True)).to_be_visible()
             await expect(page.get_by_text("Approving covers these steps")).to_be_visible()
             await page.get_by_role("button", name="Refuse").click()
             await other.hears("🛑 Grace said no.")
-        await asyncio.wait_for(held.reached.wait(), 30)
+        await asyncio.wait_for(held.reached.wait(), 60)
         await grace.replies(other, "only the rounding, please")
         assert (await other.prompt("only the rounding")).steer
         held.release()

@@ -15,7 +15,7 @@ from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.workspace import TEAM_ID, Message
 from tests.faults.waiting import until
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 E = TypeVar("E", bound=e.Event)
 

@@ -12,6 +12,7 @@ from typing import Literal
 from playwright.async_api import Browser, Page
 
 from companion_web.sign_in import one_time_link
+from tests.companion_web.browser import new_page
 from tests.journeys.house import House, Member
 
 BUILD = Path(__file__).parents[2] / "build" / "pictures"
@@ -37,7 +38,7 @@ async def sight(
         locale="en-GB",
         timezone_id="UTC",
     )
-    yield await context.new_page()
+    yield await new_page(context)
     await context.close()
 
 

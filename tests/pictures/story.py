@@ -182,7 +182,7 @@ async def until_the_tests_run(house: House) -> tuple[Telling, Held]:
     held = Held(first, after_events=6)
     house.model.script(MODEL, *_FIRST, held, *rest)
     thread = await ada.asks(REQUEST)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await held.reached.wait()
     await thread.hears("Found it")
     return Telling(thread, ada, grace), held

@@ -23,9 +23,10 @@ from docker.errors import DockerException
 from tests.provision import processes
 from tests.provision.places import CACHE, short_directory
 
-_START_TIMEOUT_SECONDS = 60
+_START_TIMEOUT_SECONDS = 120
 _STOP_TIMEOUT_SECONDS = 60
-_PING_TIMEOUT_SECONDS = 10
+# Who takes a slow engine for a dead one ends it under its other users.
+_PING_TIMEOUT_SECONDS = 60
 SECOND_RUNTIME = "bellhop-second"
 # What every engine has: its usual runtime by the name of the shim.
 OTHER_NAME = "io.containerd.runc.v2"
@@ -135,8 +136,7 @@ class DockerEngine:
         """Stop the engine with its containers and its containerd; images stay."""
         self._server.stop(signal.SIGTERM, timeout_seconds=_STOP_TIMEOUT_SECONDS)
         # In a chroot, and in a container on a volume, dockerd leaves its data folder mounted over itself.
-        for mount in _mounts_below(self.data, self._run):
-            subprocess.run(["umount", "--lazy", mount], check=True, capture_output=True, text=True)
+        _unmount_below(self.data, self._run)
 
     def kill(self) -> None:
         """End the engine the way a crash would; its containers keep running until `start` finds them."""
@@ -241,8 +241,7 @@ def _end_own(directory: Path, engine: DockerEngine | None = None) -> None:
         own.start()
         own.remove_leftovers()
         own.stop()
-    for mount in _mounts_below(directory):
-        subprocess.run(["umount", "--lazy", mount], check=True, capture_output=True, text=True)
+    _unmount_below(directory)
 
 
 def stop_abandoned() -> None:
@@ -274,6 +273,14 @@ def _mounts_below(*folders: Path) -> list[str]:
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     inside = [point for point in points if any(Path(point).is_relative_to(folder) for folder in folders)]
     return sorted(inside, key=len, reverse=True)
+
+
+def _unmount_below(*folders: Path) -> None:
+    for mount in _mounts_below(*folders):
+        ended = subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True, text=True)
+        # What is just ending may have done it in the meantime.
+        if mount in _mounts_below(*folders):
+            ended.check_returncode()
 
 
 def _lock_now(file: int, kind: int) -> bool:

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +62,11 @@ def serve(listener: socket.socket) -> Program:
                 _tell_end(pid, asked)
                 continue
             asked, _ = listener.accept()
-            words, environment, directory, streams = _read(asked)
+            try:
+                words, environment, directory, streams = _read(asked)
+            except (EOFError, OSError):
+                asked.close()
+                continue
             pid = os.fork()
             if pid == 0:
                 waiting.close()
@@ -70,7 +75,8 @@ def serve(listener: socket.socket) -> Program:
                 return _become(words, environment, directory, streams)
             for each in streams:
                 os.close(each)
-            asked.sendall(b"%d\n" % pid)
+            with suppress(OSError):  # of whoever asked and is gone the others need not know
+                asked.sendall(b"%d\n" % pid)
             ended = os.pidfd_open(pid)
             forks[ended] = pid, asked
             waiting.register(ended, selectors.EVENT_READ)
@@ -89,7 +95,10 @@ def _tell_end(pid: int, asked: socket.socket) -> None:
 def _read(asked: socket.socket) -> tuple[list[str], dict[str, str], str, list[int]]:
     data, streams, _, _ = socket.recv_fds(asked, MOST_BYTES, 3)
     while not data.endswith(b"\n"):
-        data += asked.recv(MOST_BYTES)
+        more = asked.recv(MOST_BYTES)
+        if not more:
+            raise EOFError
+        data += more
     words, environment, directory = json.loads(data)
     return words, environment, directory, streams
 

@@ -21,7 +21,7 @@ from typing import IO
 
 from tests.provision.places import CHECKOUT, temporary_home
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 POLL_SECONDS = 0.02
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from tests.provision.postgres import PostgresServer
 
-_END_MILLISECONDS = 10_000
+_END_MILLISECONDS = 60_000
 _CATALOGUES = (
     "pg_class",
     "pg_attribute",

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.provision import processes
 from tests.provision.places import short_directory
 
-_START_TIMEOUT_SECONDS = 60
+_START_TIMEOUT_SECONDS = 120
 _SUPERUSER = "bellhop"
 
 # Nothing here must survive a power cut, and forcing pages to disk is most of the cost of a small commit.

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -23,6 +24,9 @@ from pathlib import Path
 _POLL_SECONDS = 0.02
 # macOS has no /proc; there `ps` is asked.
 _PROC = Path("/proc")
+# Below what systems give to outgoing connections, one of which could take the number before the server does.
+_PORTS = range(20_000, 32_000)
+_PROBE_SECONDS = 60
 
 
 class ServerDidNotStart(RuntimeError):
@@ -89,7 +93,7 @@ class Server:
                 raise ServerDidNotStart(f"{Path(argv[0]).name} did not start:\n{self.log_tail()}")
             time.sleep(_POLL_SECONDS)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, *, timeout_seconds: float = 20) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, timeout_seconds: float = 60) -> None:
         """End the server and return once it is gone; after the timeout it is killed. Idle if not running."""
         pid = self.pid
         if pid is not None:
@@ -167,27 +171,52 @@ def private_directory(parent: Path, end: Callable[[Path], None] = _kill_server) 
 def remove_abandoned(parent: Path, end: Callable[[Path], None] = _kill_server) -> None:
     """End the servers of runs that died, and remove their directories; those of living runs stay."""
     for owner_file in parent.glob("*/owner"):
-        with owner_file.open("w") as owner:
-            try:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            end(owner_file.parent)
-            shutil.rmtree(owner_file.parent, ignore_errors=True)
+        try:
+            owner = owner_file.open("r+")
+        except FileNotFoundError:  # a living run is just removing its own
+            continue
+        with owner:
+            if _locked_now(owner.fileno()):
+                end(owner_file.parent)
+                shutil.rmtree(owner_file.parent, ignore_errors=True)
+
+
+def _locked_now(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on at the loopback address right now."""
+    """A TCP port of the loopback address that nobody listens on, and that no other test process is given."""
+    taken = Path("/tmp") / f"bellhop-{os.geteuid()}-ports"
+    taken.mkdir(mode=0o700, exist_ok=True)
+    while True:
+        port = secrets.choice(_PORTS)
+        # Stays open, and so locked, as long as this process lives.
+        file = os.open(taken / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        if _locked_now(file) and _can_be_bound(port):
+            return port
+        os.close(file)
+
+
+def _can_be_bound(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        # As servers do, whose port may just have been another's.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def accepts(port: int) -> bool:
     """Whether something takes connections at this port of the loopback address."""
     with socket.socket() as probe:
-        probe.settimeout(1)
+        probe.settimeout(_PROBE_SECONDS)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 

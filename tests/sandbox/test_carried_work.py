@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import timedelta
 
 from bot.sentences import sandbox
 from sandbox.agent.transcript import LET_GO
 from sandbox.box_work import CHECKPOINT_REF, HEAD_REF
-from sandbox.broker.carried_work import CarriedWork
+from sandbox.broker.letting_go import LettingGo
+from sandbox.broker.quarantines import Quarantines
 from sandbox.preparation import NOT_KEPT
 from session import events as e
 from session.saved_work import SavedWork
@@ -41,11 +43,20 @@ async def quiet(house: Household, session_id: str) -> None:
         await house.database.execute(
             "UPDATE saved_work SET saved_at = ? WHERE reference = ?", saved_at, reference
         )
-    saved = SavedWork(house.database)
-    looking = asyncio.create_task(CarriedWork(saved).run(KEPT - timedelta(minutes=1)))
+    assert await SavedWork(house.database).let_go(KEPT - timedelta(minutes=1)) == 2
+
+
+async def cleared(house: Household, session_id: str) -> None:
+    """The same, on a host whose broker then looks at its quarantines too."""
+    old = await house.database.clock() - KEPT
+    await house.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", old, session_id)
+    quarantine = house.home / "quarantine" / session_id
+    os.utime(quarantine, (old.timestamp(), old.timestamp()))
+    saved, kept = SavedWork(house.database), KEPT - timedelta(minutes=1)
+    looking = asyncio.create_task(LettingGo(saved, Quarantines(quarantine.parent), kept).run())
 
     async def gone() -> bool:
-        return not await saved.bundle(session_id, house.repository.slug, CHECKPOINT_REF)
+        return not quarantine.exists()
 
     assert await eventually(gone)
     looking.cancel()
@@ -78,3 +89,22 @@ async def test_work_is_found_by_another_host_until_it_is_let_go_and_on_its_own_h
         assert "What was saved of the work is gone" in sandbox.replaced(ready, "")
         told = [part.text for part in third.model.requests_to(MODEL)[-1].said_by("user")]
         assert any(text.endswith(LET_GO) for text in told)
+
+
+async def test_the_quarantine_goes_too_and_the_record_still_knows_that_there_was_work() -> None:
+    async with household(verify=()) as house:
+        house.model.script(MODEL, WORK, FINISH)
+        session_id = await house.opened()
+        await house.run(session_id)
+        await cleared(house, session_id)
+        # Where the box is still there, so is the work, and it is saved anew.
+        found, ready = await looked(house, session_id)
+        assert (found.strip(), ready.replaced, ready.let_go) == ("mine", False, False)
+        for let_go in (False, True):
+            if let_go:
+                await cleared(house, session_id)
+            [box] = await house.environment.list()
+            await house.environment.remove(box.name)
+            found, ready = await looked(house, session_id)
+            assert ("mine" in found, ready.replaced, ready.let_go) == (not let_go, True, let_go)
+        assert "What was saved of the work is gone" in sandbox.replaced(ready, "")

@@ -28,7 +28,7 @@ from tests.sandbox.test_jobs import FINISH
 MB = 1_000_000
 ENDLESS = 10**18
 WORK = tool("bash", command="head -c 5M /dev/urandom > ~/large")
-FILLS = ("sh", "-c", "head -c 3000000 /dev/zero > /bellhop/home/log; sleep 60")
+FILLS = ("sh", "-c", "head -c 3000000 /dev/zero > /bellhop/home/log; sleep 600")
 
 
 def watch(house: Household, limits: DiskLimits) -> DiskWatch:

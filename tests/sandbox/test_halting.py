@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sandbox.agent.calls import CallRunner
 from sandbox.agent.tool_context import ToolContext
@@ -105,12 +106,12 @@ async def test_busy_boxes_are_killed_and_stay_dead_until_work_may_go_on(
         async def dead() -> bool:
             return not await running(environment) & names
 
-        await eventually(at_work, 60)
+        await eventually(at_work)
         async with watching(switch, environment):
             assert await running(environment) >= names
             engaged = time.monotonic()
             await switch.engage(ADMIN, "a key leaked")
-            await eventually(dead, 60)
+            await eventually(dead)
             said = f"{BOXES} busy boxes dead {time.monotonic() - engaged:.2f} s after the switch"
             request.node.add_report_section("call", "kill switch", said)
             assert processes(mark) == 0
@@ -148,6 +149,45 @@ async def test_a_turn_at_work_ends_in_the_name_of_whoever_stopped_it() -> None:
             await eventually(dead)
         assert await standstill.resume(house.grace)
         assert not await switch.halted()
+
+
+class CountedSwitch(KillSwitch):
+    """As ever; `looks` counts how often it was asked."""
+
+    looks = 0
+
+    async def halted(self) -> bool:
+        self.looks += 1
+        return await super().halted()
+
+
+async def test_a_box_killed_before_its_turn_is_told_why_is_not_opened_again() -> None:
+    async with household(verify=()) as house:
+        switch = CountedSwitch(house.database)
+        house.model.script(MODEL, tool("bash", command="sleep 600"))
+        session_id = await house.opened()
+        with capture_logs() as lines:
+            async with watching(switch, house.environment):
+                turn = asyncio.create_task(house.run(session_id))
+                await house.until(session_id, lambda event: isinstance(event, e.ToolCalled))
+                await switch.engage(ADMIN, "a key leaked")
+
+                async def noticed() -> bool:
+                    return any(line["event"] == "sandbox lost" for line in lines)
+
+                await eventually(noticed)
+                seen = switch.looks
+
+                async def looked_again() -> bool:
+                    return switch.looks > seen + 2
+
+                await eventually(looked_again)
+                assert await house.commands.stop_turn(session_id, house.grace, "a key leaked")
+                assert (await turn).state == "stopped"
+            assert sum(line["event"] == "box killed" for line in lines) == 1
+        events = await house.events(session_id)
+        assert not any(isinstance(event, e.SandboxLost) for event in events)
+        assert [event.status for event in events if isinstance(event, e.ToolReturned)] == ["cancelled"]
 
 
 async def test_no_call_begins_while_all_is_halted() -> None:

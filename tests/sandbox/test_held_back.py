@@ -71,7 +71,7 @@ async def test_what_is_in_commits_is_told_once_and_taken_back_when_it_is_gone() 
         assert view.pull_request is not None
         assert AWS_KEY[:8] not in pushed.model_dump_json()
         # The commit that is named is the one that brought it, and it is kept where the harness took it over.
-        store = StorePlaces.under(house.home).quarantine(session_id, house.repository.slug)
+        store = StorePlaces.under(house.home).quarantines.path(session_id, house.repository.slug)
         added = git(store, "show", "--format=", "--name-only", proposed.holds[0].commit)
         assert added.split() == ["big.bin", "fine", "lib", "link"]
 

@@ -15,9 +15,8 @@ from session.listing import need
 from session.refusals import NotAllowed
 from session.view import SessionView
 from tests.emulators.model.turns import tool
-from tests.faults.waiting import until
 from tests.sandbox.household import MODEL, Household, household
-from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE
+from tests.sandbox.test_jobs import FINISH, FIX, MOMENT, PROPOSE, given_in_time
 from tests.sandbox.workbench import git
 
 MERGED = Approvals(pull_request="auto", merge="ask")
@@ -197,14 +196,9 @@ async def test_who_may_not_merge_any_more_fails_it_once(tmp_path: Path) -> None:
 
 
 async def test_a_yes_that_is_carried_out_too_late_does_nothing() -> None:
-    async with household(approvals=MERGED, settings={"APPROVAL_MINUTES": "0.03"}) as house:
-        view = await approved(house)
-        expires_at = view.approvals[0].request.expires_at
-
-        async def ran_out() -> bool:
-            return await house.log.clock() >= expires_at
-
-        await until(ran_out, "the time of the approval is over")
+    async with household(approvals=MERGED, settings={"APPROVAL_MINUTES": MOMENT}) as house:
+        view = await with_pull_request(house)
+        await given_in_time(house, view)
         await house.jobs.merge_pull_request(view.id)
         voided = (await house.events(view.id))[-1]
         assert isinstance(voided, e.ApprovalVoided)

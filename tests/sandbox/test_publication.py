@@ -17,10 +17,9 @@ from session.catalogue import Approvals
 from session.people import Person
 from session.view import SessionView
 from tests.emulators.model.turns import tool
-from tests.faults.waiting import until
 from tests.sandbox.hooked_forge import HookedForge, fails, linked_only, nothing
 from tests.sandbox.household import MODEL, Household, household
-from tests.sandbox.test_jobs import FINISH, FIX, PROPOSE, approve
+from tests.sandbox.test_jobs import FINISH, FIX, MOMENT, PROPOSE, approve, given_in_time
 from tests.sandbox.workbench import git
 
 BREAK = tool("edit_file", path="billing/invoice.py", old_string="+ 1", new_string="+ 2")
@@ -234,15 +233,9 @@ async def test_a_yes_taken_back_at_the_last_moment_does_nothing(
 
 
 async def test_a_yes_that_is_carried_out_too_late_does_nothing_and_the_agent_hears_it() -> None:
-    async with household(settings={"APPROVAL_MINUTES": "0.03"}) as house:
+    async with household(settings={"APPROVAL_MINUTES": MOMENT}) as house:
         view = await proposed(house)
-        request = view.open_approvals[0].request
-        await house.commands.approve(view.id, request.approval_id, house.grace)
-
-        async def ran_out() -> bool:
-            return await house.log.clock() >= request.expires_at
-
-        await until(ran_out, "the time of the approval is over")
+        await given_in_time(house, view)
         house.model.script(MODEL, FINISH)
         view = await house.run(view.id)
         assert [(item.state, item.reason) for item in view.approvals] == [("voided", "its time ran out")]

@@ -32,7 +32,7 @@ async def left_behind(house: Household, session_id: str) -> Lease:
     held = Held(FINISH)
     house.model.script(MODEL, held)
     running = asyncio.create_task(house.jobs.run_turn(session_id))
-    await asyncio.wait_for(held.reached.wait(), 20)
+    await asyncio.wait_for(held.reached.wait(), 60)
     running.cancel()
     await asyncio.wait([running])
     lease = await house.leases.acquire(session_id, "the worker that died")
@@ -160,7 +160,7 @@ async def test_locks_of_a_git_that_was_killed_keep_nobody_from_anything() -> Non
         assert (view.state, view.failure, view.degraded) == ("awaiting_approval", None, ())
         await house.commands.refuse(session_id, view.open_approvals[0].request.approval_id, house.ada)
         async with await house.environment.open(spec(house, session_id)) as box:
-            await box.runner.exec("killed", LOCKS, timeout_seconds=20)
+            await box.runner.exec("killed", LOCKS, timeout_seconds=60)
         house.model.script(
             MODEL,
             tool("bash", command="echo more >>README.md && git commit -qam Mine && git log -1 --format=%s"),
@@ -180,16 +180,16 @@ async def test_a_git_that_still_works_is_waited_for() -> None:
         async with await house.environment.open(spec(house, session_id)) as box:
             at_work = "mkfifo ~/gate; echo more >>README.md; GIT_EDITOR='cat ~/gate >' git commit -qa"
             commit = asyncio.create_task(box.runner.exec("commit", at_work, timeout_seconds=60))
-            await box.runner.exec("locked", "until [ -e .git/index.lock ]; do :; done", timeout_seconds=20)
+            await box.runner.exec("locked", "until [ -e .git/index.lock ]; do :; done", timeout_seconds=60)
             house.model.script(MODEL, FIX, PROPOSE)
             await house.prompt(session_id, "Go on")
             running = asyncio.create_task(house.run(session_id))
             waits = "until grep -qx sleep /proc/[0-9]*/comm 2>/dev/null; do :; done; echo By hand >~/gate"
-            assert (await box.runner.exec("waited for", waits, timeout_seconds=20)).exit_code == 0
+            assert (await box.runner.exec("waited for", waits, timeout_seconds=60)).exit_code == 0
             assert (await commit).exit_code == 0
             view = await running
             assert (view.state, view.failure) == ("awaiting_approval", None)
-            said = await box.runner.exec("log", "git log --format=%s", timeout_seconds=20)
+            said = await box.runner.exec("log", "git log --format=%s", timeout_seconds=60)
         assert said.output.splitlines()[:2] == ["Sum invoice lines rightly", "By hand"]
 
 
@@ -209,14 +209,14 @@ async def test_a_worker_whose_lease_is_gone_writes_nothing_more() -> None:
         house.model.script(MODEL, held)
         session_id = await house.opened()
         running = asyncio.create_task(house.jobs.run_turn(session_id))
-        await asyncio.wait_for(held.reached.wait(), 20)
+        await asyncio.wait_for(held.reached.wait(), 60)
         await house.database.execute("UPDATE leases SET expires_at = '2000-01-01 00:00:00+00:00'")
         other = await house.leases.acquire(session_id, "another worker")
         assert other is not None
         before = (await house.log.view(session_id)).seq
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
         assert (await house.log.view(session_id)).seq == before
-        await asyncio.wait_for(held.abandoned.wait(), 5)
+        await asyncio.wait_for(held.abandoned.wait(), 60)
         await house.leases.release(other)
 
 
@@ -235,7 +235,7 @@ async def test_a_push_whose_record_was_lost_is_found_on_the_forge() -> None:
         branch = f"bellhop/{session_id}/sum-invoice-lines-rightly"
         await house.parts.effects.begin(f"{session_id}:publish:{request.head_sha}", session_id, lease.epoch)
         await house.parts.effects.begin(f"{session_id}:pull_request:{branch}", session_id, lease.epoch)
-        quarantine = StorePlaces.under(house.home).quarantine(session_id, "acme/billing")
+        quarantine = StorePlaces.under(house.home).quarantines.path(session_id, "acme/billing")
         git(
             quarantine,
             "push",

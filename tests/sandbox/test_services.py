@@ -17,7 +17,7 @@ services:
   - name: store
     command: exec python3 store.py
     ready: python3 -c "import socket; socket.create_connection(('localhost', 8231))"
-    ready_seconds: 20
+    ready_seconds: 60
 """
 STORE = """\
 import socket

@@ -4,13 +4,11 @@ the other, by way of the record and a registry."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import docker
 import pytest
 
 from sandbox.environments.docker_engine import DockerEnvironment
@@ -63,18 +61,6 @@ def environment(host: str, image: str, home: Path, registry: RegistryServer) -> 
     )
 
 
-@contextlib.contextmanager
-def no_images_left(*hosts: str) -> Iterator[None]:
-    """What boxes were kept as is gone afterwards from the engines, which live on."""
-    yield
-    for host in hosts:
-        with contextlib.closing(docker.DockerClient(base_url=host)) as client:
-            for image in client.images.list():
-                for name in image.tags:
-                    if name.startswith(("bellhop/snapshot-", "bellhop/repo-acme-billing-")):
-                        client.images.remove(name, force=True)
-
-
 @pytest.fixture
 async def two(
     second_engine: DockerEngine, docker_host: str, base_image: str, registry: RegistryServer
@@ -96,10 +82,11 @@ async def two(
         for house in (first, second):
             for box in await house.environment.list():
                 await house.environment.remove(box.name)
-        with no_images_left(second_engine.host, docker_host):
-            pass
-        await here.aclose()
-        await there.aclose()
+        for host in (here, there):
+            # The engines live on, and one of them has what other tests keep as well.
+            for reference in [*await host.snapshots(), *(image.reference for image in await host.images())]:
+                await host.remove_image(reference)
+            await host.aclose()
 
 
 async def seen(house: Household, session_id: str) -> list[str]:

@@ -97,7 +97,7 @@ async def test_a_snapshot_that_lags_behind_is_brought_up_to_the_checkpoint(
     box = box_name(session_id)
     spec = SandboxSpec(session_id, box, None, house.parts.places.inbound / box)
     async with await house.environment.open(spec) as opened:
-        await opened.runner.exec("stray", "echo stray >stray.md", timeout_seconds=10)
+        await opened.runner.exec("stray", "echo stray >stray.md", timeout_seconds=60)
     house.parts.snapshots.ask(Finished(session_id, box, taken.repository, taken.turns, taken.checkpoint))
     await house.parts.snapshots.settle()
     later = tool("bash", command="rm stray.md notes.md; echo later >>README.md; echo new >later.md")

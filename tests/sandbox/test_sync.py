@@ -38,7 +38,7 @@ async def box_of(house: Household, session_id: str) -> AsyncIterator[Sandbox]:
 
 
 async def by_hand(box: Sandbox, name: str, command: str) -> str:
-    done = await box.runner.exec(name, command, timeout_seconds=30)
+    done = await box.runner.exec(name, command, timeout_seconds=60)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -66,7 +66,7 @@ async def test_reading_goes_on_while_the_set_up_runs_and_an_edit_waits_for_it() 
         running = asyncio.create_task(house.run(session_id))
         async with box_of(house, session_id) as box:
             # The model has read and thinks about its edit: all of it while the set-up stands still.
-            await asyncio.wait_for(held.reached.wait(), 30)
+            await asyncio.wait_for(held.reached.wait(), 60)
             await by_hand(box, "begun", BEGUN)
             held.release()
             await house.until(session_id, _asks_for_an_edit)
@@ -145,7 +145,7 @@ async def test_a_stop_ends_the_set_up_and_what_a_dead_worker_began_is_waited_for
         session_id = await house.opened()
         running = asyncio.create_task(house.run(session_id))
         async with box_of(house, session_id) as box:
-            await asyncio.wait_for(held.reached.wait(), 30)
+            await asyncio.wait_for(held.reached.wait(), 60)
             await by_hand(box, "begun", "until grep -q began ~/runs; do :; done")
             await house.commands.stop(session_id, house.grace)
             assert (await running).state == "stopped"
@@ -222,7 +222,7 @@ async def test_an_image_s_older_files_can_be_read_at_once_and_are_then_brought_u
                 await turn.append(looked)
             await workspace.admit(at_once=False)
             assert (await workspace.runner.read_file("README.md")).text == "# More\n"
-            done = await workspace.runner.exec("head", "git rev-parse HEAD", timeout_seconds=10)
+            done = await workspace.runner.exec("head", "git rev-parse HEAD", timeout_seconds=60)
             assert done.output.strip() == head
         finally:
             await workspace.close()
@@ -258,7 +258,7 @@ async def test_files_are_exchanged_when_nobody_reads_and_read_when_nobody_exchan
     assert told == ["ada reads", "grace reads"]
     first.set()
     second.set()
-    await asyncio.wait_for(asyncio.gather(*readers, *exchangers), 10)
+    await asyncio.wait_for(asyncio.gather(*readers, *exchangers), 60)
     assert told.index("sync exchanges") > max(told.index("ada has read"), told.index("grace has read"))
     assert told.index("sync is done") == told.index("sync exchanges") + 1
     assert told.index("recovery is done") == told.index("recovery exchanges") + 1

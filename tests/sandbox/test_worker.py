@@ -18,7 +18,7 @@ from tests.emulators.model.turns import Held
 from tests.provision import processes
 from tests.provision.places import CACHE
 from tests.provision.valkey import ValkeyServer
-from tests.sandbox.household import MODEL, Household, household
+from tests.sandbox.household import MODEL, RUN_SECONDS, Household, household
 from tests.sandbox.test_jobs import FINISH
 from tests.session.room import eventually
 
@@ -48,7 +48,7 @@ def process(house: Household, redis_url: str, queue: Queue) -> WorkerProcess:
         ),
         image_interval_minutes=0,
         concurrency=2,
-        turn_limit_seconds=60,
+        turn_limit_seconds=RUN_SECONDS,
     )
 
 
@@ -71,14 +71,14 @@ async def test_a_job_is_taken_and_a_lost_redis_is_outlived() -> None:
                 await house.until(first, finished)
                 through = await house.opened()
                 await queue.enqueue("run_turn", through, 1)
-                await asyncio.wait_for(held.reached.wait(), 20)
+                await asyncio.wait_for(held.reached.wait(), 60)
                 server.kill()
                 held.release()
                 await house.until(through, finished)
                 server.start()
                 second = await house.opened()
                 await queue.enqueue("run_turn", second, 1)
-                await house.until(second, finished, 30)
+                await house.until(second, finished)
                 assert not running.done()
             finally:
                 running.cancel()
@@ -97,7 +97,7 @@ async def test_a_worker_that_is_rung_for_has_a_box_wait_and_leaves_none_behind(r
         await queue.enqueue("warm_box", "acme/web", 0)
         running = asyncio.create_task(process(house, redis_url, queue).run())
         try:
-            assert await eventually(waits, 30) == "acme/web"
+            assert await eventually(waits) == "acme/web"
             assert len(await house.environment.list()) == 1
         finally:
             running.cancel()

@@ -34,7 +34,7 @@ async def room(database: Database, redis_url: str) -> AsyncIterator[Room]:
     """The whole room; the reconciler leaves nothing alone."""
     async with Pulse(None) as pulse, Queue(redis_url) as queue:
         log = Log(database, pulse)
-        leases = Leases(database, lease_seconds=60.0)
+        leases = Leases(database, lease_seconds=600.0)
         directory = Directory(database)
         yield Room(
             database=database,

@@ -125,7 +125,7 @@ def always(*events: e.Event) -> Callable[[SessionView], list[e.Event]]:
     return lambda _: list(events)
 
 
-async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 10.0) -> T:
+async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:
     """What `ask` gives once it gives something; it is asked again until then. Raises: TimeoutError."""
     async with asyncio.timeout(seconds):
         while True:
@@ -133,6 +133,16 @@ async def eventually(ask: Callable[[], Awaitable[T | None]], seconds: float = 10
             if answer is not None and answer is not False:
                 return answer
             await asyncio.sleep(0.01)
+
+
+async def tick(database: Database) -> None:
+    """Return at a later time of the database than it is now.
+
+    SQLite's clock counts whole milliseconds, and what happens within one has no order.
+    """
+    now = await database.clock()
+    while await database.clock() == now:
+        pass
 
 
 def turn_id(view: SessionView) -> str:

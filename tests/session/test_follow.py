@@ -55,7 +55,7 @@ async def test_followers_see_all_of_concurrent_writers_once_and_in_order(room: R
         for after in starts
     ]
     await asyncio.gather(*(write(room.log, view.id, TOTAL // 4) for _ in range(4)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         seen = await asyncio.gather(*followers)
     for after, records in zip(starts, seen, strict=True):
         assert [record.seq for record in records] == list(range(after + 1, TOTAL + view.seq + 1))
@@ -66,7 +66,7 @@ async def test_a_follower_that_asks_beyond_the_end_gets_what_comes_after(room: R
     ahead = asyncio.create_task(first(1, room.log.follow(view.id, view.seq + 3)))
     behind = asyncio.create_task(first(view.seq + 5, room.log.follow(view.id)))
     await write(room.log, view.id, 5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert [record.seq for record in await ahead] == [view.seq + 4]
         assert [record.seq for record in await behind] == list(range(1, view.seq + 6))
 
@@ -90,7 +90,7 @@ async def test_a_log_that_cannot_be_read_is_said_to_who_follows(room: Room, ada:
         *(view.id, view.seq + 1, "FromTheFuture", "{}", view.created_at),
     )
     with pytest.raises(e.UnknownEvent, match="FromTheFuture"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await waiting
 
 
@@ -144,13 +144,13 @@ async def test_another_process_hears_by_redis_and_notices_without(database_url: 
 
 
 async def test_a_pulse_ends_wherever_it_is_in_sending_a_ring(redis_url: str) -> None:
-    async with Pulse(redis_url) as heard, asyncio.timeout(60):
+    async with Pulse(redis_url) as heard, asyncio.timeout(100):
         await until(lambda: heard.connected)
         for turns in range(40):
             with heard.watch("s1") as watch:
                 async with Pulse(redis_url) as pulse:
                     await pulse.ring("s1")
-                    assert await watch.wait(30)
+                    assert await watch.wait(60)
                     # It has a connection now. The next ring is cut off after so many turns of the loop.
                     await pulse.ring("s1")
                     for _ in range(turns):
@@ -166,6 +166,6 @@ async def test_words_in_flight_reach_other_processes(redis_url: str) -> None:
         await asyncio.sleep(0)
         await worker.publish_tokens("s2", "t", "not this")
         await worker.publish_tokens("s1", "t", "Hel")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             deltas = await waiting
         assert [(delta.turn_id, delta.text) for delta in deltas] == [("t", "Hel")] * 2

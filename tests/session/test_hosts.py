@@ -8,21 +8,23 @@ from datetime import timedelta
 from session.boxes import Boxes, LeftBox
 from session.hosts import Hosts
 from session.image_builds import ImageBuilds, Made
+from session.leases import Leases
 from session.people import Person
 from session.saved_work import Saved, SavedWork
 from session.snapshots import Snapshot, Snapshots
-from tests.session.room import Room
+from tests.session.room import Room, tick
 
 HERE, THERE = "engine/a", "engine/b"
 
 
 async def test_a_host_works_while_its_sign_is_fresh_and_until_it_leaves(room: Room) -> None:
-    hosts = Hosts(room.database, 20)
+    hosts = Hosts(room.database, 600)
     await hosts.beat(HERE, "anna")
+    await tick(room.database)
     await hosts.beat(THERE, "bert")
     await hosts.beat(THERE, "berta")
     assert await hosts.at_work() == [THERE, HERE]
-    old = await room.database.clock() - timedelta(seconds=21)
+    old = await room.database.clock() - timedelta(seconds=601)
     await room.database.execute("UPDATE hosts SET seen_at = ? WHERE place = ?", old, HERE)
     assert await hosts.at_work() == [THERE]
     assert [host.name for host in await hosts.all()] == ["berta", "anna"]
@@ -48,6 +50,7 @@ async def test_the_newest_work_of_each_ref_is_kept(room: Room) -> None:
     saved = SavedWork(room.database)
     await saved.keep("s1", "Acme/Web", {"refs/bellhop/checkpoint": "a" * 40}, b"\0one")
     await saved.keep("s1", "acme/web", {"refs/bellhop/head": "b" * 40}, b"head")
+    await tick(room.database)
     await saved.keep("s1", "acme/web", {"refs/bellhop/checkpoint": "c" * 40}, b"\0two")
     await saved.keep("s2", "acme/web", {"refs/bellhop/head": "d" * 40}, b"other")
     assert await saved.of("s1", "acme/web") == [
@@ -63,8 +66,8 @@ async def test_the_newest_work_of_each_ref_is_kept(room: Room) -> None:
 
 async def test_work_is_let_go_once_its_session_is_over_and_quiet_for_long(room: Room, ada: Person) -> None:
     saved, kept = SavedWork(room.database), timedelta(days=30)
-    waits, over, young, fresh = [(await room.opened(ada)).id for _ in range(4)]
-    for session_id in (waits, over, young, fresh, "nobody's"):
+    waits, over, young, fresh, driven = [(await room.opened(ada)).id for _ in range(5)]
+    for session_id in (waits, over, young, fresh, driven, "nobody's"):
         await saved.keep(session_id, "acme/web", {"refs/bellhop/head": "a" * 40}, b"work")
     now = await room.database.clock()
     old = now - kept - timedelta(minutes=1)
@@ -72,12 +75,20 @@ async def test_work_is_let_go_once_its_session_is_over_and_quiet_for_long(room: 
     await room.database.execute("UPDATE sessions SET updated_at = ?, state = 'archived'", old)
     await room.database.execute("UPDATE sessions SET state = 'awaiting_answer' WHERE id = ?", waits)
     await room.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", now, young)
+    assert await Leases(room.database).acquire(driven, "a worker") is not None
     assert await saved.let_go(kept) == 2
     assert await saved.let_go(kept) == 0
-    left = {waits: b"work", over: b"", young: b"work", fresh: b"work", "nobody's": b""}
+    left = {waits: b"work", over: b"", young: b"work", fresh: b"work", driven: b"work", "nobody's": b""}
     for session_id, content in left.items():
         assert await saved.bundle(session_id, "acme/web", "refs/bellhop/head") == content
         assert await saved.of(session_id, "acme/web") == [Saved("refs/bellhop/head", "a" * 40)]
+    assert [item for item in left if await saved.is_over(item, kept)] == [over, fresh, "nobody's"]
+
+    # After as long again nothing tells of it any more.
+    await room.database.execute("UPDATE saved_work SET saved_at = ?", old - kept)
+    await room.database.execute("UPDATE sessions SET updated_at = ? WHERE id = ?", old - kept, over)
+    await saved.let_go(kept)
+    assert [item for item in left if await saved.of(item, "acme/web")] == [waits, young, fresh, driven]
 
 
 async def test_images_and_snapshots_say_where_they_are(room: Room, ada: Person) -> None:
@@ -86,6 +97,7 @@ async def test_images_and_snapshots_say_where_they_are(room: Room, ada: Person) 
     await snapshots.add(first)
     await snapshots.share("copy:a", "registry/x@sha256:1")
     [shared] = await snapshots.shared()
+    await tick(room.database)
     await snapshots.add(replace(shared, reference="copy:b", place=THERE))
     assert [item.place for item in await snapshots.of(view.id)] == [THERE, HERE]
     await snapshots.unshare("registry/x@sha256:1")

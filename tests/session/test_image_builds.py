@@ -10,6 +10,7 @@ import pytest
 from session.database import Database
 from session.image_builds import BuildLost, ImageBuilds, Made, lock_name
 from session.locks import Locks
+from tests.session.room import tick
 
 MADE = Made("Acme/Billing", "local:1", "a" * 40, "01234567", "recipe", "base")
 LONG, OVER = timedelta(minutes=1), timedelta(seconds=0)
@@ -28,8 +29,10 @@ async def test_a_build_from_its_beginning_to_its_end(database: Database) -> None
     assert whole is not None
     assert (whole.state, whole.reference, whole.layers, whole.size_bytes) == ("ready", "image:1", 1, 4096)
     assert whole.finished_at == whole.whole_at
+    await tick(database)
     second = await builds.begin(MADE)
     await builds.fail(second, "make ended with 1", passing=True)
+    await tick(database)
     third = await builds.begin(Made("acme/billing", "elsewhere"))
     await builds.ready(third, "image:2", 2, 1, whole.whole_at)
     assert [build.id for build in await builds.of("acme/Billing")] == [third, second, first]

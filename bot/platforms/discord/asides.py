@@ -6,11 +6,13 @@ written to directly; those who take no direct messages hear nothing (docs/decisi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -40,6 +42,7 @@ class DiscordAsides:
         self._client = client
         self._now: ContextVar[Answering | None] = ContextVar("discord_answering", default=None)
         self._closed: dict[int, float] = {}
+        self._lanes: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @contextmanager
     def answering(self, interaction: discord.Interaction[discord.Client]) -> Iterator[Answering]:
@@ -79,6 +82,11 @@ class DiscordAsides:
         answering.told = True
 
     async def _write(self, account: int, shown: str) -> None:
+        lane = self._lanes.setdefault(account, asyncio.Lock())
+        async with lane:  # or the second of two at once would not know yet what became of the first
+            await self._write_one(account, shown)
+
+    async def _write_one(self, account: int, shown: str) -> None:
         self._closed = {who: until for who, until in self._closed.items() if until > time.monotonic()}
         if account in self._closed:
             raise PlaceGone(f"{account} takes no direct messages from us")

@@ -74,6 +74,15 @@ class AgentStatus:
         self._offer = Offer("agent status")
         self._shown: OrderedDict[tuple[str, str], SessionStatus] = OrderedDict()
 
+    def moving(self, place: Place, card: StatusCard) -> None:
+        """The card is about to be shown: another status than its own is not known any more.
+
+        The end of a stream moves it too, and what gets no answer may have moved it.
+        """
+        key = (place.channel, place.thread)
+        if self._shown.get(key) != SESSION_STATUS[card.tone]:
+            self._shown.pop(key, None)
+
     async def follow(self, place: Place, card: StatusCard) -> None:
         """The thread's status is that of the card.
 
@@ -82,6 +91,7 @@ class AgentStatus:
         status, key = SESSION_STATUS[card.tone], (place.channel, place.thread)
         if not place.thread or not self._offer.there or self._shown.get(key) == status:
             return
+        self.moving(place, card)
         try:
             await self._api.call(
                 "agents.sessions.setStatus",

@@ -174,6 +174,7 @@ class SlackWorkspace:
         if not isinstance(content, StatusCard):
             await self._update(place, message, content)
             return
+        self._status.moving(place, content)
         try:
             await self._edit_card(place, message, content)
         except Rejected:

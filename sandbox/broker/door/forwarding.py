@@ -129,12 +129,17 @@ async def _back(
     redaction = Redaction(request.secrets)
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers.raw_items()]
     await side.start(head.status_code, returning(headers, redaction), redaction.whole(bytes(head.reason)))
-    left = request.max_bytes
+    # Whoever has the whole answer may ask for more at once, so it is counted before its end is sent.
+    left, coming = request.max_bytes, int(came.get("content-length", "-1"))
     async for piece in upstream.body():
         left -= len(piece)
         if left < 0:
             raise Gone
         await meter.add(len(piece))
+        coming -= len(piece)
+        if coming == 0:
+            await meter.settle()
         await side.send(redaction.feed(piece) if request.secrets else piece)
+    await meter.settle()
     await side.send(redaction.rest())
     await side.finish()

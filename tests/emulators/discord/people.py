@@ -12,7 +12,6 @@ from tests.emulators.discord.gateway import DIRECT_TYPING, GUILD_TYPING, Gateway
 from tests.emulators.discord.interactions import (
     COMMAND_USED,
     COMPLETION_ASKED,
-    FIRST_ANSWER_SECONDS,
     MODAL_SUBMITTED,
     PRESSED,
     Interaction,
@@ -22,6 +21,9 @@ from tests.emulators.discord.message_routes import reacted
 from tests.emulators.discord.refusals import Json
 from tests.emulators.discord.rendering import BUTTON, SELECT, controls, label
 from tests.emulators.discord.world import REPLY, Channel, Message, Upload, User, World
+
+ANSWER_SECONDS = 60.0
+"""How long the application is waited for. Discord's own three seconds pass by `let_time_pass` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ class DiscordPerson:
             told["message"] = shapes.message(on, world)
         self._gateway.tell("INTERACTION_CREATE", 0, lambda _: told)
         await world.watch.wait_for(
-            lambda: begun.answer is not None, FIRST_ANSWER_SECONDS, lambda: "the application did not respond"
+            lambda: begun.answer is not None, ANSWER_SECONDS, lambda: "the application did not respond"
         )
         return begun
 

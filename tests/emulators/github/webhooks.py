@@ -16,7 +16,7 @@ import aiohttp
 from tests.emulators.github.shapes import Shapes
 from tests.emulators.github.state import Pull, Repository, User, World
 
-DELIVERY_TIMEOUT_SECONDS = 10.0
+DELIVERY_TIMEOUT_SECONDS = 60.0
 PULL_REQUEST_ACTIONS = ("opened", "closed", "synchronize")
 WEBHOOKS = tuple(f"pull-request-{action}" for action in PULL_REQUEST_ACTIONS)
 

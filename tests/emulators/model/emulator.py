@@ -93,7 +93,7 @@ class ModelEmulator:
         return [request for request in self.requests if request.model == model]
 
     async def wait_for_requests(
-        self, count: int, model: str | None = None, timeout_seconds: float = 10
+        self, count: int, model: str | None = None, timeout_seconds: float = 60
     ) -> None:
         """Return once `count` requests (to `model`, or to any) have come in.
 

@@ -28,7 +28,7 @@ from tests.emulators.slack.web_api import ApiCall, Credentials, WebApi
 from tests.emulators.slack.workspace import TEAM_ID, Channel, ChannelKind, Message, User, Workspace
 
 T = TypeVar("T")
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 USUAL_LIMITS = RateLimits()
 
 

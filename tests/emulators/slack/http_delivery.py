@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tests.emulators.slack.deliveries import ACK_SECONDS, Envelope, NotAcknowledged
+from tests.emulators.slack.deliveries import ACK_SECONDS, Envelope, NotAcknowledged, patience
 from tests.emulators.slack.refusals import Json
 
 _JSON = "application/json"
@@ -47,24 +47,27 @@ class HttpDelivery:
         """
         word = secrets.token_hex(8)
         question = {"type": "url_verification", "token": "legacy-verification-token", "challenge": word}
-        answer = await self._post(self._events_url, _JSON, json.dumps(question), {})
+        answer = await self._post(self._events_url, _JSON, json.dumps(question), {}, self._ack_seconds)
         if answer is None or answer.get("challenge", answer.get("text")) != word:
             raise NotAcknowledged(f"the challenge was answered with {answer}")
 
     async def send(self, envelope: Envelope) -> Json | None:
         """Deliver one envelope; see `Transport.send`."""
         self.sent.append(envelope)
+        seconds = patience(envelope, self._ack_seconds)
         if envelope.kind == "events_api":
             retry = {"X-Slack-Retry-Num": str(envelope.attempt), "X-Slack-Retry-Reason": envelope.reason}
             body = json.dumps(envelope.payload)
-            return await self._post(self._events_url, _JSON, body, retry if envelope.attempt else {})
+            return await self._post(self._events_url, _JSON, body, retry if envelope.attempt else {}, seconds)
         if envelope.kind == "interactive":
             form = urlencode({"payload": json.dumps(envelope.payload)})
         else:
             form = urlencode(envelope.payload)
-        return await self._post(self._interactive_url, _FORM, form, {})
+        return await self._post(self._interactive_url, _FORM, form, {}, seconds)
 
-    async def _post(self, url: str, content_type: str, body: str, headers: dict[str, str]) -> Json | None:
+    async def _post(
+        self, url: str, content_type: str, body: str, headers: dict[str, str], seconds: float
+    ) -> Json | None:
         timestamp = str(int(time.time()))
         signed = {
             **headers,
@@ -72,7 +75,7 @@ class HttpDelivery:
             "X-Slack-Request-Timestamp": timestamp,
             "X-Slack-Signature": signature(self.signing_secret, timestamp, body),
         }
-        timeout = aiohttp.ClientTimeout(total=self._ack_seconds)
+        timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with self._http.post(url, data=body.encode(), headers=signed, timeout=timeout) as response:
                 text = await response.text()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-from tests.emulators.slack.deliveries import ACK_SECONDS, Envelope, NotAcknowledged
+from tests.emulators.slack.deliveries import ACK_SECONDS, Envelope, NotAcknowledged, patience
 from tests.emulators.slack.refusals import Json
 from tests.emulators.slack.watch import Watch
 from tests.emulators.slack.workspace import APP_ID, Workspace
@@ -83,7 +83,7 @@ class SocketMode:
         self._issued.add(envelope_id)
         try:
             await connection.socket.send_json(_wire(envelope, envelope_id))
-            return await asyncio.wait_for(acknowledged, self._ack_seconds)
+            return await asyncio.wait_for(acknowledged, patience(envelope, self._ack_seconds))
         except TimeoutError as error:
             raise NotAcknowledged("timeout") from error
         except ConnectionError as error:

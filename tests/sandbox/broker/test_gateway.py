@@ -10,10 +10,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.types import Message
 
 from deploy.demo.replies import Reply, ScriptedUsage
 from sandbox.agent.model import BudgetSpent, ModelHalted, ModelRefused, ModelUnavailable, UserMessage
 from sandbox.agent.model_gateway import BROKER_MODELS
+from sandbox.broker.passage import Passage
+from sandbox.broker.usage_meter import UsageMeter
 from session.broker import model_headers
 from session.policy import Budgets
 from tests.emulators.model.turns import Cut, Held, HttpFault, Reset, rate_limited, say
@@ -34,7 +37,7 @@ async def stage(database_url: str, bellhop_home: Path) -> AsyncIterator[GatewayS
 
 async def direct(stage: GatewayStage, body: object) -> bytes:
     """The provider's answer without the gateway."""
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         key = {"Authorization": f"Bearer {stage.emulator.api_key}"}
         answer = await client.post(f"{stage.emulator.base_url}/chat/completions", json=body, headers=key)
         return answer.content
@@ -76,7 +79,7 @@ async def test_words_come_before_the_answer_is_whole(stage: GatewayStage) -> Non
         "POST", ADDRESS, json=STREAM, headers=model_headers(SESSION, "agent")
     ) as answer:
         pieces = answer.aiter_raw()
-        first = await asyncio.wait_for(anext(pieces), 10)
+        first = await asyncio.wait_for(anext(pieces), 60)
         assert not held.released.is_set()
         held.release()
         rest = b"".join([piece async for piece in pieces])
@@ -143,14 +146,47 @@ async def test_a_caller_who_hangs_up_ends_the_call(stage: GatewayStage, events: 
     held = Held(say("never"), after_events=events)
     stage.emulator.script("m", held)
     call = asyncio.create_task(stage.model().reply(ASK, []))
-    await asyncio.wait_for(held.reached.wait(), 10)
+    await asyncio.wait_for(held.reached.wait(), 60)
     call.cancel()
     if events:  # a server that has sent nothing yet does not notice
-        await asyncio.wait_for(held.abandoned.wait(), 10)
-    async with asyncio.timeout(10):
+        await asyncio.wait_for(held.abandoned.wait(), 60)
+    async with asyncio.timeout(60):
         while not await stage.spending.spent(SESSION):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await stage.database.rows("SELECT id FROM reservations") == []
+
+
+async def test_a_caller_who_hangs_up_while_it_is_counted_is_counted_too(stage: GatewayStage) -> None:
+    stage.emulator.script("m", BILLED)
+    counting, gone, counted = asyncio.Event(), asyncio.Event(), list[int]()
+    written = asyncio.Event()
+
+    async def settle(meter: UsageMeter | None) -> None:
+        counting.set()
+        await written.wait()
+        assert meter is not None
+        counted.append(meter.usage.output_tokens)
+
+    async def receive() -> Message:
+        await gone.wait()
+        # Whoever serves the call hears it first, and the row is written after that.
+        asyncio.get_running_loop().call_later(0, written.set)
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        """Nobody listens."""
+
+    key = {"Authorization": f"Bearer {stage.emulator.api_key}"}
+    async with httpx2.AsyncClient(timeout=60) as client:
+        call = client.build_request(
+            "POST", f"{stage.emulator.base_url}/chat/completions", json=STREAM, headers=key
+        )
+        passage = Passage(client, call, stage.emulator.api_key, UsageMeter(1), settle)
+        serving = asyncio.create_task(passage({"type": "http"}, receive, send))
+        await asyncio.wait_for(counting.wait(), 60)
+        gone.set()
+        await asyncio.wait_for(serving, 60)
+    assert counted == [10]
 
 
 async def test_nothing_is_asked_while_everything_is_switched_off(stage: GatewayStage) -> None:
@@ -207,7 +243,7 @@ async def test_twenty_calls_at_once_pass_one_at_the_limit(database_url: str, bel
         stage.emulator.script("m", held)
         dear = {**BODY, "max_completion_tokens": 100}
         first = asyncio.create_task(ask(stage, dear))
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), 60)
         others = await asyncio.gather(*(ask(stage, dear) for _ in range(19)))
         assert {answer.json()["error"]["code"] for answer in others} == {"budget_reserved"}
         held.release()

@@ -89,7 +89,7 @@ async def test_a_push_is_not_told_what_else_there_is(house: GitHouse, box: GitBo
     secret = bench.commit("Theirs", {"theirs.txt": "1"})
     house.to_forge(bench, "bellhop/s2/theirs")
     await box.git("fetch")
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         shown = await http.get(f"{box.url}/info/refs?service=git-receive-pack")
     assert git(house.quarantine, "rev-parse", "refs/heads/bellhop/s2/theirs") == secret
     assert secret not in shown.text
@@ -149,7 +149,7 @@ async def test_an_object_that_is_not_shown_is_not_given(house: GitHouse, box: Gi
     house.to_forge(bench, "bellhop/s2/theirs")
     await box.git("fetch")
     assert git(house.quarantine, "cat-file", "-t", hidden) == "commit"
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         for wanted in (hidden, blob):
             if version:
                 asked = packet(b"command=fetch") + b"0001" + packet(f"want {wanted}\n".encode())
@@ -441,7 +441,7 @@ async def test_a_forge_that_is_away_is_said_to_be(house: GitHouse) -> None:
 async def test_what_is_not_git_is_refused_with_a_sentence(
     house: GitHouse, method: str, path: str, headers: dict[str, str], content: bytes, status: int
 ) -> None:
-    async with serving(house.handler()) as address, httpx.AsyncClient() as http:
+    async with serving(house.handler()) as address, httpx.AsyncClient(timeout=60) as http:
         answer = await http.request(method, f"{address}/{SLUG}{path}", headers=headers, content=content)
     assert answer.status_code == status
     assert answer.text.endswith(".\n")
@@ -449,7 +449,7 @@ async def test_what_is_not_git_is_refused_with_a_sentence(
 
 async def test_a_request_that_unpacks_to_too_much_is_refused(house: GitHouse, box: GitBox) -> None:
     bomb = gzip.compress(b"0" * 9_000_000)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.post(
             f"{box.url}/git-upload-pack", content=bomb, headers={**FETCH_TYPE, "Content-Encoding": "gzip"}
         )

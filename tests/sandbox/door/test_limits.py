@@ -68,6 +68,24 @@ async def test_bytes_both_ways_count_against_the_budget() -> None:
         assert purse.left >= 848_000
 
 
+@pytest.mark.parametrize("answer", [Reply(body=b"x" * 2000), Reply(pieces=(b"x" * 1000, b"x" * 1000))])
+async def test_an_answer_is_counted_before_the_box_has_all_of_it(answer: Reply) -> None:
+    order: list[str] = []
+
+    async def spend(session_id: str, budget: str, amount: int) -> None:
+        if amount >= 2000 and not order:
+            order.append("counting")
+            # As long as anything takes to come from there.
+            await s.ask(path="/other")
+            order.append("counted")
+
+    async with stage(spend=spend) as s:
+        s.upstream.reply = lambda got: answer
+        assert len((await s.ask()).content) == 2000
+        order.append("answered")
+    assert order == ["counting", "counted", "answered"]
+
+
 async def test_a_spent_budget_stops_before_anything_goes_out() -> None:
     async with stage(writing, spend=Purse(10)) as s:
         answer = await s.ask()

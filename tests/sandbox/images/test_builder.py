@@ -267,8 +267,9 @@ async def test_a_build_and_its_sessions_in_containers(
 
         def listen(text: str) -> None:
             if text.startswith("$ echo warm"):
-                labels: dict[str, str | list[str] | bool] = {"label": ["bellhop.purpose=build", own]}
-                found = engine.containers.list(filters=labels, ignore_removed=True)
+                found = engine.containers.list(
+                    filters={"label": ["bellhop.purpose=build", own]}, ignore_removed=True
+                )
                 seen.extend(softened(each.attrs["HostConfig"], SECCOMP_PROFILE.read_text()) for each in found)
 
         build = await house.builder().build(house.repository.slug, listen)
