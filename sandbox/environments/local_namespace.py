@@ -47,7 +47,7 @@ Builder = Callable[[BoxPlan], list[str]]
 # By the program each needs, the better first.
 BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 # Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
 FIRST_UID = 200_000
 UIDS = 60_000
