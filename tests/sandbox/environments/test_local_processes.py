@@ -37,7 +37,7 @@ async def test_what_a_finished_call_left_behind_ends_for_its_memory_and_not_the_
 ) -> None:
     bench = Bench(LocalEnvironment(directory=tmp_path), tmp_path)
     async with bench.box() as box:
-        await run(box, f"{HOLD.format(200, 'left', 600)} & until [ -e left ]; do sleep 0.02; done")
+        await run(box, f"{HOLD.format(110, 'left', 600)} & until [ -e left ]; do sleep 0.02; done")
         begun: asyncio.Queue[str] = asyncio.Queue()
         wait = "echo up; until [ -e done ]; do sleep 0.02; done; echo fine"
         calls = []
@@ -46,7 +46,7 @@ async def test_what_a_finished_call_left_behind_ends_for_its_memory_and_not_the_
             call = box.runner.exec(call_id(), wait, timeout_seconds=60, on_output=begun.put_nowait)
             calls.append(asyncio.create_task(call))
             assert await begun.get() == "up\n"
-        done = await run(box, f"{HOLD.format(100, 'held', 1)}; touch done")
+        done = await run(box, f"{HOLD.format(120, 'held', 1)}; touch done")
         assert (done.exit_code, done.cause) == (0, None)
         assert [(await call).output for call in calls] == ["up\nfine\n"] * 8
 
