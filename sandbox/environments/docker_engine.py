@@ -21,6 +21,7 @@ from sandbox.environments.docker_registry import DockerRegistry
 from sandbox.environments.docker_services import DockerServices
 from sandbox.environments.docker_usage import DockerUsage
 from sandbox.environments.images import BaseImage, KeptImage, WantedBase
+from sandbox.environments.openings import Openings
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -70,7 +71,7 @@ class DockerEnvironment:
         self._runtime = runtime
         self._owner = hashlib.sha256(str(self._run_directory).encode()).hexdigest()[:8]
         self._registry = DockerRegistry(self._engine, registry, self._owner, logins) if registry else None
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._openings: Openings[DockerSandbox] = Openings()
 
     @property
     def name(self) -> str:
@@ -113,8 +114,7 @@ class DockerEnvironment:
         """
         if not NAMES.fullmatch(spec.name):
             raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
-        async with self._opening.setdefault(spec.name, asyncio.Lock()):
-            return await self._open(spec)
+        return await self._openings.open(spec.name, lambda: self._open(spec))
 
     async def list(self) -> Sequence[BoxInfo]:
         """Every box made with this run directory. Raises: EnvironmentUnavailable, SandboxFailed."""
@@ -147,8 +147,9 @@ class DockerEnvironment:
         """The container, its services and its socket directory are gone. Raises: EnvironmentUnavailable,
         SandboxFailed."""
         client = await self._engine.client()
-        await self._engine.call(f"box {name} cannot be removed", self._containers(client).remove, name)
-        await self._end_services(client, name)
+        async with self._openings.alone(name):
+            await self._engine.call(f"box {name} cannot be removed", self._containers(client).remove, name)
+            await self._end_services(client, name)
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """The service runs in a container in the box's network. Raises: ServiceFailed,

@@ -26,7 +26,7 @@ from sandbox.environments.local_processes import BoxRecord, end, end_from, lives
 from sandbox.environments.local_snapshots import LocalSnapshots
 from sandbox.environments.local_usage import local_use
 from sandbox.environments.namespace_plan import BoxPlan, host_binds, host_python
-from sandbox.environments.open_box import opened_whole
+from sandbox.environments.openings import Openings
 from sandbox.environments.protocol import (
     NAME_LABEL,
     SESSION_LABEL,
@@ -47,7 +47,7 @@ Builder = Callable[[BoxPlan], list[str]]
 # By the program each needs, the better first.
 BUILDERS: Mapping[str, Builder] = {"bwrap": bubblewrap_command, "unshare": unshare_command}
 NAMES = re.compile(r"[a-z0-9][a-z0-9-]{0,50}")
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 # Each box of a worker that is root gets a host user of its own, so that its limit of processes is its own.
 FIRST_UID = 200_000
 UIDS = 60_000
@@ -68,7 +68,7 @@ class LocalEnvironment:
         self._placing = asyncio.Lock()
         programs = BUILDERS if program is None else {program: BUILDERS[program]}
         self._program = next((name for name in programs if shutil.which(name)), None)
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._openings: Openings[LocalSandbox] = Openings()
 
     @property
     def name(self) -> str:
@@ -105,8 +105,7 @@ class LocalEnvironment:
         """
         if not NAMES.fullmatch(spec.name):
             raise SandboxFailed(f"{spec.name!r} cannot name a box: use a-z, 0-9 and -, at most 51")
-        async with self._opening.setdefault(spec.name, asyncio.Lock()):
-            return await opened_whole(self._open(spec))
+        return await self._openings.open(spec.name, lambda: self._open(spec))
 
     async def list(self) -> Sequence[BoxInfo]:
         """Every box in the directory."""
@@ -119,9 +118,10 @@ class LocalEnvironment:
 
     async def remove(self, name: str) -> None:
         """The box's processes and files are gone."""
-        await self.end(name)
-        if NAMES.fullmatch(name):
-            await asyncio.to_thread(remove_folder, self._boxes / name)
+        async with self._openings.alone(name):
+            await self.end(name)
+            if NAMES.fullmatch(name):
+                await asyncio.to_thread(remove_folder, self._boxes / name)
 
     async def open_service(self, box: str, service: ServiceSpec) -> bool:
         """Never: there are no containers here. Raises: ServiceFailed."""

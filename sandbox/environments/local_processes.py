@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.environments.protocol import SandboxFailed
 
-END_SECONDS = 10.0
+END_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from sandbox.environments.protocol import INBOUND, WORKSPACE, Origin
 from sandbox.environments.runner_client import BoxStats, RunnerClient
-
-B = TypeVar("B", bound="OpenBox")
-
-
-async def opened_whole(opening: Coroutine[None, None, B]) -> B:
-    """The box. It is opened to the end also when whoever waits is cancelled: nobody would know of one that
-    is half open."""
-    task = asyncio.create_task(opening)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled() and task.exception() is None:
-            await task.result().__aexit__(None, None, None)
-        raise
 
 
 class OpenBox:

@@ -80,7 +80,7 @@ class Background:
                 job.cause = cause
                 job.ending = asyncio.get_event_loop().create_task(self._processes.kill_tree(process))
 
-        watcher = asyncio.get_event_loop().create_task(self._limits.watch(over))
+        watcher = asyncio.get_event_loop().create_task(self._limits.watch(over, self._processes.end_strays))
 
         def close(_: asyncio.Future[int]) -> None:
             watcher.cancel()

@@ -102,8 +102,8 @@ class Execution:
         self, process: Process, running: RunningCommand, timeout: float, strain: Strain
     ) -> None:
         loop = asyncio.get_event_loop()
-        watchers = [loop.create_task(self._limits.watch(lambda cause: running.end(cause)))]
-        watchers.append(loop.create_task(strain.watch()))
+        limits = self._limits.watch(lambda cause: running.end(cause), self._processes.end_strays)
+        watchers = [loop.create_task(limits), loop.create_task(strain.watch())]
         if running.listeners:
             watchers.append(loop.create_task(_show(running)))
         alarm = loop.call_later(

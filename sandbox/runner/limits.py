@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Callable, NamedTuple, Sequence
+from typing import Awaitable, Callable, NamedTuple, Sequence
 
 from .measure import ENTRY_BYTES, disk_bytes, hidden_disk_bytes, resident_bytes
 
@@ -31,16 +31,21 @@ class Limits:
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
 
-    async def watch(self, over: Callable[[str], None]) -> None:
-        """Calls `over` with the cause once a limit is passed; ends only by being cancelled."""
+    async def watch(self, over: Callable[[str], None], relieve: Callable[[], Awaitable[None]]) -> None:
+        """Calls `over` with the cause once a limit is passed; ends only by being cancelled.
+
+        `relieve` ends what finished calls left behind: nothing that works now is to end for its memory.
+        """
         free = self._free()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             left = self._free()
             # What a neighbour frees on the same disk must not hide what is written here.
             free = Room(max(free.bytes, left.bytes), max(free.files, left.files))
-            if self._memory_bytes is not None and resident_bytes() > self._memory_bytes:
-                over("out of memory")
+            if self._is_over_memory():
+                await relieve()
+                if self._is_over_memory():
+                    over("out of memory")
             gone = max(free.bytes - left.bytes, (free.files - left.files) * ENTRY_BYTES)
             if self._disk_bytes is not None and gone > self._step_bytes():
                 if await self._is_over(self._disk_bytes):
@@ -49,6 +54,9 @@ class Limits:
                         f" of which each file counts for {ENTRY_BYTES} at least"
                     )
                 free = self._free()
+
+    def _is_over_memory(self) -> bool:
+        return self._memory_bytes is not None and resident_bytes() > self._memory_bytes
 
     async def _is_over(self, most: int) -> bool:
         used = hidden_disk_bytes()

@@ -13,6 +13,8 @@ from .starter import PR_SET_CHILD_SUBREAPER, Started, Starter, StarterGone, clon
 from .strain import entries
 
 KILL_SECONDS = 2.0
+# Processes that make others are ended faster than they make them, but on a busy machine not at once.
+STRAYS_SECONDS = 10.0
 
 
 class Process:
@@ -225,7 +227,7 @@ class Processes:
 
     async def end_strays(self) -> None:
         """Ends what finished calls left behind, for when the box has no room for more."""
-        deadline = asyncio.get_event_loop().time() + KILL_SECONDS
+        deadline = asyncio.get_event_loop().time() + STRAYS_SECONDS
         while asyncio.get_event_loop().time() < deadline:
             table = process_table()
             live = {pid for pid, tag in tagged(table, self._mark + ":").items() if tag in self._live}

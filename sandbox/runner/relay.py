@@ -21,7 +21,7 @@ QUEUE_SECONDS = 10.0
 RETRY_SECONDS = 0.02
 NO_FILES_SECONDS = 0.1
 # How long a caller that is turned away has for reading why.
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 20.0
 
 AWAY = "The door of this box does not answer, so nothing leaves it now: Bellhop's broker is away, try again."
 FULL = f"This box has {MOST_CONNECTIONS} connections to the outside open: close some, then try again."

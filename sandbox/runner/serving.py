@@ -51,7 +51,7 @@ def written_to(places: Places, socket: str) -> list[str]:
 async def end_strays_over(limits: Limits, processes: Processes) -> None:
     """Ends what finished calls left behind once the box is over a limit; a call under way hears it itself."""
     over = asyncio.Event()
-    watching = asyncio.get_event_loop().create_task(limits.watch(lambda _: over.set()))
+    watching = asyncio.get_event_loop().create_task(limits.watch(lambda _: over.set(), processes.end_strays))
     try:
         while True:
             await over.wait()

@@ -177,6 +177,7 @@ async def stage(
             ssl_context=outside.trusted,
             resolver=resolver,
             idle_seconds=idle_seconds,
+            connect_seconds=60.0,
             queue_seconds=queue_seconds,
         )
         doors = Doors(home / "doors", parts)

@@ -196,6 +196,20 @@ async def test_a_running_box_is_adopted_with_what_runs_in_it(bench: Bench) -> No
             assert (await second.runner.background_status(job.job_id)).running
 
 
+async def test_a_box_whose_opening_was_cut_off_is_there_all_the_same_for_whoever_opens_it_next(
+    bench: Bench,
+) -> None:
+    spec = bench.spec()
+    opening = asyncio.create_task(bench.environment.open(spec))
+    await asyncio.sleep(0)  # it has begun
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with bench.box(spec) as box:
+        assert box.origin == "adopted"
+        assert (await run(box, "echo whole")).output == "whole\n"
+
+
 async def test_a_call_of_a_worker_that_died_is_joined_by_the_next_one(bench: Bench) -> None:
     spec, shared_id = bench.spec(), call_id()
     async with bench.box(spec) as box:
