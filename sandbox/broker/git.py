@@ -175,7 +175,8 @@ async def running_git(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A git command with open pipes, for what is too large to be held: its end is the end of the context.
 
-    After `timeout_seconds` it is killed, whoever waits for it. What it says on stderr is dropped.
+    After `timeout_seconds` it is told to end, and killed where it does not, whoever waits for it. What it
+    says on stderr is dropped.
     """
     process = await asyncio.create_subprocess_exec(
         "git",
@@ -188,11 +189,16 @@ async def running_git(
         env={**clean_environment({**SAFE_CONFIG, **config}), **variables},
         start_new_session=True,
     )
-    killing = asyncio.get_running_loop().call_later(timeout_seconds, _tell_group, process, signal.SIGTERM)
+    later = asyncio.get_running_loop().call_later
+    ending = [
+        later(timeout_seconds, _tell_group, process, signal.SIGTERM),
+        later(timeout_seconds + END_SECONDS, _tell_group, process, signal.SIGKILL),
+    ]
     try:
         yield process
     finally:
-        killing.cancel()
+        for step in ending:
+            step.cancel()
         await _kill(process)
 
 
