@@ -25,7 +25,7 @@ from tests.emulators.github import GitHubEmulator
 from tests.emulators.model.emulator import ModelEmulator
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.faults.processes import Program
-from tests.faults.relay import Relay
+from tests.faults.relay import relay
 from tests.journeys.house import BILLING, VERIFY, House
 from tests.journeys.house import WEB as SITE
 from tests.provision.places import temporary_home
@@ -165,11 +165,9 @@ def _values(
 async def _engine(root: Path, host: str, image: str) -> AsyncIterator[Mapping[str, str]]:
     """The engine at a socket that is the worker's; what the worker is told of it."""
     path = root / "engine" / "docker.sock"
-    relay = Relay(path, host.removeprefix("unix://"))
-    await relay.start()
-    os.chown(path, WORKER.uid, WORKER.gid)
-    yield {"SANDBOX_BACKEND": "docker", "SANDBOX_BASE_IMAGE": image, "DOCKER_HOST": relay.address}
-    await relay.stop()
+    async with relay(path, host) as made:
+        os.chown(path, WORKER.uid, WORKER.gid)
+        yield {"SANDBOX_BACKEND": "docker", "SANDBOX_BASE_IMAGE": image, "DOCKER_HOST": made.address}
 
 
 def _addresses(github: GitHubEmulator, slack: SlackEmulator, port: int) -> Mapping[str, str]:

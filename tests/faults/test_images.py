@@ -15,7 +15,8 @@ SETUP = "echo begun; until test -e /bellhop/in/go; do sleep 0.05; done"
 async def test_a_worker_killed_during_a_build_is_taken_over(
     postgres_database: str, own_redis: ValkeyServer
 ) -> None:
-    repository, settings = {"setup": [SETUP]}, {"IMAGE_INTERVAL_MINUTES": "30"}
+    # The second worker keeps its lock also where it stands still for a while.
+    repository, settings = {"setup": [SETUP]}, {"IMAGE_INTERVAL_MINUTES": "30", "LEASE_SECONDS": "8"}
     async with house(postgres_database, own_redis, repository=repository, settings=settings) as made:
         builds = ImageBuilds(made.core.database)
 
