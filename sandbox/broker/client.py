@@ -52,7 +52,8 @@ KINDS: Mapping[type[Exception], str] = {
 
 
 class BrokerUnavailable(ForgeUnavailable):
-    """The broker, its audit or its database is away, or everything is switched off: try again later.
+    """The broker, its audit or its database is away, its disk is full, or everything is switched off: try
+    again later.
 
     `part` names what is away, as cards do; empty where nothing is.
     """
@@ -226,7 +227,7 @@ def _as_raised(refused: BrokerRefused) -> Exception:
             return DoorTaken(said)
         case "audit_down":
             return BrokerUnavailable(said, "audit")
-        case "database_down" | "halted":
+        case "database_down" | "halted" | "no_room":
             return BrokerUnavailable(said)
         case "unknown_repository":
             return UnknownRepository(detail.get("slug", ""), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -163,6 +164,19 @@ async def run_git(
     if not overflowed and returncode not in accept:
         raise GitFailed(name, returncode, stderr.decode("utf-8", "replace"))
     return GitResult(stdout, returncode, truncated=overflowed)
+
+
+async def init_bare(path: Path) -> None:
+    """A new bare repository at `path`: all of it or nothing, also on a disk that is full. One at a time.
+
+    What is there without being one is replaced. Raises: `GitFailed`, OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f"{path.name}.new")
+    for leftover in (made, path):
+        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+    await run_git(None, "init", "--quiet", "--bare", "--template=", str(made))
+    made.rename(path)
 
 
 @asynccontextmanager

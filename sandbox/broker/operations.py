@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.broker.git import GitFailed
 from session.audit import AuditDown
 from session.broker import Refusal
 from session.database import DatabaseDown
@@ -25,6 +28,7 @@ Part = Literal["bot", "web", "worker", "operator"]
 Asked = TypeVar("Asked", bound=Declared)
 Answered = TypeVar("Answered", bound=Declared)
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 REFUSED = 422
 CALLER = "bellhop.caller"
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -73,6 +77,8 @@ class Operation(Generic[Asked, Answered]):
                 return _refusal(_kind(error, kinds), str(error), _particulars(error))
             except Exception as error:  # the edge of the process: whoever asked must get an answer
                 log.exception("operation failed", operation=self.name)
+                if _finds_no_room(error):
+                    return _refusal("no_room", "The disk of the broker has no room left: make some.")
                 return _refusal("defect", f"Something went wrong inside the broker ({type(error).__name__}).")
             return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -97,6 +103,12 @@ async def _body(request: Request) -> bytes:
             return b""
         parts.append(part)
     return b"".join(parts)
+
+
+def _finds_no_room(error: Exception) -> bool:
+    if isinstance(error, GitFailed):
+        return any(os.strerror(number) in error.stderr for number in _NO_ROOM)
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _kind(error: Exception, kinds: Mapping[type[Exception], str]) -> str:

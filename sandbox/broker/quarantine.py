@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sandbox.broker.bundle_header import BadBundle, BundleHeader, read_header
-from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, megabytes, run_git
+from sandbox.broker.git import MEBIBYTE, GitFailed, GitTimeout, init_bare, megabytes, run_git
 from sandbox.broker.git_objects import kinds_of
 from sandbox.broker.inspection import Finding, inspect_commits
 from sandbox.forge.locks import file_lock
@@ -72,8 +72,7 @@ class Quarantine:
         quarantine = cls(path, limits or QuarantineLimits())
         is_new = not (path / "HEAD").exists()
         if is_new:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await run_git(None, "init", "--quiet", "--bare", "--template=", str(path))
+            await init_bare(path)
         await quarantine.seed(mirror, is_new=is_new)
         return quarantine
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sandbox.broker.git import GitFailed, run_git
+from sandbox.broker.git import GitFailed, init_bare, run_git
 from sandbox.forge.locks import file_lock
 from sandbox.forge.protocol import ForgeError, ForgeRefused, ForgeRepository, ForgeUnavailable, Mirror
 
@@ -67,8 +67,7 @@ class Mirrors:
 
     async def _create(self, path: Path) -> None:
         if not (path / "HEAD").exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await run_git(None, "init", "--quiet", "--bare", "--template=", str(path))
+            await init_bare(path)
 
     async def _fetch(
         self,

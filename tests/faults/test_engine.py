@@ -170,7 +170,11 @@ async def test_without_room_it_is_said_and_goes_on_when_there_is_some(staged: St
     assert [item.part for item in view.degraded] == ["sandbox"]
     assert NO_ROOM in view.degraded[0].detail
     await house.hears(session_id, lambda m: m.kind == "notice" and NO_ROOM in m.text)
+    unsaved = await staged.opened("Begin where nothing can be saved", FINISH)
+    paused = await house.event(unsaved, e.TurnPaused)
+    assert "no room" in paused.cause
     filler.unlink()
+    await house.finished(unsaved)
 
     # The disk that boxes stand on: one that works, and one that cannot be made.
     await staged.prompt(session_id)
