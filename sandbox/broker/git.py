@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,15 +136,8 @@ async def run_git(
     )
     environment.update(variables or {})
     command = ["git", *([f"--git-dir={git_dir}"] if git_dir else []), *arguments]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE if isinstance(stdin, bytes) else stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd="/",
-        env=environment,
-        start_new_session=True,
-    )
+    given = asyncio.subprocess.PIPE if isinstance(stdin, bytes) else stdin
+    process = await _started(command, environment, given, asyncio.subprocess.PIPE)
     name = " ".join(arguments[:2])
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -157,7 +150,7 @@ async def run_git(
     except TimeoutError:
         raise GitTimeout(name, None, f"still running after {timeout_seconds:g} s, killed") from None
     finally:
-        await _kill(process)
+        await _kill(process, process.stdout, process.stderr)
     stdout, overflowed = output
     if overflowed and not truncate:
         raise GitOutputTooLarge(name, returncode, f"wrote more than {max_output_bytes} bytes")
@@ -192,16 +185,11 @@ async def running_git(
     After `timeout_seconds` it is told to end, and killed where it does not, whoever waits for it. What it
     says on stderr is dropped.
     """
-    process = await asyncio.create_subprocess_exec(
-        "git",
-        *arguments,
-        str(git_dir),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd="/",
-        env={**clean_environment({**SAFE_CONFIG, **config}), **variables},
-        start_new_session=True,
+    process = await _started(
+        ["git", *arguments, str(git_dir)],
+        {**clean_environment({**SAFE_CONFIG, **config}), **variables},
+        asyncio.subprocess.PIPE,
+        asyncio.subprocess.DEVNULL,
     )
     later = asyncio.get_running_loop().call_later
     ending = [
@@ -213,13 +201,37 @@ async def running_git(
     finally:
         for step in ending:
             step.cancel()
-        await _kill(process)
+        await _kill(process, process.stdout)
+
+
+async def _started(
+    command: Sequence[str], environment: Mapping[str, str], stdin: int | BinaryIO, stderr: int
+) -> asyncio.subprocess.Process:
+    """The process, whose group is its own. Whoever is cancelled meanwhile leaves none behind: asyncio would
+    kill it alone, with its locks in place, and wait for what it had started."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        await _kill(process, process.stdout, process.stderr)
+        raise
 
 
 async def _read_output(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bool]:
     stdout, overflowed = await _read_capped(process.stdout, limit, stop=True)
     if overflowed:
-        await _kill(process)
+        await _kill(process, process.stdout)
     return stdout, overflowed
 
 
@@ -251,12 +263,12 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes | BinaryIO) -> 
         await stream.wait_closed()
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process, *unread: asyncio.StreamReader | None) -> None:
     """It has ended, by force where it does not heed. Killed at once it would leave its locks, and all that is
-    written to the repository later would fail."""
+    written to the repository later would fail. `unread`: what nobody else reads of it."""
     if process.returncode is None:
         _tell_group(process, signal.SIGTERM)
-    ended = asyncio.ensure_future(process.wait())
+    ended = asyncio.ensure_future(_over(process, unread))
     try:
         # It may be over while something that it started holds its pipes: that has to end too.
         await asyncio.wait([ended], timeout=END_SECONDS)
@@ -264,6 +276,14 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         if not ended.done():
             _tell_group(process, signal.SIGKILL)
     await ended
+
+
+async def _over(process: asyncio.subprocess.Process, unread: Iterable[asyncio.StreamReader | None]) -> None:
+    # asyncio takes no process for over whose output is still to be read.
+    for stream in unread:
+        while stream is not None and await stream.read(CHUNK_BYTES):
+            pass
+    await process.wait()
 
 
 def _tell_group(process: asyncio.subprocess.Process, how: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,24 +46,52 @@ async def test_a_running_command_ends_at_its_limit_and_with_its_context(mirror: 
     assert process.returncode is not None
 
 
-async def test_a_git_that_is_ended_at_its_work_leaves_no_lock_behind(mirror: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def stuck(tmp_path: Path) -> tuple[Mapping[str, str], Path]:
+    """Settings under which a change of refs waits for ten minutes with its lock, and what is there then."""
     hooks, locked = tmp_path / "hooks", tmp_path / "locked"
     hooks.mkdir()
     hook = hooks / "reference-transaction"
     hook.write_text(f'#!/bin/sh\n[ "$1" != prepared ] || {{ touch {locked}; sleep 600; }}\n')
     hook.chmod(0o755)
-    update = ("update-ref", "refs/heads/other", "main")
+    return {"core.hooksPath": str(hooks)}, locked
+
+
+UPDATE = ("update-ref", "refs/heads/other", "main")
+
+
+async def test_a_git_that_is_ended_at_its_work_leaves_no_lock_behind(
+    mirror: Path, stuck: tuple[Mapping[str, str], Path]
+) -> None:
+    config, locked = stuck
 
     async def is_locked() -> bool:
         return locked.exists()
 
-    working = asyncio.create_task(run_git(mirror, *update, config={"core.hooksPath": str(hooks)}))
+    working = asyncio.create_task(run_git(mirror, *UPDATE, config=config))
     await eventually(is_locked)
     assert locks(mirror)
     working.cancel()
     await asyncio.wait([working])
     assert locks(mirror) == []
-    await run_git(mirror, *update)
+    await run_git(mirror, *UPDATE)
+
+
+@pytest.mark.parametrize("steps", range(2, 6))
+async def test_a_git_that_is_given_up_while_it_starts_is_ended_as_well(
+    mirror: Path, stuck: tuple[Mapping[str, str], Path], steps: int
+) -> None:
+    config, locked = stuck
+    working = asyncio.create_task(run_git(mirror, *UPDATE, config=config))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    # The loop stands still meanwhile, and has not seen that git runs.
+    while not locked.exists():
+        pass
+    working.cancel()
+    await asyncio.wait([working])
+    assert locks(mirror) == []
+    await run_git(mirror, *UPDATE)
 
 
 def locks(repository: Path) -> list[Path]:
