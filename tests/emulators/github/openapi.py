@@ -6,12 +6,10 @@ is needed is kept beside it, since the whole is 13 MB.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +20,11 @@ from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
 from openapi_schema_validator import OAS30Validator
 
+from tests.emulators.npm_packages import installed
+
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 PACKAGE = "@octokit/openapi"
 PACKAGE_VERSION = "23"
-PREFIX = CACHE / "npm" / "octokit"
-NPM_INSTALL = ("npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund")
-INSTALL_TIMEOUT_SECONDS = 300
 # Answers GitHub gives on every endpoint without describing them for each.
 ANYWHERE = frozenset({401, 403, 404, 429})
 REFERENCE_PREFIX = "#/components/"
@@ -38,18 +35,7 @@ Operation = tuple[str, str]
 
 def installed_description() -> Path:
     """The description's file, installed by npm if it is not there yet."""
-    description = PREFIX / "node_modules" / PACKAGE / "generated" / "api.github.com.json"
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / "octokit.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not description.exists():
-            PREFIX.mkdir(parents=True, exist_ok=True)
-            subprocess.run(
-                [*NPM_INSTALL, "--prefix", str(PREFIX), f"{PACKAGE}@{PACKAGE_VERSION}"],
-                check=True,
-                timeout=INSTALL_TIMEOUT_SECONDS,
-                capture_output=True,
-            )
+    (description,) = installed("octokit", PACKAGE, PACKAGE_VERSION, ["generated/api.github.com.json"])
     return description
 
 
